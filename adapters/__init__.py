@@ -1,0 +1,1 @@
+"""Everything that touches the world: databases, files, sockets, clocks, the command line."""
