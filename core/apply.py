@@ -1,0 +1,36 @@
+"""Carries commands out: the table from each kind of command to the function that applies it."""
+
+from collections.abc import Callable
+from typing import Any
+
+from core import commands, delivery, folders, items, mailboxes
+from core.commands import Command
+from core.folders import Outcome
+from core.ports import WriteTx
+
+APPLY: dict[type, Callable[[WriteTx, Any], Outcome]] = {
+    commands.CreateMailbox: mailboxes.create,
+    commands.DeleteMailbox: mailboxes.delete,
+    commands.SweepBlobs: mailboxes.sweep_blobs,
+    commands.SweepDeliveries: mailboxes.sweep_deliveries,
+    commands.CreateFolder: folders.create,
+    commands.DeleteFolder: folders.delete,
+    commands.PurgeFolder: folders.purge,
+    commands.RenameFolder: folders.rename,
+    commands.Subscribe: folders.subscribe,
+    commands.Append: items.append,
+    commands.Copy: items.copy,
+    commands.StoreFlags: items.store_flags,
+    commands.Expunge: items.expunge,
+    commands.ClaimRecent: items.claim_recent,
+    commands.Deliver: delivery.deliver,
+}
+
+
+def apply(tx: WriteTx, command: Command) -> Outcome:
+    """Carries a command out in this transaction.
+
+    Returns its result and what it changed.  Raises a Refusal, before the first write wherever that can be; whoever
+    calls must undo the writes of a command that fails later.
+    """
+    return APPLY[type(command)](tx, command)

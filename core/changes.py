@@ -1,0 +1,38 @@
+"""What a committed command changed, as the sessions that look at the same folders need to hear it.
+
+Changes are published after the commit, in MODSEQ order for each folder.  Who knows a folder up to `since` may apply the
+change and then knows it up to `modseq`; who finds a gap loads the folder again.
+"""
+
+from msgspec import Struct
+
+from core.model import Entry, FolderId, MailboxId, ModSeq, UIDRanges
+
+
+class FolderChange(Struct, frozen=True):
+    """Messages came, changed their flags, or went."""
+
+    mailbox_id: MailboxId
+    folder_id: FolderId
+    since: ModSeq
+    modseq: ModSeq
+    arrived: tuple[Entry, ...] = ()  # in UID order, each above every UID before
+    changed: tuple[Entry, ...] = ()
+    expunged: UIDRanges = ()
+    keywords: tuple[str, ...] | None = None  # all of the folder's keywords, when this change added some
+
+
+class FolderRemoved(Struct, frozen=True):
+    """The folder is gone, or can no longer be selected."""
+
+    mailbox_id: MailboxId
+    folder_id: FolderId
+
+
+class MailboxRemoved(Struct, frozen=True):
+    """The whole mailbox is gone."""
+
+    mailbox_id: MailboxId
+
+
+Change = FolderChange | FolderRemoved | MailboxRemoved

@@ -1,0 +1,193 @@
+"""Every write to a mailbox database, as a value.
+
+A command says all that is needed to carry it out, so that it can wait in a queue, be grouped with others in one
+transaction, be tried again after a rollback, or be sent to the process that owns the database.  `core.apply` carries
+it out.  Times (`at`) are the moment in which the command was made.
+"""
+
+from enum import Enum
+
+from msgspec import Struct
+
+from core.model import FolderId, Incoming, MailboxId, UIDRanges
+
+
+class FlagMode(Enum):
+    ADD = "add"
+    REMOVE = "remove"
+    REPLACE = "replace"
+
+
+class Flags(Struct, frozen=True):
+    """System flags as a mask, keywords by name."""
+
+    system: int = 0
+    keywords: tuple[str, ...] = ()
+
+
+class NewFolder(Struct, frozen=True):
+    path: str
+    special_use: str | None = None
+
+
+class CreateMailbox(Struct, frozen=True):
+    mailbox_id: MailboxId
+    guid: bytes
+    folders: tuple[NewFolder, ...]  # made and subscribed at birth
+    at: int
+
+
+class DeleteMailbox(Struct, frozen=True):
+    """Takes away a slice of the mailbox; its result says whether anything is left."""
+
+    mailbox_id: MailboxId
+
+
+class CreateFolder(Struct, frozen=True):
+    mailbox_id: MailboxId
+    folder: NewFolder
+    at: int
+
+
+class DeleteFolder(Struct, frozen=True):
+    mailbox_id: MailboxId
+    path: str
+    at: int
+
+
+class PurgeFolder(Struct, frozen=True):
+    """Takes away a slice of a deleted folder's messages; the result says whether it is gone."""
+
+    mailbox_id: MailboxId
+    folder_id: FolderId
+
+
+class RenameFolder(Struct, frozen=True):
+    mailbox_id: MailboxId
+    source: str
+    target: str
+    at: int
+
+
+class Subscribe(Struct, frozen=True):
+    mailbox_id: MailboxId
+    path: str
+    subscribed: bool
+
+
+class Append(Struct, frozen=True):
+    """RFC 9051 6.3.12.  Fails as a whole; the result is `Appended`."""
+
+    mailbox_id: MailboxId
+    path: str
+    message: Incoming
+    flags: Flags
+    internal_at: int
+    internal_zone: int
+    at: int
+    quota: int | None = None  # prohibit-send-and-receive, octets
+
+
+class Copy(Struct, frozen=True):
+    """COPY, and MOVE when `move` is set (RFC 6851).  UIDs that are gone are passed over; the result is `Copied`."""
+
+    mailbox_id: MailboxId
+    folder_id: FolderId
+    uids: UIDRanges
+    target: str
+    at: int
+    move: bool = False
+    quota: int | None = None
+
+
+class StoreFlags(Struct, frozen=True):
+    mailbox_id: MailboxId
+    folder_id: FolderId
+    uids: UIDRanges
+    mode: FlagMode
+    flags: Flags
+
+
+class Expunge(Struct, frozen=True):
+    r"""Removes those of the messages that are marked \Deleted."""
+
+    mailbox_id: MailboxId
+    folder_id: FolderId
+    uids: UIDRanges
+
+
+class ClaimRecent(Struct, frozen=True):
+    r"""The caller has been shown every message up to `below` as \Recent; the result is the first UID it may claim."""
+
+    mailbox_id: MailboxId
+    folder_id: FolderId
+    below: int
+
+
+class Delivery(Struct, frozen=True):
+    """One mailbox's share of an incoming message."""
+
+    mailbox_id: MailboxId
+    prefix: bytes  # its own trace headers
+    quota: int | None = None
+    folder: str = "INBOX"
+
+
+class Deliver(Struct, frozen=True):
+    """One message to mailboxes of one database.  The result is one `Delivered` or refusal for each, in order."""
+
+    message: Incoming
+    deliveries: tuple[Delivery, ...]
+    at: int
+    token: bytes | None  # the same for every delivery of the same message (T-7.2); None: do not look for duplicates
+    token_expires_at: int = 0
+
+
+class SweepBlobs(Struct, frozen=True):
+    """Forgets up to `limit` contents that no message names and that are older than `before`."""
+
+    before: int
+    limit: int
+
+
+class SweepDeliveries(Struct, frozen=True):
+    """Forgets up to `limit` delivery tokens that have expired."""
+
+    now: int
+    limit: int
+
+
+Command = (
+    CreateMailbox
+    | DeleteMailbox
+    | CreateFolder
+    | DeleteFolder
+    | PurgeFolder
+    | RenameFolder
+    | Subscribe
+    | Append
+    | Copy
+    | StoreFlags
+    | Expunge
+    | ClaimRecent
+    | Deliver
+    | SweepBlobs
+    | SweepDeliveries
+)
+
+
+class Appended(Struct, frozen=True):
+    uidvalidity: int
+    uid: int
+
+
+class Copied(Struct, frozen=True):
+    """The UIDs that were copied and those that the copies have, in the same order."""
+
+    uidvalidity: int
+    source: UIDRanges
+    target: UIDRanges
+
+
+class Delivered(Struct, frozen=True):
+    uid: int | None  # None: the message was here already (DUPLICATEDELIVER)

@@ -1,0 +1,11 @@
+"""The store's limits, each with its reason.  Protocols have limits of their own for what they read from the wire."""
+
+from typing import Final
+
+FOLDERS_PER_MAILBOX: Final = 10_000  # LIST answers from one read of them all
+FOLDER_DEPTH: Final = 32  # far beyond what people nest; bounds every walk
+FOLDER_NAME_OCTETS: Final = 255  # one level, in UTF-8: as long as file systems allow
+KEYWORDS_PER_FOLDER: Final = 500  # they are never forgotten, and each is sent with every SELECT
+ROWS_PER_COMMAND: Final = 2_000  # a command holds the writer for some 20 ms at most
+COPY_ROWS: Final = 50_000  # COPY must be all or nothing, so it may hold the writer longer, but not for ever
+DELIVERIES_PER_COMMAND: Final = 100  # recipients of one message that are filed in one transaction

@@ -1,0 +1,142 @@
+"""The values that everything else speaks of: mailboxes, folders, entries, messages.
+
+Times are whole microseconds since the Unix epoch, UTC.  Sizes are octets.  Flags are two integers: the five system
+flags as a small mask, and a folder's keywords as a mask whose bit n is the folder's keyword number n.
+"""
+
+from collections.abc import Iterable, Iterator
+from typing import Final, NewType
+
+from msgspec import Struct
+
+MailboxId = NewType("MailboxId", int)
+FolderId = NewType("FolderId", int)
+MessageId = NewType("MessageId", int)  # the store's own number of a message in its mailbox, not its Message-ID header
+UID = NewType("UID", int)
+ModSeq = NewType("ModSeq", int)
+
+SEEN: Final = 1
+ANSWERED: Final = 2
+FLAGGED: Final = 4
+DELETED: Final = 8
+DRAFT: Final = 16
+ALL_SYSTEM_FLAGS: Final = 31
+
+ROOT: Final = FolderId(0)  # the parent of top-level folders; not a folder itself
+SEPARATOR: Final = "/"
+INBOX: Final = "INBOX"
+
+MAX_UID: Final = 4_294_967_295  # RFC 9051: a UID is a 32-bit number
+
+# 63 keywords live in the entry's mask (a BIGINT is signed); the others of a folder in rows of their own.
+KEYWORDS_IN_MASK: Final = 63
+
+UIDRanges = tuple[tuple[int, int], ...]  # inclusive, ascending, disjoint
+
+
+def ranges(uids: Iterable[int]) -> UIDRanges:
+    """The shortest inclusive ranges that hold exactly these UIDs, which come in ascending order."""
+    runs: list[tuple[int, int]] = []
+    first = last = None
+    for uid in uids:
+        if last is not None and uid == last + 1:
+            last = uid
+            continue
+        if first is not None and last is not None:
+            runs.append((first, last))
+        first = last = uid
+    if first is not None and last is not None:
+        runs.append((first, last))
+    return tuple(runs)
+
+
+def within(uid: int, uid_ranges: UIDRanges) -> bool:
+    """Whether a UID lies in one of the ranges."""
+    return any(low <= uid <= high for low, high in uid_ranges)
+
+
+def each(uid_ranges: UIDRanges) -> Iterator[int]:
+    """Every UID of the ranges, in order."""
+    for low, high in uid_ranges:
+        yield from range(low, high + 1)
+
+
+class Mailbox(Struct, frozen=True):
+    mailbox_id: MailboxId
+    guid: bytes
+    used_bytes: int
+    used_count: int
+
+
+class Folder(Struct, frozen=True):
+    """A folder's row: its place in the tree, its counters, and what it promises to IMAP clients."""
+
+    mailbox_id: MailboxId
+    folder_id: FolderId
+    parent_id: FolderId
+    name: str  # one level, without separators
+    special_use: str | None  # an attribute of RFC 6154, as "\\Sent"
+    selectable: bool  # False: only a place in the hierarchy (\NonExistent)
+    uidvalidity: int
+    uidnext: UID
+    modseq: ModSeq  # of the folder's last change: HIGHESTMODSEQ
+    recent_from: UID  # the first UID that no session has yet been shown as \Recent
+    n_exists: int
+    n_unseen: int
+    n_deleted: int
+    n_bytes: int
+
+
+class Entry(Struct, frozen=True, array_like=True):
+    """A message in a folder, as far as a selected session needs it in memory."""
+
+    uid: UID
+    flags: int
+    keywords: int
+    modseq: ModSeq
+
+
+class Blob(Struct, frozen=True):
+    """Where the bytes of a message are, and how they are written there."""
+
+    hash: bytes  # SHA-256 of the plain bytes
+    size: int  # of the plain bytes
+    stored_size: int
+    encoding: int  # PLAIN or FRAMED
+    data: bytes | None = None  # the stored bytes, when they are in the row (or not yet anywhere)
+    pack_id: int | None = None
+    pack_offset: int | None = None
+
+
+PLAIN: Final = 0  # the bytes as they are
+FRAMED: Final = 1  # independent zstd frames behind a table of them
+
+
+class Incoming(Struct, frozen=True):
+    """A message on its way in: its body, stored or ready to be, and all that was computed from it once."""
+
+    blob: Blob
+    sent_at: int | None
+    envelope: bytes
+    structure: bytes
+    parts: bytes
+    summary: bytes
+    utf8: bytes | None
+
+
+class Item(Struct, frozen=True):
+    """A message in a folder with its stored columns, as FETCH and SEARCH read them."""
+
+    uid: UID
+    message_id: MessageId
+    size: int  # RFC822.SIZE: prefix and blob
+    internal_at: int
+    internal_zone: int  # minutes east of UTC
+    saved_at: int
+    sent_at: int | None
+    prefix: bytes
+    envelope: bytes
+    structure: bytes
+    parts: bytes
+    utf8: bytes | None
+    hash: bytes

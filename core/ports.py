@@ -1,0 +1,194 @@
+"""What the core asks of the world.  Adapters answer; nothing here does I/O.
+
+All ports are synchronous: SQLite is, and a core without an event loop is tested without one.  An adapter decides on
+which thread the work runs.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from core.model import UID, Blob, Entry, Folder, FolderId, Item, Mailbox, MailboxId, MessageId, ModSeq, UIDRanges
+
+
+class NewMessage(Struct, frozen=True, array_like=True):
+    """A row of `message`, in the order of its columns."""
+
+    mailbox_id: MailboxId
+    message_id: MessageId
+    hash: bytes
+    n_entries: int
+    size: int
+    internal_at: int
+    internal_zone: int
+    sent_at: int | None
+    prefix: bytes
+    envelope: bytes
+    structure: bytes
+    parts: bytes
+    summary: bytes
+    utf8: bytes | None
+
+
+class NewEntry(Struct, frozen=True, array_like=True):
+    """A row of `entry`, in the order of its columns; keywords beyond the mask are rows of their own."""
+
+    mailbox_id: MailboxId
+    folder_id: FolderId
+    uid: int
+    message_id: MessageId
+    modseq: ModSeq
+    flags: int
+    keywords: int
+    saved_at: int
+
+
+class Counters(Struct, frozen=True):
+    """What to add to a folder's row; every change of messages also takes one MODSEQ."""
+
+    uids: int = 0
+    exists: int = 0
+    unseen: int = 0
+    deleted: int = 0
+    octets: int = 0
+
+
+class StoredEntry(Struct, frozen=True, array_like=True):
+    """An entry with what COPY and EXPUNGE need of it."""
+
+    uid: UID
+    message_id: MessageId
+    flags: int
+    keywords: int
+    size: int
+
+
+class ReadTx(Protocol):
+    """One consistent snapshot of a mailbox database."""
+
+    def mailbox(self, mailbox_id: MailboxId) -> Mailbox:
+        """Raises NoSuchMailbox."""
+        ...
+
+    def folders(self, mailbox_id: MailboxId) -> list[Folder]: ...
+    def folder(self, mailbox_id: MailboxId, folder_id: FolderId) -> Folder | None: ...
+    def child(self, mailbox_id: MailboxId, parent_id: FolderId, name: str) -> Folder | None: ...
+    def subscriptions(self, mailbox_id: MailboxId) -> set[str]: ...
+    def keywords(self, mailbox_id: MailboxId, folder_id: FolderId) -> tuple[str, ...]: ...
+    def entries(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> list[Entry]: ...
+    def items(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> Iterator[Item]:
+        """The messages of a range of UIDs with all their columns, lazily: stop early by closing the iterator."""
+        ...
+
+    def sizes(
+        self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int
+    ) -> Iterator[tuple[int, int, int, int]]:
+        """(UID, size, internal_at, internal_zone) of a range of UIDs."""
+        ...
+
+    def summaries(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> Iterator[tuple[int, bytes]]:
+        """(UID, encoded summary) of a range of UIDs."""
+        ...
+
+    def blob(self, digest: bytes) -> Blob | None: ...
+    def read_blob(self, blob: Blob, start: int, stop: int) -> bytes:
+        """Plain bytes of a blob; raises MessageExpunged when they are gone."""
+        ...
+
+
+class WriteTx(ReadTx, Protocol):
+    """A snapshot that may change.  Rows become durable, and visible to others, all at once or not at all."""
+
+    def insert_mailbox(self, mailbox: Mailbox, at: int) -> None: ...
+    def delete_mailbox(self, mailbox_id: MailboxId) -> None: ...
+    def next_folder(self, mailbox_id: MailboxId, uidvalidity: int) -> tuple[FolderId, int]:
+        """A folder number and a UIDVALIDITY (at least the one given) that this mailbox never used before."""
+        ...
+
+    def take_messages(self, mailbox_id: MailboxId, count: int, octets: int) -> MessageId:
+        """Adds to the mailbox's usage and returns the first of `count` fresh message numbers."""
+        ...
+
+    def add_usage(self, mailbox_id: MailboxId, count: int, octets: int) -> None: ...
+    def insert_folder(self, folder: Folder, at: int) -> None: ...
+    def update_folder(self, folder: Folder) -> None:
+        """Writes the folder's place in the tree, special use, selectability and recent_from; not its counters."""
+        ...
+
+    def delete_folder(self, mailbox_id: MailboxId, folder_id: FolderId) -> None:
+        """Deletes the folder's row, keywords and tombstones; its entries must be gone."""
+        ...
+
+    def count(self, mailbox_id: MailboxId, folder_id: FolderId, add: Counters) -> Folder:
+        """Adds to the counters and takes a MODSEQ; returns the row as it is now."""
+        ...
+
+    def subscribe(self, mailbox_id: MailboxId, path: str) -> None: ...
+    def unsubscribe(self, mailbox_id: MailboxId, path: str) -> None: ...
+    def insert_keyword(self, mailbox_id: MailboxId, folder_id: FolderId, bit: int, name: str) -> None: ...
+    def put_blob(self, blob: Blob, at: int) -> None:
+        """Keeps the bytes unless they are here already; an old copy's age starts anew."""
+        ...
+
+    def insert_messages(self, messages: Sequence[NewMessage]) -> None: ...
+    def insert_entries(self, entries: Sequence[NewEntry]) -> None:
+        """Keywords may be wider than the mask; what is beyond it goes to rows of its own."""
+        ...
+
+    def stored_entries(
+        self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int, limit: int
+    ) -> list[StoredEntry]: ...
+    def change_flags(
+        self,
+        mailbox_id: MailboxId,
+        folder_id: FolderId,
+        low: int,
+        high: int,
+        *,
+        modseq: int,
+        keep: tuple[int, int],
+        add: tuple[int, int],
+    ) -> list[tuple[Entry, int]]:
+        """Sets flags to (flags & keep) | add where that changes them, likewise keywords: (entry now, flags before)."""
+        ...
+
+    def delete_entries(self, mailbox_id: MailboxId, folder_id: FolderId, uids: UIDRanges) -> None: ...
+    def add_references(self, mailbox_id: MailboxId, message_ids: Iterable[int]) -> None: ...
+    def drop_references(self, mailbox_id: MailboxId, message_ids: Iterable[int]) -> None:
+        """One entry less for each; a message without entries is deleted."""
+        ...
+
+    def insert_tombstone(
+        self, mailbox_id: MailboxId, folder_id: FolderId, modseq: int, low: int, high: int
+    ) -> None: ...
+    def delivery_known(self, mailbox_id: MailboxId, token: bytes) -> bool: ...
+    def remember_delivery(self, mailbox_id: MailboxId, token: bytes, expires_at: int) -> None: ...
+    def sweep_deliveries(self, now: int, limit: int) -> int: ...
+    def sweep_blobs(self, before: int, limit: int) -> int:
+        """Deletes unnamed blobs and forgets packs with nothing live in them; how many blobs went."""
+        ...
+
+
+class Clock(Protocol):
+    def now(self) -> int:
+        """Microseconds since the Unix epoch, UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds of a clock that never goes back."""
+        ...
+
+
+class Entropy(Protocol):
+    def token(self, octets: int) -> bytes:
+        """So many unpredictable octets."""
+        ...
+
+
+class EventLog(Protocol):
+    """Where events are told, each by a name and facts about it; never passwords or message text."""
+
+    def info(self, event: str, **facts: Any) -> Any: ...
+    def warning(self, event: str, **facts: Any) -> Any: ...
+    def exception(self, event: str, **facts: Any) -> Any: ...

@@ -1,0 +1,326 @@
+"""What a session knows of its selected folder: UIDs, flags and MODSEQs, in memory, as an immutable value.
+
+A view is cut into chunks that later views share: a change copies the chunks that it touches and nothing else, so that
+it costs the same in a folder of ten messages and of a million, and sessions that have been told the same hold one copy.
+"""
+
+from __future__ import annotations  # array[int] is a type for checkers only before Python 3.12
+
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import accumulate
+
+from core.changes import Change, FolderChange, MailboxRemoved
+from core.model import KEYWORDS_IN_MASK, UID, Entry, FolderId, MailboxId, ModSeq, UIDRanges
+
+CHUNK_MESSAGES = 1024
+_MASK = (1 << KEYWORDS_IN_MASK) - 1
+
+
+class Chunk:
+    """Up to CHUNK_MESSAGES messages in UID order, as columns.  Never changed once it is in a view."""
+
+    __slots__ = ("flags", "keywords", "modseqs", "uids", "wide")
+
+    def __init__(self, uids: array[int], flags: array[int], keywords: array[int], modseqs: array[int]) -> None:
+        self.uids = uids
+        self.flags = flags
+        self.keywords = keywords
+        self.modseqs = modseqs
+        self.wide: dict[int, int] = {}  # by UID: keywords that the column has no room for
+
+    @classmethod
+    def of(cls, entries: Sequence[Entry]) -> Chunk:
+        chunk = cls(
+            array("I", [e.uid for e in entries]),
+            array("B", [e.flags for e in entries]),
+            array("Q", [e.keywords & _MASK for e in entries]),
+            array("Q", [e.modseq for e in entries]),
+        )
+        chunk.wide = {e.uid: e.keywords for e in entries if e.keywords > _MASK}
+        return chunk
+
+    def copy(self) -> Chunk:
+        chunk = Chunk(self.uids[:], self.flags[:], self.keywords[:], self.modseqs[:])
+        chunk.wide = dict(self.wide)
+        return chunk
+
+    def entry(self, index: int) -> Entry:
+        uid = self.uids[index]
+        keywords = self.wide.get(uid, self.keywords[index]) if self.wide else self.keywords[index]
+        return Entry(UID(uid), self.flags[index], keywords, ModSeq(self.modseqs[index]))
+
+    def put(self, index: int, entry: Entry) -> None:
+        """Replaces a message's flags; only on a copy that no view holds yet."""
+        self.flags[index] = entry.flags
+        self.keywords[index] = entry.keywords & _MASK
+        self.modseqs[index] = entry.modseq
+        if entry.keywords > _MASK:
+            self.wide[entry.uid] = entry.keywords
+        else:
+            self.wide.pop(entry.uid, None)
+
+    def without(self, low: int, high: int) -> Chunk:
+        """The messages outside a range of UIDs."""
+        start, stop = bisect_left(self.uids, low), bisect_right(self.uids, high)
+        chunk = Chunk(
+            self.uids[:start] + self.uids[stop:],
+            self.flags[:start] + self.flags[stop:],
+            self.keywords[:start] + self.keywords[stop:],
+            self.modseqs[:start] + self.modseqs[stop:],
+        )
+        chunk.wide = {uid: keywords for uid, keywords in self.wide.items() if not low <= uid <= high}
+        return chunk
+
+
+class FolderView:
+    """A folder's messages as of one MODSEQ.  Message sequence numbers count from 1."""
+
+    __slots__ = ("_chunks", "_firsts", "_starts", "keywords", "modseq")
+
+    def __init__(self, chunks: Iterable[Chunk], modseq: int, keywords: tuple[str, ...]) -> None:
+        self._chunks = tuple(chunks)
+        self._firsts = [chunk.uids[0] for chunk in self._chunks]
+        self._starts = [0, *accumulate(len(chunk.uids) for chunk in self._chunks)]
+        self.modseq = modseq
+        self.keywords = keywords  # names by bit
+
+    @classmethod
+    def of(cls, entries: Sequence[Entry], modseq: int, keywords: tuple[str, ...]) -> FolderView:
+        pieces = range(0, len(entries), CHUNK_MESSAGES)
+        return cls((Chunk.of(entries[at : at + CHUNK_MESSAGES]) for at in pieces), modseq, keywords)
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    @property
+    def last_uid(self) -> int:
+        """The highest UID there is, 0 in an empty folder."""
+        return self._chunks[-1].uids[-1] if self._chunks else 0
+
+    def uid(self, number: int) -> int:
+        """The UID of a message sequence number; raises IndexError."""
+        if not 1 <= number <= len(self):
+            raise IndexError(number)
+        at = bisect_right(self._starts, number - 1) - 1
+        return self._chunks[at].uids[number - 1 - self._starts[at]]
+
+    def _find(self, uid: int) -> tuple[int, int] | None:
+        at = bisect_right(self._firsts, uid) - 1
+        if at < 0:
+            return None
+        uids = self._chunks[at].uids
+        index = bisect_left(uids, uid)
+        return (at, index) if index < len(uids) and uids[index] == uid else None
+
+    def number(self, uid: int) -> int:
+        """The message sequence number of a UID, 0 when it is not here."""
+        place = self._find(uid)
+        return 0 if place is None else self._starts[place[0]] + place[1] + 1
+
+    def entry(self, uid: int) -> Entry | None:
+        """The message of that UID, if it is here."""
+        place = self._find(uid)
+        return None if place is None else self._chunks[place[0]].entry(place[1])
+
+    def numbered(self, uid_ranges: UIDRanges) -> Iterator[tuple[int, Entry]]:
+        """(message sequence number, entry) of every message whose UID lies in the ranges, in order."""
+        for low, high in uid_ranges:
+            at = max(bisect_right(self._firsts, low) - 1, 0)
+            for chunk, start in zip(self._chunks[at:], self._starts[at:], strict=False):
+                if chunk.uids[0] > high:
+                    break
+                first, stop = bisect_left(chunk.uids, low), bisect_right(chunk.uids, high)
+                for index in range(first, stop):
+                    yield start + index + 1, chunk.entry(index)
+
+    def uids_of_numbers(self, numbers: UIDRanges) -> UIDRanges:
+        """UID ranges that hold, of this view, just the messages with these sequence numbers (which all exist)."""
+        return tuple((self.uid(low), self.uid(high)) for low, high in numbers)
+
+    def clip(self, uid_ranges: UIDRanges) -> UIDRanges:
+        """The parts of the ranges in which this view has messages, ending in UIDs that it has."""
+        clipped = []
+        for low, high in uid_ranges:
+            first, last = self._at_or_after(low), self._at_or_before(high)
+            if first and last and first <= last:
+                clipped.append((first, last))
+        return tuple(clipped)
+
+    def _at_or_after(self, uid: int) -> int:
+        at = max(bisect_right(self._firsts, uid) - 1, 0)
+        for chunk in self._chunks[at : at + 2]:
+            index = bisect_left(chunk.uids, uid)
+            if index < len(chunk.uids):
+                return chunk.uids[index]
+        return 0
+
+    def _at_or_before(self, uid: int) -> int:
+        at = bisect_right(self._firsts, uid) - 1
+        if at < 0:
+            return 0
+        uids = self._chunks[at].uids
+        return uids[bisect_right(uids, uid) - 1]
+
+    def slices(self, uid_ranges: UIDRanges, count: int) -> Iterator[UIDRanges]:
+        """The ranges cut so that each piece holds at most `count` of this view's messages."""
+        piece: list[tuple[int, int]] = []
+        room = count
+        for low, high in self.clip(uid_ranges):
+            first, last = self.number(low), self.number(high)
+            while first <= last:
+                stop = min(last, first + room - 1)
+                piece.append((self.uid(first), self.uid(stop)))
+                room -= stop - first + 1
+                first = stop + 1
+                if room == 0:
+                    yield tuple(piece)
+                    piece, room = [], count
+        if piece:
+            yield tuple(piece)
+
+    # ------------------------------------------------------------------------------------------ change
+
+    def apply(self, change: FolderChange) -> FolderView:
+        """The view after a change."""
+        chunks = list(self._chunks)
+        for low, high in change.expunged:
+            self._expunge(chunks, low, high)
+        chunks = [chunk for chunk in chunks if chunk.uids]
+        _mark(chunks, change.changed)
+        _arrive(chunks, change.arrived)
+        return FolderView(chunks, change.modseq, self.keywords if change.keywords is None else change.keywords)
+
+    def _expunge(self, chunks: list[Chunk], low: int, high: int) -> None:
+        at = max(bisect_right(self._firsts, low) - 1, 0)
+        for index in range(at, len(chunks)):
+            if self._firsts[index] > high:
+                break
+            chunks[index] = chunks[index].without(low, high)
+
+
+def _mark(chunks: list[Chunk], entries: Iterable[Entry]) -> None:
+    """Gives messages new flags; those that are not here are passed over."""
+    firsts = [chunk.uids[0] for chunk in chunks]
+    copied: set[int] = set()
+    for entry in entries:
+        at = bisect_right(firsts, entry.uid) - 1
+        if at < 0:
+            continue
+        index = bisect_left(chunks[at].uids, entry.uid)
+        if index < len(chunks[at].uids) and chunks[at].uids[index] == entry.uid:
+            if at not in copied:
+                chunks[at] = chunks[at].copy()
+                copied.add(at)
+            chunks[at].put(index, entry)
+
+
+def _arrive(chunks: list[Chunk], entries: Sequence[Entry]) -> None:
+    """Adds messages behind the last."""
+    if not entries:
+        return
+    room = CHUNK_MESSAGES - len(chunks[-1].uids) if chunks else 0
+    if room:
+        last, new = chunks[-1].copy(), Chunk.of(entries[:room])
+        last.uids += new.uids
+        last.flags += new.flags
+        last.keywords += new.keywords
+        last.modseqs += new.modseqs
+        last.wide |= new.wide
+        chunks[-1] = last
+    chunks += FolderView.of(entries[room:], 0, ())._chunks
+
+
+Listener = Callable[[Change, FolderView | None], None]
+
+
+class Watch:
+    """One listener's interest in a folder.  `view` is None until somebody has loaded it."""
+
+    def __init__(self, folder: _Watched, listener: Listener, forget: Callable[[Watch], None]) -> None:
+        self._folder = folder
+        self._forget = forget
+        self.listener = listener
+        folder.watches.append(self)
+
+    @property
+    def view(self) -> FolderView | None:
+        return self._folder.view
+
+    def load(self, loaded: FolderView) -> FolderView | None:
+        """Offers a view from a snapshot read since this watch began; None when it must be read once more."""
+        return self._folder.load(loaded)
+
+    def close(self) -> None:
+        self._forget(self)
+
+    @property
+    def folder(self) -> _Watched:
+        return self._folder
+
+
+class _Watched:
+    """A folder that somebody watches: the newest view of it, or the changes since loading began."""
+
+    def __init__(self, key: tuple[MailboxId, FolderId]) -> None:
+        self.key = key
+        self.view: FolderView | None = None
+        self.missed: list[FolderChange] = []
+        self.watches: list[Watch] = []
+
+    def hear(self, change: FolderChange) -> None:
+        if self.view is None:
+            self.missed.append(change)
+        elif change.since == self.view.modseq:
+            self.view = self.view.apply(change)
+        elif change.modseq > self.view.modseq:  # a gap: whoever needs the view reads it again
+            self.view, self.missed = None, [change]
+
+    def load(self, loaded: FolderView) -> FolderView | None:
+        if self.view is not None:
+            return self.view
+        for change in self.missed:
+            if change.modseq <= loaded.modseq:
+                continue
+            if change.since != loaded.modseq:
+                return None
+            loaded = loaded.apply(change)
+        self.view, self.missed = loaded, []
+        return loaded
+
+
+class Views:
+    """The views of all folders that are being watched; used from one thread, the one that changes are published on."""
+
+    def __init__(self) -> None:
+        self._folders: dict[tuple[MailboxId, FolderId], _Watched] = {}
+
+    def watch(self, mailbox_id: MailboxId, folder_id: FolderId, listener: Listener) -> Watch:
+        """From now on the listener hears (change, the newest view or None) for this folder."""
+        key = (mailbox_id, folder_id)
+        folder = self._folders.setdefault(key, _Watched(key))
+        return Watch(folder, listener, self._forget)
+
+    def _forget(self, watch: Watch) -> None:
+        folder = watch.folder
+        if watch in folder.watches:
+            folder.watches.remove(watch)
+        # Not under the key alone: since the folder's last watch was closed, somebody else may have begun another.
+        if not folder.watches and self._folders.get(folder.key) is folder:
+            del self._folders[folder.key]
+
+    def publish(self, changes: Iterable[Change]) -> None:
+        """Tells the listeners what was committed."""
+        for change in changes:
+            for folder in self._concerned(change):
+                if isinstance(change, FolderChange):
+                    folder.hear(change)
+                for watch in tuple(folder.watches):
+                    watch.listener(change, folder.view)
+
+    def _concerned(self, change: Change) -> Sequence[_Watched]:
+        if isinstance(change, MailboxRemoved):
+            return [folder for key, folder in self._folders.items() if key[0] == change.mailbox_id]
+        folder = self._folders.get((change.mailbox_id, change.folder_id))
+        return (folder,) if folder else ()
