@@ -1,0 +1,1 @@
+"""Stores: the one SQL implementation of the core's transactions, and the drivers beneath it."""

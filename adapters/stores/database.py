@@ -1,0 +1,179 @@
+"""A mailbox database: its file, its packs, its writer, and its readers."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from adapters.stores import sqlite
+from adapters.stores.migrations import migrate
+from adapters.stores.sql import Blobs, SqlReadTx, SqlWriteTx
+from adapters.stores.sqlite import BROKEN, ENGINE_ERRORS, SqliteConnection
+from adapters.stores.writer import Done, Writer
+from core.changes import Change
+from core.commands import Command, SweepBlobs
+from core.errors import Unavailable
+
+T = TypeVar("T")
+
+
+class PackFiles(Blobs, Protocol):
+    def sync(self) -> None: ...
+    def settle(self) -> None: ...
+    def abandon(self) -> None: ...
+    def remove_unnamed(self, below: int, named: set[int]) -> None: ...
+    def close(self) -> None: ...
+
+
+class _Engine:
+    """The writer's connection: bodies reach the disk before the rows that name them."""
+
+    def __init__(self, path: Path, packs: PackFiles) -> None:
+        self._path = path
+        self._packs = packs
+        self._connection = SqliteConnection(path, writer=True)
+        self._changes = 0
+
+    def migrate(self, at: int) -> None:
+        migrate(self._connection, "mailbox", at)
+
+    def begin(self) -> SqlWriteTx:
+        self._packs.settle()
+        self._connection.begin()
+        self._changes = self._connection.changes()
+        return SqlWriteTx(self._connection, self._packs)
+
+    def commit(self) -> None:
+        self._packs.sync()
+        self._connection.commit()
+
+    def rollback(self) -> None:
+        self._connection.rollback()
+
+    def has_written(self) -> bool:
+        before, self._changes = self._changes, self._connection.changes()
+        return self._changes != before
+
+    def is_broken(self, fault: BaseException) -> bool:
+        return isinstance(fault, BROKEN)
+
+    def recover(self) -> None:
+        self._packs.abandon()
+        self._connection.close()
+        self._connection = SqliteConnection(self._path, writer=True)
+
+    def rest(self) -> None:
+        self._connection.checkpoint()
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+class MailboxDatabase:
+    """One database file and all that belongs to it; only one process can have it open."""
+
+    def __init__(
+        self,
+        path: Path,
+        packs: PackFiles,
+        *,
+        at: int,
+        publish: Callable[[Sequence[Change]], None],
+        post: Callable[[Callable[[], None]], Any],
+        fault: Callable[[BaseException], None],
+    ) -> None:
+        """Raises DatabaseLocked, SqliteTooOld, SchemaTooNew."""
+        sqlite.check_version()
+        self._lock = sqlite.lock(path)
+        self._path = path
+        self._packs = packs
+        self._local = threading.local()
+        self._readers: list[SqliteConnection] = []
+        try:
+            self._engine = _Engine(path, packs)
+            try:
+                self._engine.migrate(at)
+                self.forget_packs()
+            except BaseException:
+                self._close_connections()
+                raise
+        except BaseException:
+            self._lock.close()
+            raise
+        self._writer = Writer(self._engine, publish=publish, post=post, fault=fault, name=path.stem)
+
+    def submit(self, command: Command, done: Done, *, bulk: bool = False) -> None:
+        """Queues a write; see Writer.submit."""
+        self._writer.submit(command, done, bulk=bulk)
+
+    def write(self, command: Command) -> Any:
+        """Carries a command out and waits for it; never on an event loop.  Raises what the command raises."""
+        finished = threading.Event()
+        outcome: list[tuple[object, BaseException | None]] = []
+
+        def done(result: object, error: BaseException | None) -> None:
+            outcome.append((result, error))
+            finished.set()
+
+        self.submit(command, done)
+        finished.wait()
+        result, error = outcome[0]
+        if error is not None:
+            raise error
+        return result
+
+    @contextmanager
+    def read(self) -> Iterator[SqlReadTx]:
+        """A snapshot on this thread's own connection.  Raises Unavailable when the engine fails."""
+        try:
+            connection = self._reader()
+            connection.begin_read()
+            try:
+                yield SqlReadTx(connection, self._packs)
+            finally:
+                connection.end_read()
+        except BROKEN as fault:
+            raise Unavailable("The database cannot be read") from fault
+
+    def _reader(self) -> SqliteConnection:
+        connection: SqliteConnection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = SqliteConnection(self._path, writer=False)
+            self._readers.append(connection)
+        return connection
+
+    def sweep(self, before: int, limit: int) -> int:
+        """Forgets unnamed blobs and removes the packs that hold nothing any more; how many blobs went."""
+        swept = int(self.write(SweepBlobs(before, limit)))
+        self.forget_packs()
+        return swept
+
+    def forget_packs(self) -> None:
+        """Removes packs that no row names: what a crash left behind, or what was swept."""
+        # In this order: a pack that is closed now was named, if ever, by a commit that the snapshot includes.
+        below = self._packs.newest()
+        with self.read() as tx:
+            named = {pack_id for pack_id, _, _ in tx.packs()}
+        self._packs.remove_unnamed(below, named)
+
+    def waiting(self) -> int:
+        """Commands in the queue."""
+        return self._writer.waiting()
+
+    def close(self) -> None:
+        """Finishes what is queued and closes everything; no reader may be at work."""
+        self._writer.close()
+        self._close_connections()
+        self._packs.close()
+        self._lock.close()
+
+    def _close_connections(self) -> None:
+        for connection in self._readers:
+            connection.close()
+        self._engine.close()
+
+
+def unavailable(fault: BaseException) -> BaseException:
+    """An engine's failure as the refusal that clients may retry; anything else as it is."""
+    return Unavailable("The database cannot be read") if isinstance(fault, ENGINE_ERRORS) else fault

@@ -1,0 +1,399 @@
+"""The store's transactions over SQL: one implementation for every engine that runs these statements."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+from adapters.stores.statements import load
+from core.errors import MessageExpunged, NoSuchMailbox
+from core.model import (
+    KEYWORDS_IN_MASK,
+    Blob,
+    Entry,
+    Folder,
+    FolderId,
+    Item,
+    Mailbox,
+    MailboxId,
+    MessageId,
+    ModSeq,
+    UIDRanges,
+)
+from core.ports import Counters, NewEntry, NewMessage, StoredEntry
+
+STATEMENTS = load("mailbox")
+INLINE_OCTETS = 16 * 1024  # a larger body goes to a pack: one write of its bytes instead of two
+_MASK = (1 << KEYWORDS_IN_MASK) - 1
+
+Row = Any  # a tuple of the statement's columns
+Params = Mapping[str, object]
+
+
+class Connection(Protocol):
+    """One connection of an engine: runs a statement with named parameters."""
+
+    def execute(self, statement: str, params: Params) -> Iterator[Row]: ...
+    def executemany(self, statement: str, params: Iterable[Params]) -> None: ...
+
+
+class Blobs(Protocol):
+    """Where bodies too large for a row are kept."""
+
+    def append(self, blob: Blob) -> Blob:
+        """The same blob with its place in a pack; durable only after `sync`."""
+        ...
+
+    def read(self, blob: Blob, start: int, stop: int) -> bytes: ...
+    def newest(self) -> int:
+        """The number of the oldest pack that may still be written to; those below are closed."""
+        ...
+
+
+class SqlReadTx:
+    """One snapshot; see core.ports.ReadTx."""
+
+    def __init__(self, connection: Connection, blobs: Blobs) -> None:
+        self._run = connection.execute
+        self._run_many = connection.executemany
+        self._blobs = blobs
+
+    def _rows(self, statement: str, **params: object) -> Iterator[Row]:
+        return self._run(STATEMENTS[statement], params)
+
+    def _one(self, statement: str, **params: object) -> Row | None:
+        # Exhausting the cursor ends the statement: a half-read one would pin the snapshot.
+        rows = list(self._run(STATEMENTS[statement], params))
+        return rows[0] if rows else None
+
+    def mailbox(self, mailbox_id: MailboxId) -> Mailbox:
+        if (row := self._one("mailbox", mailbox=mailbox_id)) is None:
+            raise NoSuchMailbox("There is no such mailbox")
+        return Mailbox(*row)
+
+    def mailboxes(self) -> list[Mailbox]:
+        return [Mailbox(*row) for row in self._rows("mailboxes")]
+
+    def folders(self, mailbox_id: MailboxId) -> list[Folder]:
+        return [_folder(row) for row in self._rows("folders", mailbox=mailbox_id)]
+
+    def folder(self, mailbox_id: MailboxId, folder_id: FolderId) -> Folder | None:
+        row = self._one("folder", mailbox=mailbox_id, folder=folder_id)
+        return _folder(row) if row else None
+
+    def child(self, mailbox_id: MailboxId, parent_id: FolderId, name: str) -> Folder | None:
+        row = self._one("child", mailbox=mailbox_id, parent=parent_id, name=name)
+        return _folder(row) if row else None
+
+    def graveyard(self) -> list[tuple[MailboxId, FolderId]]:
+        """Deleted folders whose messages are still to be purged."""
+        return [(MailboxId(mailbox), FolderId(folder)) for mailbox, folder in self._rows("graveyard")]
+
+    def subscriptions(self, mailbox_id: MailboxId) -> set[str]:
+        return {path for (path,) in self._rows("subscriptions", mailbox=mailbox_id)}
+
+    def keywords(self, mailbox_id: MailboxId, folder_id: FolderId) -> tuple[str, ...]:
+        return tuple(name for (name,) in self._rows("keywords", mailbox=mailbox_id, folder=folder_id))
+
+    def entries(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> list[Entry]:
+        place = {"mailbox": mailbox_id, "folder": folder_id, "low": low, "high": high}
+        entries = [Entry(*row) for row in self._run(STATEMENTS["entries"], place)]
+        if wide := self._wide_keywords(place):
+            return [Entry(e.uid, e.flags, e.keywords | wide.get(e.uid, 0), e.modseq) for e in entries]
+        return entries
+
+    def _wide_keywords(self, place: Params) -> dict[int, int]:
+        """The keyword bits beyond the mask, by UID."""
+        wide: dict[int, int] = {}
+        for uid, bit in self._run(STATEMENTS["entry_keywords"], place):
+            wide[uid] = wide.get(uid, 0) | 1 << bit
+        return wide
+
+    def items(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> Iterator[Item]:
+        rows = self._rows("items", mailbox=mailbox_id, folder=folder_id, low=low, high=high)
+        return (Item(*row) for row in rows)
+
+    def sizes(
+        self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int
+    ) -> Iterator[tuple[int, int, int, int]]:
+        return self._rows("sizes", mailbox=mailbox_id, folder=folder_id, low=low, high=high)
+
+    def summaries(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> Iterator[tuple[int, bytes]]:
+        return self._rows("summaries", mailbox=mailbox_id, folder=folder_id, low=low, high=high)
+
+    def stored_entries(
+        self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int, limit: int
+    ) -> list[StoredEntry]:
+        place = {"mailbox": mailbox_id, "folder": folder_id, "low": low, "high": high}
+        rows = [StoredEntry(*row) for row in self._run(STATEMENTS["stored_entries"], {**place, "limit": limit})]
+        if wide := self._wide_keywords(place):
+            return [StoredEntry(r.uid, r.message_id, r.flags, r.keywords | wide.get(r.uid, 0), r.size) for r in rows]
+        return rows
+
+    def blob(self, digest: bytes) -> Blob | None:
+        row = self._one("blob", hash=digest)
+        return Blob(*row) if row else None
+
+    def read_blob(self, blob: Blob, start: int, stop: int) -> bytes:
+        try:
+            return self._blobs.read(blob, start, stop)
+        except FileNotFoundError as gone:
+            raise MessageExpunged("The message has been expunged") from gone
+
+    def tombstones(self, mailbox_id: MailboxId, folder_id: FolderId) -> list[tuple[int, int, int]]:
+        """(MODSEQ, low UID, high UID) of what was expunged."""
+        return [(m, low, high) for m, low, high in self._rows("tombstones", mailbox=mailbox_id, folder=folder_id)]
+
+    def message_references(self, mailbox_id: MailboxId) -> Iterator[tuple[int, int, int, bytes, int]]:
+        """(message, n_entries, size, hash, octets of the prefix) of a mailbox's messages."""
+        return self._rows("message_references", mailbox=mailbox_id)
+
+    def blobs(self) -> Iterator[Blob]:
+        """Every blob, in the order in which they lie in the packs."""
+        return (Blob(*row) for row in self._rows("blobs"))
+
+    def packs(self) -> list[tuple[int, int, int]]:
+        """(number, live octets, dead octets) of every pack that a row names."""
+        return [(pack, live, dead) for pack, live, dead in self._rows("packs")]
+
+    def delivery_known(self, mailbox_id: MailboxId, token: bytes) -> bool:
+        return self._one("delivery_known", mailbox=mailbox_id, token=token) is not None
+
+
+class SqlWriteTx(SqlReadTx):
+    """A snapshot that may change; see core.ports.WriteTx."""
+
+    def insert_mailbox(self, mailbox: Mailbox, at: int) -> None:
+        self._do("insert_mailbox", mailbox=mailbox.mailbox_id, guid=mailbox.guid, at=at)
+
+    def delete_mailbox(self, mailbox_id: MailboxId) -> None:
+        for statement in ("delete_subscriptions", "delete_deliveries", "delete_mailbox"):
+            self._do(statement, mailbox=mailbox_id)
+
+    def next_folder(self, mailbox_id: MailboxId, uidvalidity: int) -> tuple[FolderId, int]:
+        folder_id, validity = self._returning("next_folder", mailbox=mailbox_id, uidvalidity=uidvalidity)
+        return FolderId(folder_id), validity
+
+    def take_messages(self, mailbox_id: MailboxId, count: int, octets: int) -> MessageId:
+        (first,) = self._returning("take_messages", mailbox=mailbox_id, count=count, octets=octets)
+        return MessageId(first)
+
+    def add_usage(self, mailbox_id: MailboxId, count: int, octets: int) -> None:
+        self._do("add_usage", mailbox=mailbox_id, count=count, octets=octets)
+
+    def insert_folder(self, folder: Folder, at: int) -> None:
+        new = {"uidnext": folder.uidnext, "modseq": folder.modseq, "at": at}
+        self._do("insert_folder", **_place(folder), **new)
+
+    def update_folder(self, folder: Folder) -> None:
+        self._do("update_folder", **_place(folder))
+
+    def delete_folder(self, mailbox_id: MailboxId, folder_id: FolderId) -> None:
+        for statement in ("delete_keywords", "delete_tombstones", "delete_folder"):
+            self._do(statement, mailbox=mailbox_id, folder=folder_id)
+
+    def count(self, mailbox_id: MailboxId, folder_id: FolderId, add: Counters) -> Folder:
+        row = self._returning(
+            "count",
+            mailbox=mailbox_id,
+            folder=folder_id,
+            uids=add.uids,
+            exists=add.exists,
+            unseen=add.unseen,
+            deleted=add.deleted,
+            octets=add.octets,
+        )
+        return _folder(row)
+
+    def subscribe(self, mailbox_id: MailboxId, path: str) -> None:
+        self._do("subscribe", mailbox=mailbox_id, path=path)
+
+    def unsubscribe(self, mailbox_id: MailboxId, path: str) -> None:
+        self._do("unsubscribe", mailbox=mailbox_id, path=path)
+
+    def insert_keyword(self, mailbox_id: MailboxId, folder_id: FolderId, bit: int, name: str) -> None:
+        self._do("insert_keyword", mailbox=mailbox_id, folder=folder_id, bit=bit, name=name)
+
+    def put_blob(self, blob: Blob, at: int) -> None:
+        if self._one("blob", hash=blob.hash) is not None:
+            # Its age starts anew, or the sweeper could take it from under the message that now names it.
+            self._do("touch_blob", hash=blob.hash, at=at)
+            return
+        if blob.pack_id is None and blob.stored_size > INLINE_OCTETS:
+            blob = self._blobs.append(blob)
+        if blob.pack_id is not None:
+            self._do("pack_gains", pack=blob.pack_id, octets=blob.stored_size)
+        self._do(
+            "insert_blob",
+            hash=blob.hash,
+            size=blob.size,
+            stored_size=blob.stored_size,
+            encoding=blob.encoding,
+            location=0 if blob.pack_id is None else 1,
+            pack=blob.pack_id,
+            offset=blob.pack_offset,
+            at=at,
+            data=blob.data if blob.pack_id is None else None,
+        )
+
+    def insert_messages(self, messages: Sequence[NewMessage]) -> None:
+        self._run_many(
+            STATEMENTS["insert_message"],
+            (
+                {
+                    "mailbox": m.mailbox_id,
+                    "message": m.message_id,
+                    "hash": m.hash,
+                    "n_entries": m.n_entries,
+                    "size": m.size,
+                    "internal_at": m.internal_at,
+                    "internal_zone": m.internal_zone,
+                    "sent_at": m.sent_at,
+                    "prefix": m.prefix,
+                    "envelope": m.envelope,
+                    "structure": m.structure,
+                    "parts": m.parts,
+                    "summary": m.summary,
+                    "utf8": m.utf8,
+                }
+                for m in messages
+            ),
+        )
+
+    def insert_entries(self, entries: Sequence[NewEntry]) -> None:
+        self._run_many(
+            STATEMENTS["insert_entry"],
+            (
+                {
+                    "mailbox": e.mailbox_id,
+                    "folder": e.folder_id,
+                    "uid": e.uid,
+                    "message": e.message_id,
+                    "modseq": e.modseq,
+                    "flags": e.flags,
+                    "keywords": e.keywords & _MASK,
+                    "saved_at": e.saved_at,
+                }
+                for e in entries
+            ),
+        )
+        for entry in entries:
+            if entry.keywords > _MASK:
+                self._add_wide(entry.mailbox_id, entry.folder_id, entry.uid, entry.keywords)
+
+    def _add_wide(self, mailbox_id: MailboxId, folder_id: FolderId, uid: int, keywords: int) -> None:
+        for bit in _wide_bits(keywords):
+            self._do("insert_entry_keyword", mailbox=mailbox_id, folder=folder_id, uid=uid, bit=bit)
+
+    def change_flags(
+        self,
+        mailbox_id: MailboxId,
+        folder_id: FolderId,
+        low: int,
+        high: int,
+        *,
+        modseq: int,
+        keep: tuple[int, int],
+        add: tuple[int, int],
+    ) -> list[tuple[Entry, int]]:
+        place = {"mailbox": mailbox_id, "folder": folder_id, "low": low, "high": high}
+        if add[1] > _MASK or self._wide_keywords(place):
+            return self._change_wide_flags(place, modseq, keep, add)
+        masks = {
+            "keep_flags": keep[0],
+            "add_flags": add[0],
+            "keep_keywords": keep[1] & _MASK,
+            "add_keywords": add[1],
+        }
+        before = list(self._run(STATEMENTS["flag_candidates"], {**place, **masks}))
+        if before:
+            self._do("change_flags", **place, **masks, modseq=modseq)
+        return [
+            (Entry(uid, flags & keep[0] | add[0], keywords & keep[1] & _MASK | add[1], ModSeq(modseq)), flags)
+            for uid, flags, keywords in before
+        ]
+
+    def _change_wide_flags(
+        self, place: dict[str, int], modseq: int, keep: tuple[int, int], add: tuple[int, int]
+    ) -> list[tuple[Entry, int]]:
+        """The same, row by row, where keywords beyond the mask take part."""
+        changed = []
+        mailbox_id, folder_id = MailboxId(place["mailbox"]), FolderId(place["folder"])
+        for old in self.entries(mailbox_id, folder_id, place["low"], place["high"]):
+            new = Entry(old.uid, old.flags & keep[0] | add[0], old.keywords & keep[1] | add[1], ModSeq(modseq))
+            if (new.flags, new.keywords) == (old.flags, old.keywords):
+                continue
+            where = {"mailbox": mailbox_id, "folder": folder_id, "uid": old.uid}
+            self._do("set_flags", **where, flags=new.flags, keywords=new.keywords & _MASK, modseq=modseq)
+            for bit in _wide_bits(old.keywords & ~new.keywords):
+                self._do("delete_entry_keyword", **where, bit=bit)
+            self._add_wide(mailbox_id, folder_id, old.uid, new.keywords & ~old.keywords)
+            changed.append((new, old.flags))
+        return changed
+
+    def delete_entries(self, mailbox_id: MailboxId, folder_id: FolderId, uids: UIDRanges) -> None:
+        for low, high in uids:
+            for statement in ("delete_entry_keywords", "delete_entries"):
+                self._do(statement, mailbox=mailbox_id, folder=folder_id, low=low, high=high)
+
+    def add_references(self, mailbox_id: MailboxId, message_ids: Iterable[int]) -> None:
+        self._each_message("add_reference", mailbox_id, message_ids)
+
+    def drop_references(self, mailbox_id: MailboxId, message_ids: Iterable[int]) -> None:
+        message_ids = list(message_ids)
+        self._each_message("drop_reference", mailbox_id, message_ids)
+        self._each_message("delete_unreferenced", mailbox_id, message_ids)
+
+    def _each_message(self, statement: str, mailbox_id: MailboxId, message_ids: Iterable[int]) -> None:
+        self._run_many(STATEMENTS[statement], ({"mailbox": mailbox_id, "message": m} for m in message_ids))
+
+    def insert_tombstone(self, mailbox_id: MailboxId, folder_id: FolderId, modseq: int, low: int, high: int) -> None:
+        self._do("insert_tombstone", mailbox=mailbox_id, folder=folder_id, modseq=modseq, low=low, high=high)
+
+    def remember_delivery(self, mailbox_id: MailboxId, token: bytes, expires_at: int) -> None:
+        self._do("remember_delivery", mailbox=mailbox_id, token=token, expires_at=expires_at)
+
+    def sweep_deliveries(self, now: int, limit: int) -> int:
+        expired = list(self._rows("expired_deliveries", now=now, limit=limit))
+        self._run_many(STATEMENTS["delete_delivery"], ({"mailbox": m, "token": token} for m, token in expired))
+        return len(expired)
+
+    def sweep_blobs(self, before: int, limit: int) -> int:
+        unnamed = list(self._rows("unnamed_blobs", before=before, limit=limit))
+        for digest, stored_size, pack_id in unnamed:
+            self._do("delete_blob", hash=digest)
+            if pack_id is not None:
+                self._do("pack_loses", pack=pack_id, octets=stored_size)
+        for (pack_id,) in list(self._rows("dead_packs", newest=self._blobs.newest())):
+            self._do("delete_pack", pack=pack_id)
+        return len(unnamed)
+
+    def _do(self, statement: str, **params: object) -> None:
+        for _ in self._run(STATEMENTS[statement], params):
+            pass
+
+    def _returning(self, statement: str, **params: object) -> Row:
+        if (row := self._one(statement, **params)) is None:
+            raise NoSuchMailbox("The row to change is gone")
+        return row
+
+
+def _folder(row: Row) -> Folder:
+    mailbox, folder, parent, name, use, selectable, *rest = row
+    return Folder(mailbox, folder, parent, name, use, bool(selectable), *rest)
+
+
+def _place(folder: Folder) -> dict[str, object]:
+    return {
+        "mailbox": folder.mailbox_id,
+        "folder": folder.folder_id,
+        "parent": folder.parent_id,
+        "name": folder.name,
+        "special_use": folder.special_use,
+        "selectable": int(folder.selectable),
+        "uidvalidity": folder.uidvalidity,
+        "recent_from": folder.recent_from,
+    }
+
+
+def _wide_bits(keywords: int) -> list[int]:
+    """The numbers of the keywords that the mask has no room for."""
+    return [bit for bit in range(KEYWORDS_IN_MASK, keywords.bit_length()) if keywords >> bit & 1]
