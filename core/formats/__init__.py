@@ -1,0 +1,1 @@
+"""The formats that the store keeps and indexes, one parser each."""
