@@ -21,7 +21,8 @@ class Sample(NamedTuple):
 
 
 _FIRST_TRY: Final = 600
-_UNSURE: Final = 8
+_FIRST_TRY_HTML: Final = 4 * 1024
+_UNSURE: Final = 40
 _WORDS: Final = MAX_PREVIEW + _UNSURE  # so many words have at least so many characters
 
 # What is not shown: comments, and elements whose content is no text.  Each alternative ends at the end of the text too,
@@ -51,10 +52,11 @@ def _in_order(samples: list[Sample]) -> list[Sample]:
 
 
 def _text(sample: Sample) -> str:
-    """The sample's words, as they will be shown.  Most often its first few hundred octets are enough."""
-    words = "" if sample.is_html else _words(sample._replace(octets=sample.octets[:_FIRST_TRY]))
-    # The end of what was tried may be half an escape or half a character.
-    if len(words) < MAX_PREVIEW + _UNSURE:
+    """The sample's words, as they will be shown.  Most often its beginning is enough."""
+    first_try = _FIRST_TRY_HTML if sample.is_html else _FIRST_TRY
+    words = _words(sample._replace(octets=sample.octets[:first_try]))
+    # The end of what was tried may be half an escape, half a character, or half an entity.
+    if len(words) < MAX_PREVIEW + _UNSURE and len(sample.octets) > first_try:
         words = _words(sample)
     return words[:MAX_PREVIEW].rstrip("\ufffd ")
 

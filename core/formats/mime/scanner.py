@@ -205,9 +205,10 @@ class Scanner:
         entity.content = content_of(found, in_digest=parent is not None and parent.is_digest)
         if parent is None:
             self._fields, self._addresses = found, addresses_of(found)
-        elif parent.is_message:
-            parent.envelope, parent.envelope_utf8 = envelopes(found, addresses_of(found), is_ascii=self._is_ascii)
+            return
         self._described += sum([len(value) for values in found.values() for value in values])
+        if parent.is_message:
+            parent.envelope, parent.envelope_utf8 = envelopes(found, addresses_of(found), is_ascii=self._is_ascii)
 
     def _enter_body(self, entity: Entity) -> None:
         content = entity.content

@@ -12,6 +12,7 @@ from codecs import (
     IncrementalDecoder,
     getincrementaldecoder,
     lookup,
+    utf_8_decode,
 )
 from collections.abc import Iterator
 from functools import lru_cache
@@ -91,7 +92,7 @@ _MAX_LABEL: Final = 40
 # RFC 2047 2, loosely: blanks inside the text and a few "?" are what careless senders write.  The number of "?" is
 # bounded so that a field made of "=?" is still read in linear time.
 _ENCODED_WORD: Final = pattern(rb"=\?([^?\s*]{1,100})(?:\*[^?\s]*)?\?([BbQq])\?([^?]*+(?:\?(?!=)[^?]*+){0,8}+)\?=")
-_LINE_ENDS: Final = {10: " ", 13: " "}
+_CONTROLS: Final = {10: " ", 13: " ", 0: None}
 
 
 @lru_cache(maxsize=256)
@@ -127,7 +128,17 @@ def _guessed(data: bytes) -> str:
     try:
         return data.decode()
     except UnicodeDecodeError:
-        return data.decode("cp1252", "replace")
+        text = _cut_utf8(data)
+    # Text that was cut may end inside a character; but with none before it, half of one is Latin ("café").
+    return data.decode("cp1252", "replace") if text.isascii() else text + "\ufffd"
+
+
+def _cut_utf8(data: bytes) -> str:
+    """The whole characters of UTF-8 that ends inside one; nothing if it is no UTF-8."""
+    try:
+        return utf_8_decode(data, "strict", False)[0]
+    except UnicodeDecodeError:
+        return ""
 
 
 def _whole_characters(text: str) -> str:
@@ -147,7 +158,7 @@ class _Unmarked(IncrementalDecoder):
     def decode(self, data: Any, final: bool = False) -> str:
         octets = bytes(data)
         if self._decoder is None:
-            octets = self._head = self._head + octets  # what was held back comes again
+            octets = self._head = self._head + octets
             width = 2 if self._codec == "utf-16" else 4
             if len(octets) < width and not final:
                 return ""
@@ -174,6 +185,7 @@ class TextDecoder:
         codec = charset_codec(charset)
         self._guesses = codec is None or codec == "cp1252"
         self._is_utf7 = codec == "utf-7"
+        self._was_utf8 = False  # a whole character outside ASCII has come
         self._rest = ""  # half of a surrogate pair
         self._decoder: IncrementalDecoder
         if codec is None or self._guesses:
@@ -198,8 +210,12 @@ class TextDecoder:
     def _guess(self, data: bytes, *, final: bool) -> str:
         held = self._decoder.getstate()[0]  # the octets of a character that is not complete
         try:
-            return self._decoder.decode(data, final)
+            text = self._decoder.decode(data, final)
+            self._was_utf8 = self._was_utf8 or not text.isascii()
+            return text
         except UnicodeDecodeError:
+            if final and self._was_utf8:
+                return "\ufffd"  # as in _guessed
             self._guesses = False
             self._decoder = getincrementaldecoder("cp1252")("replace")
             return self._decoder.decode(held + data, final)
@@ -218,9 +234,9 @@ def decode_header(raw: bytes) -> str:
 
 def decode_unfolded(raw: bytes) -> str:
     """The same for a value that has been unfolded."""
-    text = decode_text(raw) if b"=?" not in raw else "".join(_pieces(raw))
-    # An encoded word may hold a line end; no reader of a header field expects one.
-    return text if text.isprintable() else text.translate(_LINE_ENDS)
+    text = "".join(_pieces(raw)) if b"=?" in raw else _guessed(raw)
+    # An encoded word may hold a line end; no reader of a header field expects one.  NUL cannot be stored.
+    return text if text.isprintable() else text.translate(_CONTROLS)
 
 
 def _pieces(raw: bytes) -> Iterator[str]:
@@ -238,14 +254,14 @@ def _pieces(raw: bytes) -> Iterator[str]:
             yield decode_text(run, charset)
             run = b""
         if between and not adjacent:
-            yield decode_text(between)
+            yield _guessed(between)
         run += _word_octets(word[2], word[3])
         charset = label
         end = word.end()
     if run:
         yield decode_text(run, charset)
     if end < len(raw):
-        yield decode_text(raw[end:])
+        yield _guessed(raw[end:])
 
 
 def _word_octets(encoding: bytes, text: bytes) -> bytes:

@@ -116,13 +116,15 @@ class _UUEncode:
 
 
 def _uu(line: bytes) -> bytes:
+    if not 32 <= line[0] <= 96:
+        return b""
     try:
         return a2b_uu(line)
     except Error:
-        # Encoders pad the last group with rubbish, or lose trailing blanks: only the announced octets count.
-        announced = ((line[0] - 32) & 63) * 4
-        letters = bytes((33 <= octet <= 96 and octet) or 32 for octet in line[1 : 1 + (announced + 5) // 3])
-        return a2b_uu(line[:1] + letters) if 32 <= line[0] <= 96 else b""
+        # Encoders pad the last group with rubbish: only the letters of the announced octets count; a wrong one is zero.
+        announced = (line[0] - 32) & 63
+        letters = line[1 : 1 + (announced * 4 + 2) // 3]
+        return a2b_uu(line[:1] + bytes(letter if 32 <= letter <= 96 else 32 for letter in letters))
 
 
 _DECODERS: Final[dict[str, type[_Base64] | type[_QuotedPrintable] | type[_UUEncode]]] = {

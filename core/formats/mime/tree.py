@@ -69,7 +69,8 @@ def _params(params: Iterable[Parameter]) -> tuple[tuple[str, str], ...]:
 
 
 def _text(value: bytes) -> str:
-    return value.decode() if value.isascii() else decode_header(value)
+    """A parameter's value.  RFC 2047 5 forbids encoded words here; many senders use them for file names."""
+    return value.decode() if value.isascii() and b"=?" not in value else decode_header(value)
 
 
 def _optional(value: bytes | None) -> str | None:
