@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from adapters.blobs import frames
-from core.model import FRAMED, PLAIN, Blob
+from core.model import PLAIN, Blob
 
 PACK_OCTETS = 256 * 1024 * 1024  # a pack is closed once it is that large
 _HEADER = struct.Struct("<4sQQB32s")
@@ -175,9 +175,8 @@ def write_all(descriptor: int, octets: bytes, offset: int) -> None:
 
 
 def encode(plain: bytes, digest: bytes) -> Blob:
-    """A blob, not yet anywhere, of a body that fits in one frame."""
-    if len(plain) >= frames.SMALLEST:
-        stored = frames.encode(plain)
-        if len(stored) < len(plain):
-            return Blob(digest, len(plain), len(stored), FRAMED, data=stored)
+    """A blob, not yet anywhere, of a body that fits in one frame: as it is.
+
+    Compressing it would win a quarter of its room and cost as much as all else that is done with its octets.
+    """
     return Blob(digest, len(plain), len(plain), PLAIN, data=plain)

@@ -1,0 +1,286 @@
+import hashlib
+import os
+import random
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from adapters.blobs import packs as module
+from adapters.blobs.frames import FRAME_OCTETS, CorruptFrame, frame, table
+from adapters.blobs.packs import Packs, encode, record_header, write_all
+from core.model import FRAMED, PLAIN, Blob
+
+
+@pytest.fixture
+def packs(tmp_path: Path) -> Iterator[Packs]:
+    packs = Packs(tmp_path / "packs")
+    yield packs
+    packs.close()
+
+
+def blob(plain: bytes) -> Blob:
+    return encode(plain, hashlib.sha256(plain).digest())
+
+
+def noise(octets: int, seed: int = 0) -> bytes:
+    return random.Random(seed).randbytes(octets)
+
+
+def files(tmp_path: Path) -> list[str]:
+    return sorted(path.name for path in (tmp_path / "packs").iterdir())
+
+
+def descriptors() -> set[str]:
+    return set(os.listdir("/proc/self/fd"))
+
+
+class TestEncode:
+    @pytest.mark.parametrize("plain", [b"", b"x", bytes(2000), noise(2000), bytes(FRAME_OCTETS)])
+    def test_a_body_that_fits_in_one_frame_is_kept_as_it_is(self, packs: Packs, plain: bytes) -> None:
+        made = blob(plain)
+        assert (made.encoding, made.size, made.stored_size, made.data) == (PLAIN, len(plain), len(plain), plain)
+        assert packs.read(made, 0, len(plain)) == plain
+
+
+def framed(plain: bytes) -> Blob:
+    """The same as a body that was compressed."""
+    length, stored = frame(plain)
+    data = table([(length, zlib.crc32(stored))]) + stored
+    return Blob(hashlib.sha256(plain).digest(), len(plain), len(data), FRAMED, data=data)
+
+
+class TestReading:
+    @pytest.mark.parametrize("make", [blob, framed])
+    @pytest.mark.parametrize("placed", [False, True])
+    def test_any_range_is_that_of_the_plain_bytes(
+        self, packs: Packs, make: Callable[[bytes], Blob], placed: bool
+    ) -> None:
+        plain = b"words " * 400
+        packs.append(blob(b"before"))
+        where = packs.append(make(plain)) if placed else make(plain)
+        packs.append(blob(b"after"))
+        for start, stop in ((0, 1), (5, 1500), (0, 9999), (1999, 5000), (2400, 2500), (3000, 2000), (7, 7)):
+            assert packs.read(where, start, stop) == plain[start:stop]
+
+    def test_a_pack_that_is_gone_is_not_found(self, packs: Packs, tmp_path: Path) -> None:
+        placed = packs.append(blob(b"x"))
+        (tmp_path / "packs" / "1.pack").unlink()
+        with pytest.raises(FileNotFoundError):
+            packs.read(placed, 0, 1)
+
+    @pytest.mark.parametrize("plain", [noise(2000), b"words " * 400], ids=["plain", "framed"])
+    def test_a_pack_that_ends_too_early_is_corrupt(self, packs: Packs, tmp_path: Path, plain: bytes) -> None:
+        placed = packs.append(blob(plain))
+        os.truncate(tmp_path / "packs" / "1.pack", 75)
+        with pytest.raises(CorruptFrame):
+            packs.read(placed, 0, len(plain))
+
+    def test_a_record_can_be_read_without_the_database(self, packs: Packs, tmp_path: Path) -> None:
+        first, second = (packs.append(blob(plain)) for plain in (b"one", bytes(2000)))
+        octets = (tmp_path / "packs" / "1.pack").read_bytes()
+        for placed in (first, second):
+            assert placed.pack_offset is not None
+            header = record_header(placed)
+            assert octets[placed.pack_offset - len(header) : placed.pack_offset] == header
+        assert octets[:4] == b"PFB1"
+
+    def test_reading_leaves_no_descriptor(self, packs: Packs) -> None:
+        placed = packs.append(blob(b"x"))
+        before = descriptors()
+        for _ in range(3):
+            packs.read(placed, 0, 1)
+        assert descriptors() == before
+
+
+class TestWriting:
+    def test_a_full_pack_is_followed_by_another(
+        self, packs: Packs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(module, "PACK_OCTETS", 3000)
+        bodies = [noise(1000, seed) for seed in range(8)]
+        placed = [packs.append(blob(body)) for body in bodies]
+        packs.sync()
+        assert [where.pack_id for where in placed] == [1, 1, 1, 2, 2, 2, 3, 3]
+        assert [packs.read(where, 0, 1000) for where in placed] == bodies
+        assert files(tmp_path) == ["1.pack", "2.pack", "3.pack"]
+
+    def test_a_start_never_continues_an_old_pack(self, tmp_path: Path) -> None:
+        """It may end in bytes that a crash has left."""
+        for number in (1, 2, 3):
+            packs = Packs(tmp_path / "packs")
+            assert packs.append(blob(b"x")).pack_id == number
+            packs.close()
+
+    def test_a_short_write_is_continued(self, packs: Packs, monkeypatch: pytest.MonkeyPatch) -> None:
+        whole = os.pwrite
+        monkeypatch.setattr(os, "pwrite", lambda fd, octets, at: whole(fd, bytes(octets[:7]), at))
+        body = noise(500)
+        placed = [packs.append(blob(body)), packs.append(blob(b"next"))]
+        assert [packs.read(where, 0, 500) for where in placed] == [body, b"next"]
+
+    def test_a_write_that_fails_halfway_is_written_over(self, packs: Packs, monkeypatch: pytest.MonkeyPatch) -> None:
+        kept = packs.append(blob(b"kept"))
+        whole = os.pwrite
+
+        def full(fd: int, octets: bytes, at: int) -> int:
+            whole(fd, bytes(octets[:9]), at)
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "pwrite", full)
+            with pytest.raises(OSError, match="No space"):
+                packs.append(blob(noise(500)))
+        placed = packs.append(blob(b"next"))
+        assert packs.read(placed, 0, 4) == b"next"
+        assert packs.read(kept, 0, 4) == b"kept"
+
+    def test_an_abandoned_pack_gains_nothing_more(self, packs: Packs) -> None:
+        first = packs.append(blob(b"one"))
+        packs.abandon()
+        packs.abandon()
+        packs.sync()
+        assert packs.append(blob(b"two")).pack_id == 2
+        assert packs.read(first, 0, 3) == b"one"
+
+    def test_a_pack_that_cannot_be_opened_leaves_no_descriptor_to_be_closed_twice(
+        self, packs: Packs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Closed twice, the number could belong to somebody else's file by then."""
+        monkeypatch.setattr(module, "PACK_OCTETS", 1)
+        packs.append(blob(b"one"))
+        closed: list[int] = []
+        close = os.close
+
+        def count(descriptor: int) -> None:
+            closed.append(descriptor)
+            close(descriptor)
+
+        def refuse(*_: object) -> int:
+            raise OSError(24, "Too many open files")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "close", count)
+            patch.setattr(os, "open", refuse)
+            with pytest.raises(OSError, match="Too many"):
+                packs.append(blob(b"two"))
+            packs.abandon()
+        assert len(closed) == 1
+        assert packs.read(packs.append(blob(b"two")), 0, 3) == b"two"
+
+    def test_only_what_was_written_is_synced(self, packs: Packs, monkeypatch: pytest.MonkeyPatch) -> None:
+        synced: list[int] = []
+        monkeypatch.setattr(os, "fdatasync", synced.append)
+        packs.sync()
+        packs.append(blob(b"x"))
+        packs.append(blob(b"y"))
+        packs.sync()
+        packs.sync()
+        assert len(synced) == 1
+
+    def test_rolling_over_syncs_the_full_pack_first(self, packs: Packs, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, "PACK_OCTETS", 1)
+        synced: list[int] = []
+        monkeypatch.setattr(os, "fdatasync", synced.append)
+        packs.append(blob(b"x"))
+        packs.append(blob(b"y"))
+        assert len(synced) == 1
+        packs.sync()
+        assert len(synced) == 2
+
+    def test_writing_at_a_place_writes_nothing_else(self, tmp_path: Path) -> None:
+        path = tmp_path / "file"
+        path.write_bytes(b"0123456789")
+        descriptor = os.open(path, os.O_RDWR)
+        write_all(descriptor, b"ab", 4)
+        write_all(descriptor, b"", 2)
+        os.close(descriptor)
+        assert path.read_bytes() == b"0123ab6789"
+
+
+class TestRemoval:
+    def test_only_unnamed_packs_below_go(self, packs: Packs, tmp_path: Path) -> None:
+        for _ in range(4):
+            packs.append(blob(b"x"))
+            packs.abandon()
+        packs.settle()
+        packs.remove_unnamed(4, {2})
+        assert files(tmp_path) == ["2.pack", "4.pack"]
+
+    def test_the_pack_being_appended_to_is_never_below(self, packs: Packs) -> None:
+        assert packs.newest() == 1
+        packs.append(blob(b"x"))
+        packs.settle()
+        assert packs.newest() == 1
+        packs.abandon()
+        packs.settle()
+        assert packs.newest() == 2
+
+    def test_a_pack_filled_by_a_transaction_stays_until_that_one_is_settled(
+        self, packs: Packs, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Its rows are not committed when it rolls over: a sweep in between sees a closed pack that no row names."""
+        monkeypatch.setattr(module, "PACK_OCTETS", 1)
+        packs.settle()
+        for _ in range(3):
+            packs.append(blob(b"x"))
+        assert packs.newest() == 1
+        packs.settle()
+        assert packs.newest() == 3
+
+    @pytest.mark.parametrize("keep", [False, True])
+    def test_a_spool_in_progress_is_never_below(self, packs: Packs, tmp_path: Path, keep: bool) -> None:
+        pack_id, descriptor = packs.begin_spool()
+        for _ in range(2):
+            packs.append(blob(b"x"))
+            packs.abandon()
+            packs.settle()
+        assert packs.newest() == pack_id == 1
+        packs.end_spool(pack_id, descriptor, keep=keep)
+        assert packs.newest() == 4
+        assert ("1.pack" in files(tmp_path)) is keep
+
+    @pytest.mark.parametrize("start", ["spool", "append"])
+    def test_a_pack_is_safe_from_the_moment_it_has_a_number(
+        self, packs: Packs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: str
+    ) -> None:
+        """Another thread may sweep between the file's creation and whatever follows."""
+        create = os.open
+        swept: list[int] = []
+
+        def open_and_be_swept(path: str, flags: int, *mode: int) -> int:
+            descriptor = create(path, flags, *mode)
+            if flags & os.O_CREAT:
+                sweeper = threading.Thread(target=lambda: swept.append(packs.newest()))
+                sweeper.start()
+                sweeper.join()
+                packs.remove_unnamed(swept[-1], set())
+            return descriptor
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", open_and_be_swept)
+            if start == "append":
+                packs.append(blob(b"x"))
+            else:
+                packs.end_spool(*packs.begin_spool(), keep=True)
+        assert swept == [1]
+        assert files(tmp_path) == ["1.pack"]
+
+
+def test_spooling_from_many_threads_gives_every_body_a_pack_of_its_own(packs: Packs) -> None:
+    numbers: list[int] = []
+
+    def spool() -> None:
+        for _ in range(20):
+            pack_id, descriptor = packs.begin_spool()
+            numbers.append(pack_id)
+            packs.end_spool(pack_id, descriptor, keep=False)
+
+    threads = [threading.Thread(target=spool) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(numbers) == list(range(1, 81))
