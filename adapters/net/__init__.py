@@ -1,0 +1,1 @@
+"""Listeners: octets between sockets and the protocols' sessions."""

@@ -1,0 +1,1 @@
+"""SMTP and LMTP without I/O: grammar, replies, and the state of a conversation."""
