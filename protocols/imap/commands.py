@@ -1,0 +1,388 @@
+"""What a client can say, as values: one frozen class for each command, and for what commands are made of.
+
+The grammar makes them, the session acts on them.  Names and sets are already in their one canonical form: command
+and item names in capitals, INBOX in capitals, mailbox names as text, flags as a mask and keywords.
+"""
+
+from collections.abc import Iterable
+from enum import Enum
+from typing import ClassVar, Final, Literal
+
+from msgspec import Struct
+
+# The mask's bits, in the order of core.model, which a grammar may not know; a test holds the two together.
+SYSTEM_FLAGS: Final = ("\\Seen", "\\Answered", "\\Flagged", "\\Deleted", "\\Draft")
+
+STAR: Final = 0  # "*" in a sequence set: the highest number in use.  Numbers begin at 1, so 0 is free.
+
+Ranges = tuple[tuple[int, int], ...]
+
+
+class SequenceSet(Struct, frozen=True, gc=False):
+    """A set of message numbers or UIDs as the client wrote it: pairs in any order, STAR on either side."""
+
+    ranges: Ranges
+    saved: bool = False  # "$": the result of the last SEARCH RETURN (SAVE), RFC 5182; then there are no ranges
+
+    def resolve(self, maximum: int) -> Ranges:
+        """The set as ascending, disjoint, inclusive ranges, with "*" standing for `maximum`.
+
+        Nothing is cut off above `maximum`: RFC 9051 wants BAD for a message number that does not exist, which
+        `resolved[-1][1] > count` tells, and silence for such a UID.  In an empty mailbox (0) "*" means 1.
+        """
+        maximum = maximum or 1
+        return merge((low or maximum, high or maximum) for low, high in self.ranges)
+
+
+def merge(pairs: Iterable[tuple[int, int]]) -> Ranges:
+    """Pairs in any order as ascending, disjoint, inclusive ranges; neighbours become one."""
+    runs: list[tuple[int, int]] = []
+    last_low = last_high = -1
+    for low, high in sorted((a, b) if a <= b else (b, a) for a, b in pairs):
+        if runs and low <= last_high + 1:
+            last_high = max(high, last_high)
+            runs[-1] = (last_low, last_high)
+        else:
+            last_low, last_high = low, high
+            runs.append((low, high))
+    return tuple(runs)
+
+
+class Flags(Struct, frozen=True, gc=False):
+    """A list of flags: system flags as a mask, keywords as first spelt and each once."""
+
+    system: int = 0
+    keywords: tuple[str, ...] = ()
+
+
+class DateTime(Struct, frozen=True, gc=False):
+    """An INTERNALDATE: microseconds since the epoch, UTC, and the zone's minutes east of Greenwich."""
+
+    microseconds: int
+    zone: int
+
+
+class Command(Struct, frozen=True, gc=False):
+    """What all commands have."""
+
+    name: ClassVar[str] = ""
+    tag: bytes
+
+
+class Capability(Command, frozen=True, gc=False):
+    name = "CAPABILITY"
+
+
+class Noop(Command, frozen=True, gc=False):
+    name = "NOOP"
+
+
+class Logout(Command, frozen=True, gc=False):
+    name = "LOGOUT"
+
+
+class Starttls(Command, frozen=True, gc=False):
+    name = "STARTTLS"
+
+
+class Authenticate(Command, frozen=True, gc=False):
+    name = "AUTHENTICATE"
+    mechanism: str
+    initial: bytes | None = None  # decoded; b"" when the client sent "=" (RFC 4959)
+
+
+class Login(Command, frozen=True, gc=False):
+    name = "LOGIN"
+    user: str
+    password: bytes
+
+
+class Id(Command, frozen=True, gc=False):
+    name = "ID"
+    fields: tuple[tuple[str, str | None], ...]  # names in lower case
+
+
+class Enable(Command, frozen=True, gc=False):
+    name = "ENABLE"
+    capabilities: tuple[str, ...]
+
+
+class Namespace(Command, frozen=True, gc=False):
+    name = "NAMESPACE"
+
+
+class Idle(Command, frozen=True, gc=False):
+    name = "IDLE"
+
+
+class Select(Command, frozen=True, gc=False):
+    """SELECT, or EXAMINE if `examine`."""
+
+    name = "SELECT"
+    mailbox: str
+    examine: bool = False
+
+
+class Create(Command, frozen=True, gc=False):
+    name = "CREATE"
+    mailbox: str
+    use: tuple[str, ...] = ()  # special uses as "\\Drafts" (RFC 6154)
+
+
+class Delete(Command, frozen=True, gc=False):
+    name = "DELETE"
+    mailbox: str
+
+
+class Rename(Command, frozen=True, gc=False):
+    name = "RENAME"
+    mailbox: str
+    to: str
+
+
+class Subscribe(Command, frozen=True, gc=False):
+    name = "SUBSCRIBE"
+    mailbox: str
+
+
+class Unsubscribe(Command, frozen=True, gc=False):
+    name = "UNSUBSCRIBE"
+    mailbox: str
+
+
+class List(Command, frozen=True, gc=False):
+    """LIST, plain or extended (RFC 5258).
+
+    `extended` is set when the client used any of the extended forms: then no empty pattern asks for the separator.
+    """
+
+    name = "LIST"
+    reference: str
+    patterns: tuple[str, ...]
+    select: frozenset[str] = frozenset()  # SUBSCRIBED REMOTE RECURSIVEMATCH SPECIAL-USE
+    returns: frozenset[str] = frozenset()  # SUBSCRIBED CHILDREN SPECIAL-USE STATUS
+    status: tuple[str, ...] = ()  # the items of RETURN (STATUS (...)), RFC 5819
+    extended: bool = False
+
+
+class Lsub(Command, frozen=True, gc=False):
+    name = "LSUB"
+    reference: str
+    pattern: str
+
+
+class Status(Command, frozen=True, gc=False):
+    name = "STATUS"
+    mailbox: str
+    items: tuple[str, ...]
+
+
+class Append(Command, frozen=True, gc=False):
+    """What is known of an APPEND before its message comes."""
+
+    name = "APPEND"
+    mailbox: str
+    flags: Flags = Flags()
+    date: DateTime | None = None
+    utf8: bool = False  # the message stands in UTF8 (...), RFC 6855 section 4: ")" must follow it
+
+
+class Check(Command, frozen=True, gc=False):
+    name = "CHECK"
+
+
+class Close(Command, frozen=True, gc=False):
+    name = "CLOSE"
+
+
+class Unselect(Command, frozen=True, gc=False):
+    name = "UNSELECT"
+
+
+class Expunge(Command, frozen=True, gc=False):
+    """EXPUNGE, or UID EXPUNGE of these UIDs."""
+
+    name = "EXPUNGE"
+    uids: SequenceSet | None = None
+
+
+class Copy(Command, frozen=True, gc=False):
+    name = "COPY"
+    uid: bool
+    sequence: SequenceSet
+    mailbox: str
+
+
+class Move(Command, frozen=True, gc=False):
+    name = "MOVE"
+    uid: bool
+    sequence: SequenceSet
+    mailbox: str
+
+
+StoreMode = Literal["replace", "add", "remove"]
+
+
+class Store(Command, frozen=True, gc=False):
+    name = "STORE"
+    uid: bool
+    sequence: SequenceSet
+    mode: StoreMode
+    silent: bool
+    flags: Flags
+
+
+class Item(Enum):
+    """The FETCH items that are no part of the message's octets."""
+
+    UID = b"UID"
+    FLAGS = b"FLAGS"
+    INTERNALDATE = b"INTERNALDATE"
+    SIZE = b"RFC822.SIZE"
+    ENVELOPE = b"ENVELOPE"
+    BODY = b"BODY"
+    BODYSTRUCTURE = b"BODYSTRUCTURE"
+
+
+SectionText = Literal["", "HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT", "TEXT", "MIME"]
+
+
+class Section(Struct, frozen=True, gc=False):
+    """Octets of a message: BODY[...], BODY.PEEK[...], and RFC822, RFC822.HEADER, RFC822.TEXT under their labels."""
+
+    label: bytes  # what the response calls it, with the origin of a partial: b"BODY[1.TEXT]<0>"
+    peek: bool
+    path: tuple[int, ...] = ()
+    text: SectionText = ""
+    fields: tuple[bytes, ...] = ()  # header field names in capitals
+    partial: tuple[int, int] | None = None  # origin and length
+
+
+class Binary(Struct, frozen=True, gc=False):
+    """A part without its transfer encoding (RFC 3516)."""
+
+    label: bytes
+    peek: bool
+    path: tuple[int, ...]
+    partial: tuple[int, int] | None = None
+
+
+class BinarySize(Struct, frozen=True, gc=False):
+    label: bytes
+    path: tuple[int, ...]
+
+
+FetchItem = Item | Section | Binary | BinarySize
+
+
+class Fetch(Command, frozen=True, gc=False):
+    """FETCH; the items of UID FETCH always begin with UID.  Equal lists are mostly one object: good cache keys."""
+
+    name = "FETCH"
+    uid: bool
+    sequence: SequenceSet
+    items: tuple[FetchItem, ...]
+
+
+Day = tuple[int, int, int]  # year, month, day
+
+
+class And(Struct, frozen=True, gc=False):
+    """All of these; none at all means ALL."""
+
+    keys: "tuple[SearchKey, ...]"
+
+
+class Or(Struct, frozen=True, gc=False):
+    keys: "tuple[SearchKey, ...]"  # two or more: a chain of ORs is one
+
+
+class Not(Struct, frozen=True, gc=False):
+    key: "SearchKey"
+
+
+class HasFlag(Struct, frozen=True, gc=False):
+    flag: int  # one bit of SYSTEM_FLAGS
+
+
+class HasKeyword(Struct, frozen=True, gc=False):
+    keyword: str
+
+
+class IsRecent(Struct, frozen=True, gc=False):
+    """RECENT; NEW and OLD are made of it."""
+
+
+class Sequence(Struct, frozen=True, gc=False):
+    numbers: SequenceSet
+
+
+class Uids(Struct, frozen=True, gc=False):
+    uids: SequenceSet
+
+
+class Dated(Struct, frozen=True, gc=False):
+    """BEFORE, ON, SINCE by INTERNALDATE, or by the Date header (SENTBEFORE ...)."""
+
+    by: Literal["internal", "sent"]
+    relation: Literal["before", "on", "since"]
+    day: Day
+
+
+class Larger(Struct, frozen=True, gc=False):
+    size: int
+
+
+class Smaller(Struct, frozen=True, gc=False):
+    size: int
+
+
+class InEnvelope(Struct, frozen=True, gc=False):
+    """BCC, CC, FROM, SUBJECT, TO."""
+
+    field: Literal["BCC", "CC", "FROM", "SUBJECT", "TO"]
+    text: str
+
+
+class InHeader(Struct, frozen=True, gc=False):
+    field: str
+    text: str  # empty: any message that has the field
+
+
+class InBody(Struct, frozen=True, gc=False):
+    text: str
+
+
+class InText(Struct, frozen=True, gc=False):
+    """TEXT: header or body."""
+
+    text: str
+
+
+SearchKey = (
+    And
+    | Or
+    | Not
+    | HasFlag
+    | HasKeyword
+    | IsRecent
+    | Sequence
+    | Uids
+    | Dated
+    | Larger
+    | Smaller
+    | InEnvelope
+    | InHeader
+    | InBody
+    | InText
+)
+
+
+class Search(Command, frozen=True, gc=False):
+    """SEARCH; `returns` is None without RETURN, else what ESEARCH has to tell (RETURN () means ALL)."""
+
+    name = "SEARCH"
+    uid: bool
+    criteria: SearchKey
+    returns: frozenset[str] | None = None  # MIN MAX ALL COUNT SAVE
+    charset: str | None = None  # as the client named it; texts are decoded already

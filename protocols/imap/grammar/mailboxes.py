@@ -1,0 +1,239 @@
+"""The commands about mailboxes as such: SELECT to STATUS, and LIST in its plain and extended forms."""
+
+from collections.abc import Callable
+from typing import Final
+
+from protocols.imap import limits
+from protocols.imap.commands import (
+    Append,
+    Copy,
+    Create,
+    Delete,
+    Expunge,
+    Flags,
+    List,
+    Lsub,
+    Move,
+    Rename,
+    Select,
+    Status,
+    Subscribe,
+    Unsubscribe,
+)
+from protocols.imap.grammar.flags import date_time, flag_list
+from protocols.imap.grammar.scanner import QUIRKS, BadSyntax, Scanner
+from protocols.imap.grammar.sequences import sequence_set
+
+_SELECT_OPTIONS: Final = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
+_RETURN_OPTIONS: Final = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE"})
+_STATUS_ITEMS: Final = frozenset(
+    {"MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "APPENDLIMIT"}
+)
+
+
+def _mailbox(scanner: Scanner) -> str:
+    scanner.space()
+    name = scanner.mailbox()
+    scanner.end()
+    return name
+
+
+def select(scanner: Scanner, tag: bytes) -> Select:
+    """SELECT SP mailbox."""
+    return Select(tag, _mailbox(scanner))
+
+
+def examine(scanner: Scanner, tag: bytes) -> Select:
+    """EXAMINE SP mailbox."""
+    return Select(tag, _mailbox(scanner), examine=True)
+
+
+def delete(scanner: Scanner, tag: bytes) -> Delete:
+    """DELETE SP mailbox."""
+    return Delete(tag, _mailbox(scanner))
+
+
+def subscribe(scanner: Scanner, tag: bytes) -> Subscribe:
+    """SUBSCRIBE SP mailbox."""
+    return Subscribe(tag, _mailbox(scanner))
+
+
+def unsubscribe(scanner: Scanner, tag: bytes) -> Unsubscribe:
+    """UNSUBSCRIBE SP mailbox."""
+    return Unsubscribe(tag, _mailbox(scanner))
+
+
+def create(scanner: Scanner, tag: bytes) -> Create:
+    """CREATE SP mailbox [SP "(" "USE" SP "(" [use-attr *(SP use-attr)] ")" ")"]."""
+    scanner.space()
+    name = scanner.mailbox()
+    use: tuple[str, ...] = ()
+    if scanner.at(b" ("):
+        # RFC 6154 section 6.  Any attribute will do here: one we do not support is the session's NO [USEATTR].
+        if scanner.word() != b"USE":
+            raise BadSyntax("Unknown CREATE parameter")
+        scanner.space()
+        attributes = scanner.listing(lambda: _use_attribute(scanner), limits.USE_ATTRIBUTES, "attributes", empty=True)
+        use = tuple(dict.fromkeys(attributes))
+        scanner.expect(b")", "the end of the CREATE parameters")
+    scanner.end()
+    return Create(tag, name, use)
+
+
+def _use_attribute(scanner: Scanner) -> str:
+    scanner.expect(b"\\", "a special-use attribute")
+    return "\\" + scanner.atom("a special-use attribute").decode("ascii").capitalize()
+
+
+def rename(scanner: Scanner, tag: bytes) -> Rename:
+    """RENAME SP mailbox SP mailbox."""
+    scanner.space()
+    name = scanner.mailbox()
+    return Rename(tag, name, _mailbox(scanner))
+
+
+def status(scanner: Scanner, tag: bytes) -> Status:
+    """STATUS SP mailbox SP "(" status-att *(SP status-att) ")"."""
+    scanner.space()
+    name = scanner.mailbox()
+    scanner.space()
+    if QUIRKS.loose_status:
+        scanner.at(b" ")
+    items = _status_items(scanner)
+    scanner.end()
+    return Status(tag, name, items)
+
+
+def _status_items(scanner: Scanner) -> tuple[str, ...]:
+    def item() -> str:
+        name = _option(scanner, _STATUS_ITEMS, "STATUS item")
+        if QUIRKS.loose_status and scanner.sees(b" )"):
+            scanner.space()
+        return name
+
+    return tuple(dict.fromkeys(scanner.listing(item, limits.STATUS_ITEMS, "STATUS items")))
+
+
+def _option(scanner: Scanner, known: frozenset[str], what: str) -> str:
+    """RFC 5258 section 3: an option that we do not know makes the whole command BAD."""
+    name = scanner.word().decode("ascii")
+    if name not in known:
+        raise BadSyntax(f"Unknown {what}")
+    return name
+
+
+def list_(scanner: Scanner, tag: bytes) -> List:
+    """LIST [SP list-select-opts] SP mailbox SP mbox-or-pat [SP list-return-opts]."""
+    scanner.space()
+    selections: frozenset[str] = frozenset()
+    extended = scanner.sees(b"(")
+    if extended:
+        selections = _select_options(scanner)
+        scanner.space()
+    reference = scanner.mailbox()
+    scanner.space()
+    if scanner.sees(b"("):
+        extended = True
+        patterns = tuple(scanner.listing(scanner.list_mailbox, limits.LIST_PATTERNS, "patterns"))
+    else:
+        patterns = (scanner.list_mailbox(),)
+    returns: frozenset[str] = frozenset()
+    items: tuple[str, ...] = ()
+    if scanner.at(b" "):
+        extended = True
+        returns, items = _return_options(scanner)
+    scanner.end()
+    return List(tag, reference, patterns, selections, returns, items, extended)
+
+
+def _select_options(scanner: Scanner) -> frozenset[str]:
+    def option() -> str:
+        return _option(scanner, _SELECT_OPTIONS, "LIST selection option")
+
+    options = frozenset(scanner.listing(option, limits.LIST_OPTIONS, "selection options", empty=True))
+    if "RECURSIVEMATCH" in options and "SUBSCRIBED" not in options:
+        # RFC 5258 section 3.1: "the server MUST return a tagged BAD response".
+        raise BadSyntax("RECURSIVEMATCH needs SUBSCRIBED")
+    return options
+
+
+def _return_options(scanner: Scanner) -> tuple[frozenset[str], tuple[str, ...]]:
+    items: tuple[str, ...] = ()
+
+    def option() -> str:
+        nonlocal items
+        position = scanner.position
+        if scanner.word() == b"STATUS":
+            scanner.space()
+            items = _status_items(scanner)
+            return "STATUS"
+        scanner.position = position
+        return _option(scanner, _RETURN_OPTIONS, "LIST return option")
+
+    if scanner.word() != b"RETURN":
+        raise BadSyntax("Too many arguments")
+    scanner.space()
+    return frozenset(scanner.listing(option, limits.LIST_OPTIONS, "return options", empty=True)), items
+
+
+def lsub(scanner: Scanner, tag: bytes) -> Lsub:
+    """LSUB SP mailbox SP list-mailbox."""
+    scanner.space()
+    reference = scanner.mailbox()
+    scanner.space()
+    pattern = scanner.list_mailbox()
+    scanner.end()
+    return Lsub(tag, reference, pattern)
+
+
+def append(scanner: Scanner, tag: bytes) -> Append:
+    """APPEND up to its message, for which a NUL without a literal stands at the end of the text."""
+    scanner.space()
+    name = scanner.mailbox()
+    scanner.space()
+    flags = Flags()
+    date = None
+    if scanner.sees(b"("):
+        flags = flag_list(scanner)
+        scanner.space()
+    if scanner.sees(b'"'):
+        date = date_time(scanner)
+        scanner.space()
+    utf8 = scanner.text[scanner.position : scanner.position + 6].upper() == b"UTF8 ("
+    if utf8:
+        scanner.position += 6
+        scanner.expect(b"~", "a literal8")  # RFC 6855 section 4: append-data =/ "UTF8" SP "(" literal8 ")"
+    else:
+        scanner.at(b"~")
+    scanner.expect(b"\0", "a message as a literal")
+    if scanner.used != len(scanner.literals):
+        raise BadSyntax("Expected a message as a literal")
+    scanner.end()
+    return Append(tag, name, flags, date, utf8)
+
+
+def check_append_end(text: bytes, literals: tuple[bytes, ...], *, utf8: bool, tag: bytes) -> None:
+    """Raise BadSyntax unless this may follow the message of an APPEND (fragments.CommandEnd)."""
+    if text != (b")" if utf8 else b"") or literals:
+        raise BadSyntax("Too much after the message", tag=tag)
+
+
+def uid_expunge(scanner: Scanner, tag: bytes, uid: bool) -> Expunge:
+    """EXPUNGE SP sequence-set."""
+    scanner.space()
+    uids = sequence_set(scanner)
+    scanner.end()
+    return Expunge(tag, uids)
+
+
+def _to_mailbox(command: Callable[..., Copy | Move]) -> Callable[[Scanner, bytes, bool], Copy | Move]:
+    def read(scanner: Scanner, tag: bytes, uid: bool) -> Copy | Move:
+        scanner.space()
+        sequence = sequence_set(scanner)
+        return command(tag, uid, sequence, _mailbox(scanner))
+
+    return read
+
+
+copy: Final = _to_mailbox(Copy)
+move: Final = _to_mailbox(Move)

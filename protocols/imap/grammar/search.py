@@ -1,0 +1,228 @@
+"""SEARCH: its keys as a table, its criteria as a small tree (RFC 9051 section 6.4.4)."""
+
+import re
+from collections.abc import Callable
+from datetime import date
+from encodings.aliases import aliases
+from typing import Final, Literal
+
+from protocols.imap import limits
+from protocols.imap.commands import (
+    And,
+    Dated,
+    Day,
+    HasFlag,
+    HasKeyword,
+    InBody,
+    InEnvelope,
+    InHeader,
+    InText,
+    IsRecent,
+    Larger,
+    Not,
+    Or,
+    Search,
+    SearchKey,
+    Sequence,
+    Smaller,
+    Uids,
+)
+from protocols.imap.grammar.flags import keyword, month
+from protocols.imap.grammar.scanner import BadCharset, BadSyntax, Scanner, over_limit
+from protocols.imap.grammar.sequences import sequence_set
+
+_DATE: Final = re.compile(rb'("?)([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})\1')
+_SET_BEGINS: Final = re.compile(rb"[0-9*$]")
+_RETURNS: Final = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE"})
+_DEFAULT_RETURNS: Final = frozenset({"ALL"})
+
+# Not `codecs.lookup`: it remembers every name it was ever asked, and imports modules to answer.  Left out are codecs
+# that are no charset, and those that read escapes or whose cost grows with the text's square.
+_NO_CHARSETS: Final = frozenset(
+    [
+        *("base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec", "mbcs"),
+        *("idna", "punycode", "raw_unicode_escape", "unicode_escape"),
+    ]
+)
+_WITHOUT_ALIAS: Final = ("cp720", "cp737", "cp856", "cp874", "cp1006", "koi8_t", "koi8_u")
+_CHARSETS: Final[dict[str, str]] = {
+    **{alias: codec for alias, codec in aliases.items() if codec not in _NO_CHARSETS},
+    **{codec: codec for codec in aliases.values() if codec not in _NO_CHARSETS},
+    **{codec: codec for codec in _WITHOUT_ALIAS},
+}
+
+
+class _Program:
+    """One search program being read: its text decoder, and how much of it there is."""
+
+    __slots__ = ("codec", "depth", "keys", "scanner")
+
+    def __init__(self, scanner: Scanner, codec: str) -> None:
+        self.scanner = scanner
+        self.codec = codec
+        self.depth = 0
+        self.keys = 0
+
+    def all_of(self, closing: bytes) -> SearchKey:
+        """One or more keys, up to a parenthesis or (b"") the end of the command."""
+        keys = [self.key()]
+        while not (self.scanner.at(closing) if closing else self.scanner.position == len(self.scanner.text)):
+            self.scanner.space()
+            keys.append(self.key())
+        return keys[0] if len(keys) == 1 else And(tuple(keys))
+
+    def key(self) -> SearchKey:
+        self.keys += 1
+        if self.keys > limits.SEARCH_KEYS:
+            raise over_limit("Too many search keys")
+        scanner = self.scanner
+        if scanner.at(b"("):
+            return self.within(lambda: self.all_of(b")"))
+        if _SET_BEGINS.match(scanner.text, scanner.position):
+            return Sequence(sequence_set(scanner))
+        name = scanner.word()
+        plain = _PLAIN.get(name)
+        if plain is not None:
+            return plain
+        read = _KEYS.get(name)
+        if read is None:
+            raise BadSyntax("Unknown search key")
+        scanner.space()
+        return read(self)
+
+    def within(self, read: Callable[[], SearchKey]) -> SearchKey:
+        """What is read one level deeper."""
+        self.depth += 1
+        if self.depth > limits.SEARCH_DEPTH:
+            raise over_limit("Search is nested too deeply")
+        key = read()
+        self.depth -= 1
+        return key
+
+    def text(self) -> str:
+        octets = self.scanner.astring("a string to search for")
+        if len(octets) > limits.SEARCH_TEXT:
+            raise over_limit("Search text is too long")
+        try:
+            return octets.decode(self.codec)
+        except ValueError:
+            raise BadSyntax("Search text is not in its charset") from None
+
+    def day(self) -> Day:
+        found = self.scanner.matching(_DATE, "a date")
+        day = int(found[4]), month(found[3]), int(found[2])
+        try:
+            date(*day)
+        except ValueError:
+            raise BadSyntax("No such day") from None
+        return day
+
+
+def search(scanner: Scanner, tag: bytes, uid: bool) -> Search:
+    """SEARCH [search-return-opts] SP ["CHARSET" SP charset SP] search-key *(SP search-key)."""
+    scanner.space()
+    returns = None
+    if _at_word(scanner, b"RETURN"):
+        options = scanner.listing(lambda: _return(scanner), limits.SEARCH_RETURNS, "return options", empty=True)
+        returns = frozenset(options) or _DEFAULT_RETURNS  # RFC 4731 section 3.1: "()" is the same as "(ALL)"
+        scanner.space()
+    charset = None
+    codec = "utf_8"  # holds US-ASCII, the default, and what many clients send without saying so
+    if _at_word(scanner, b"CHARSET"):
+        charset, codec = _charset(scanner)
+        scanner.space()
+    return Search(tag, uid, _Program(scanner, codec).all_of(b""), returns, charset)
+
+
+def _at_word(scanner: Scanner, word: bytes) -> bool:
+    """Whether this word and a space stand here, in capitals or not; if so, they have been read."""
+    end = scanner.position + len(word)
+    if scanner.text[scanner.position : end + 1].upper() != word + b" ":
+        return False
+    scanner.position = end + 1
+    return True
+
+
+def _return(scanner: Scanner) -> str:
+    option = scanner.word().decode("ascii")
+    if option not in _RETURNS:
+        raise BadSyntax("Unknown search return option")
+    return option
+
+
+def _charset(scanner: Scanner) -> tuple[str, str]:
+    name = scanner.astring("a charset").decode("ascii", "replace")
+    codec = _CHARSETS.get(name.lower().replace("-", "_"))
+    if codec is None:
+        # RFC 9051 section 6.4.4: the two that every server knows.
+        raise BadCharset("Unknown charset", code=b"BADCHARSET (US-ASCII UTF-8)")
+    return name, codec
+
+
+def _or(program: _Program) -> SearchKey:
+    """OR a OR b c is a chain, and clients make long ones: one level, one value."""
+    keys = [program.within(program.key)]
+    program.scanner.space()
+    while _at_word(program.scanner, b"OR"):
+        keys.append(program.within(program.key))
+        program.scanner.space()
+    keys.append(program.within(program.key))
+    return Or(tuple(keys))
+
+
+def _header(program: _Program) -> SearchKey:
+    field = program.scanner.astring("a header field").decode("ascii", "replace")
+    program.scanner.space()
+    return InHeader(field, program.text())
+
+
+def _dated(by: Literal["internal", "sent"], relation: Literal["before", "on", "since"]) -> "_Reader":
+    return lambda program: Dated(by, relation, program.day())
+
+
+def _in_envelope(field: Literal["BCC", "CC", "FROM", "SUBJECT", "TO"]) -> "_Reader":
+    return lambda program: InEnvelope(field, program.text())
+
+
+_Reader = Callable[[_Program], SearchKey]
+
+_SEEN, _ANSWERED, _FLAGGED, _DELETED, _DRAFT = (HasFlag(1 << bit) for bit in range(5))
+_PLAIN: Final[dict[bytes, SearchKey]] = {
+    b"ALL": And(()),
+    b"ANSWERED": _ANSWERED,
+    b"DELETED": _DELETED,
+    b"DRAFT": _DRAFT,
+    b"FLAGGED": _FLAGGED,
+    b"NEW": And((IsRecent(), Not(_SEEN))),
+    b"OLD": Not(IsRecent()),
+    b"RECENT": IsRecent(),
+    b"SEEN": _SEEN,
+    b"UNANSWERED": Not(_ANSWERED),
+    b"UNDELETED": Not(_DELETED),
+    b"UNDRAFT": Not(_DRAFT),
+    b"UNFLAGGED": Not(_FLAGGED),
+    b"UNSEEN": Not(_SEEN),
+}
+_KEYS: Final[dict[bytes, _Reader]] = {
+    b"BCC": _in_envelope("BCC"),
+    b"BEFORE": _dated("internal", "before"),
+    b"BODY": lambda program: InBody(program.text()),
+    b"CC": _in_envelope("CC"),
+    b"FROM": _in_envelope("FROM"),
+    b"HEADER": _header,
+    b"KEYWORD": lambda program: HasKeyword(keyword(program.scanner.atom("a keyword"))),
+    b"LARGER": lambda program: Larger(program.scanner.number()),
+    b"NOT": lambda program: Not(program.within(program.key)),
+    b"ON": _dated("internal", "on"),
+    b"OR": _or,
+    b"SENTBEFORE": _dated("sent", "before"),
+    b"SENTON": _dated("sent", "on"),
+    b"SENTSINCE": _dated("sent", "since"),
+    b"SINCE": _dated("internal", "since"),
+    b"SMALLER": lambda program: Smaller(program.scanner.number()),
+    b"SUBJECT": _in_envelope("SUBJECT"),
+    b"TEXT": lambda program: InText(program.text()),
+    b"TO": _in_envelope("TO"),
+    b"UID": lambda program: Uids(sequence_set(program.scanner)),
+    b"UNKEYWORD": lambda program: Not(HasKeyword(keyword(program.scanner.atom("a keyword")))),
+}

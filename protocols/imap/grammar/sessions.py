@@ -1,0 +1,78 @@
+"""The commands about the connection itself: who is there, what both sides can do."""
+
+from protocols.imap import limits
+from protocols.imap.commands import Authenticate, Enable, Id, Login
+from protocols.imap.grammar.scanner import BadSyntax, Scanner, base64, over_limit
+
+
+def login(scanner: Scanner, tag: bytes) -> Login:
+    """LOGIN SP userid SP password."""
+    scanner.space()
+    user = scanner.astring("a user name")
+    scanner.space()
+    password = scanner.astring("a password")
+    scanner.end()
+    if len(user) > limits.CREDENTIAL or len(password) > limits.CREDENTIAL:
+        raise over_limit("User name or password is too long")
+    try:
+        return Login(tag, user.decode("utf-8"), password)
+    except UnicodeDecodeError:
+        raise BadSyntax("User name is not UTF-8") from None
+
+
+def authenticate(scanner: Scanner, tag: bytes) -> Authenticate:
+    """AUTHENTICATE SP auth-type [SP (base64 / "=")]."""
+    scanner.space()
+    mechanism = scanner.atom("a mechanism").decode("ascii").upper()
+    if not scanner.at(b" "):
+        scanner.end()
+        return Authenticate(tag, mechanism)
+    # RFC 4959 section 3: the initial response, "=" if it is empty.
+    response = scanner.text[scanner.position :]
+    return Authenticate(tag, mechanism, b"" if response == b"=" else base64(response))
+
+
+def enable(scanner: Scanner, tag: bytes) -> Enable:
+    """RFC 5161: capabilities we do not know are no error."""
+    names: dict[str, None] = {}
+    scanner.space()
+    names[scanner.atom("a capability").decode("ascii").upper()] = None
+    while scanner.at(b" "):
+        names[scanner.atom("a capability").decode("ascii").upper()] = None
+        if len(names) > limits.ENABLE_CAPABILITIES:
+            raise over_limit("Too many capabilities")
+    scanner.end()
+    return Enable(tag, tuple(names))
+
+
+def id_(scanner: Scanner, tag: bytes) -> Id:
+    """RFC 2971 section 4: NIL, or pairs of a string and a string or NIL."""
+    scanner.space()
+    if _nil(scanner):
+        scanner.end()
+        return Id(tag, ())
+    fields = scanner.listing(lambda: _id_field(scanner), limits.ID_FIELDS, "ID fields", empty=True)
+    scanner.end()
+    names = [name for name, _ in fields]
+    if len(set(names)) != len(names):
+        raise BadSyntax("An ID field is given twice")  # RFC 2971 section 3.3
+    return Id(tag, tuple(fields))
+
+
+def _id_field(scanner: Scanner) -> tuple[str, str | None]:
+    name = scanner.string("an ID field")
+    if len(name) > limits.ID_FIELD:
+        raise over_limit("ID field name is too long")
+    scanner.space()
+    value = None if _nil(scanner) else scanner.string("an ID value")
+    if value is not None and len(value) > limits.ID_VALUE:
+        raise over_limit("ID value is too long")
+    # For logs only, so what is no UTF-8 may be shown as such.
+    return name.decode("utf-8", "replace").lower(), None if value is None else value.decode("utf-8", "replace")
+
+
+def _nil(scanner: Scanner) -> bool:
+    if scanner.text[scanner.position : scanner.position + 3].upper() != b"NIL":
+        return False
+    scanner.position += 3
+    return True

@@ -1,0 +1,67 @@
+"""Every limit of the IMAP side, named and argued: small before sign-in, larger after."""
+
+from typing import Final
+
+from msgspec import Struct
+
+KIB: Final = 1024
+MIB: Final = 1024 * KIB
+
+
+class FragmentLimits(Struct, frozen=True):
+    """What one connection may make us hold or read for one command."""
+
+    line: int  # octets of one line, its end not counted
+    literal: int  # octets of one literal that is not a message
+    append: int  # octets of a message (APPENDLIMIT); streamed, so this bounds the store, not memory
+    command: int  # octets of one command held in memory: its lines and literals together
+    literals: int  # literals in one command
+    discard: int  # octets of a refused command that we read and throw away; a client that sends more is cut off
+
+
+# A stranger needs LOGIN or AUTHENTICATE and little else.  RFC 7162 section 4: a server should take lines of 8,192.
+BEFORE_LOGIN: Final = FragmentLimits(
+    line=8 * KIB, literal=4 * KIB, append=4 * KIB, command=16 * KIB, literals=4, discard=64 * KIB
+)
+# 64 KiB of line hold a set of 10,000 UIDs with gaps.  Literals outside APPEND are search words and mailbox names.
+# A refused LITERAL+ message is read to its end, because clients answer a closed connection by sending it again.
+AFTER_LOGIN: Final = FragmentLimits(
+    line=64 * KIB, literal=64 * KIB, append=50 * MIB, command=256 * KIB, literals=200, discard=256 * MIB
+)
+
+SASL_LINE: Final = 12_288  # octets of one SASL response: RFC 4954 section 4, the only number a SASL profile gives
+TAG: Final = 128  # octets; clients use fewer than 20, and we repeat it in every answer
+COMMANDS_IN_FLIGHT: Final = 64  # commands read ahead of the one that runs; beyond this the adapter stops reading
+UNREAD: Final = 256 * KIB  # octets fed but not yet understood, beyond which the adapter stops reading
+
+UNAUTHENTICATED_SECONDS: Final = 60  # a person types a password in less; RFC 9051 5.4 sets 30 minutes only after login
+UNAUTHENTICATED_COMMANDS: Final = 50  # CAPABILITY, ID, STARTTLS and a few attempts
+UNAUTHENTICATED_OCTETS: Final = 256 * KIB  # of commands, before anybody has signed in
+LOGIN_FAILURES: Final = 3  # then the connection ends
+IDLE_SECONDS: Final = 30 * 60  # RFC 9051 section 5.4: at least 30 minutes
+
+SEQUENCE_RANGES: Final = 10_000  # ranges in one set; what a line of 64 KiB holds
+FETCH_ITEMS: Final = 100  # there are some 20 different ones; the rest are body sections
+HEADER_FIELDS: Final = 100  # names in one HEADER.FIELDS list
+HEADER_FIELD_NAME: Final = 256  # octets; RFC 5322 2.1.1 lets a line have 998, no field known has more than 50
+PART_DEPTH: Final = 100  # numbers in a part path; MIME is not scanned deeper
+SEARCH_DEPTH: Final = 50  # parentheses, NOT and OR within one another; a chain of ORs is one level
+SEARCH_KEYS: Final = 1_000  # keys in one SEARCH; clients look for some hundred Message-IDs at once
+SEARCH_RETURNS: Final = 10  # options in RETURN (...); there are five
+SEARCH_TEXT: Final = 4 * KIB  # octets of one string to search for
+LIST_PATTERNS: Final = 50
+LIST_OPTIONS: Final = 20
+STATUS_ITEMS: Final = 20
+ENABLE_CAPABILITIES: Final = 50
+FLAGS: Final = 200  # flags in one list; a folder holds at most 500 keywords
+KEYWORD: Final = 128  # octets of one keyword
+MAILBOX_NAME: Final = 1_024  # octets on the wire
+MAILBOX_DEPTH: Final = 32  # levels; the session counts, for it knows the separator
+USE_ATTRIBUTES: Final = 10  # in CREATE ... (USE (...)); RFC 6154 knows seven
+ID_FIELDS: Final = 30  # RFC 2971 section 3.3, and the two below
+ID_FIELD: Final = 30
+ID_VALUE: Final = 1_024
+CREDENTIAL: Final = 1_024  # octets of a login name or password; hashing a password is work
+
+CACHED_KEY: Final = 512  # octets: longer FETCH items or flag lists are parsed anew, lest a client fill the cache
+CACHE_ENTRIES: Final = 2_048

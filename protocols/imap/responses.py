@@ -1,0 +1,385 @@
+"""Everything the server says, as octets: strings in the shortest form that is safe, and one function for each line.
+
+Names of mailboxes come as text and are dressed for the session: modified UTF-7, or UTF-8 when `utf8` is set (after
+ENABLE IMAP4rev2 or UTF8=ACCEPT).  Human text is ours; `human` makes sure that nothing in it can be a line of its own.
+"""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+from protocols.imap import limits, utf7
+from protocols.imap.commands import SYSTEM_FLAGS, Ranges
+
+NIL: Final = b"NIL"
+MAX_UID: Final = 0xFFFF_FFFF
+
+# Response codes without arguments: RFC 9051 section 7.1 and those it took from RFC 5530, 4315, 4469, 5182, 6154.
+ALERT: Final = b"ALERT"
+ALREADYEXISTS: Final = b"ALREADYEXISTS"
+AUTHENTICATIONFAILED: Final = b"AUTHENTICATIONFAILED"
+AUTHORIZATIONFAILED: Final = b"AUTHORIZATIONFAILED"
+CANNOT: Final = b"CANNOT"
+CLIENTBUG: Final = b"CLIENTBUG"
+CLOSED: Final = b"CLOSED"
+CONTACTADMIN: Final = b"CONTACTADMIN"
+CORRUPTION: Final = b"CORRUPTION"
+EXPIRED: Final = b"EXPIRED"
+EXPUNGEISSUED: Final = b"EXPUNGEISSUED"
+HASCHILDREN: Final = b"HASCHILDREN"
+INUSE: Final = b"INUSE"
+LIMIT: Final = b"LIMIT"
+NONEXISTENT: Final = b"NONEXISTENT"
+NOPERM: Final = b"NOPERM"
+NOTSAVED: Final = b"NOTSAVED"
+OVERQUOTA: Final = b"OVERQUOTA"
+PARSE: Final = b"PARSE"
+PRIVACYREQUIRED: Final = b"PRIVACYREQUIRED"
+READ_ONLY: Final = b"READ-ONLY"
+READ_WRITE: Final = b"READ-WRITE"
+SERVERBUG: Final = b"SERVERBUG"
+TOOBIG: Final = b"TOOBIG"
+TRYCREATE: Final = b"TRYCREATE"
+UIDNOTSTICKY: Final = b"UIDNOTSTICKY"
+UNAVAILABLE: Final = b"UNAVAILABLE"
+UNKNOWN_CTE: Final = b"UNKNOWN-CTE"
+USEATTR: Final = b"USEATTR"
+
+# ASTRING-CHAR, RFC 9051 section 9.
+_PLAIN: Final = re.compile(rb"[!#$&'+-\[\]^-z|}~]++")
+_QUOTABLE: Final = re.compile(rb"[\x20-\x7e]*+")
+_QUOTABLE_UTF8: Final = re.compile(rb"[\x20-\x7e\x80-\xff]*+")
+_LONGEST_QUOTED: Final = 1_000  # octets; longer strings go as literals, which no client has to search for an end
+_SPECIAL: Final = re.compile(rb'(["\\])')
+_NOT_TEXT: Final = re.compile(r"[^\x20-\x7e]")
+
+
+def quoted(octets: bytes) -> bytes:
+    """A quoted string of octets that one may hold (see `string`)."""
+    return b'"%s"' % (_SPECIAL.sub(rb"\\\1", octets) if b'"' in octets or b"\\" in octets else octets)
+
+
+def string(octets: bytes, *, utf8: bool = False) -> bytes:
+    """A quoted string, or a literal when only that is safe."""
+    if len(octets) <= _LONGEST_QUOTED and (_QUOTABLE.fullmatch(octets) or (utf8 and _is_quotable_utf8(octets))):
+        return quoted(octets)
+    # RFC 9051 section 9: literal is *CHAR8, and that is any octet but NUL.
+    octets = octets.replace(b"\0", b"?")
+    return literal_header(len(octets)) + octets
+
+
+def _is_quotable_utf8(octets: bytes) -> bool:
+    if not _QUOTABLE_UTF8.fullmatch(octets):
+        return False
+    try:
+        octets.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def literal_header(size: int, *, binary: bool = False) -> bytes:
+    """What precedes so many octets of a literal; `binary` ones may hold NUL (RFC 3516 section 4.4)."""
+    return b"~{%d}\r\n" % size if binary else b"{%d}\r\n" % size
+
+
+def nstring(octets: bytes | None, *, utf8: bool = False) -> bytes:
+    """A string, or NIL for None."""
+    return NIL if octets is None else string(octets, utf8=utf8)
+
+
+def astring(octets: bytes, *, utf8: bool = False) -> bytes:
+    """An atom if it can be one and is not taken for NIL, else a string."""
+    return octets if _PLAIN.fullmatch(octets) and octets.upper() != NIL else string(octets, utf8=utf8)
+
+
+@lru_cache(limits.CACHE_ENTRIES)
+def mailbox(name: str, *, utf8: bool = False) -> bytes:
+    """A mailbox name."""
+    return astring(name.encode("utf-8", "replace") if utf8 else utf7.encode(name), utf8=utf8)
+
+
+def human(text: str) -> bytes:
+    """Text for people, made harmless: printable ASCII, and nothing that begins like a response code."""
+    octets = _NOT_TEXT.sub("?", text).encode("ascii")
+    return b"(" + octets[1:] if octets.startswith(b"[") else octets or b"."
+
+
+# --- status responses ---
+
+
+def tagged(tag: bytes | None, condition: bytes, text: str, code: bytes | None = None) -> bytes:
+    """OK, NO or BAD; untagged when the command had no tag that could be read."""
+    if code is None:
+        return b"%s %s %s\r\n" % (tag or b"*", condition, human(text))
+    return b"%s %s [%s] %s\r\n" % (tag or b"*", condition, code, human(text))
+
+
+def ok(tag: bytes, text: str, code: bytes | None = None) -> bytes:
+    """The tagged OK."""
+    return tagged(tag, b"OK", text, code)
+
+
+def no(tag: bytes, text: str, code: bytes | None = None) -> bytes:
+    """The tagged NO."""
+    return tagged(tag, b"NO", text, code)
+
+
+def bad(tag: bytes | None, text: str, code: bytes | None = None) -> bytes:
+    """The tagged BAD."""
+    return tagged(tag, b"BAD", text, code)
+
+
+def untagged(condition: bytes, text: str, code: bytes | None = None) -> bytes:
+    """An untagged OK, NO, BAD, PREAUTH or BYE."""
+    return tagged(None, condition, text, code)
+
+
+def bye(text: str, code: bytes | None = None) -> bytes:
+    """The last line."""
+    return tagged(None, b"BYE", text, code)
+
+
+def continuation(text: str = "OK") -> bytes:
+    """Leave to go on."""
+    return b"+ %s\r\n" % human(text)
+
+
+def challenge(base64: bytes) -> bytes:
+    """A SASL challenge, already in base64; may be empty."""
+    return b"+ %s\r\n" % base64
+
+
+# --- response codes with arguments ---
+
+
+def code(name: bytes, *numbers: int) -> bytes:
+    """UIDNEXT, UIDVALIDITY, UNSEEN, APPENDUID: a name and numbers."""
+    return b" ".join((name, *(b"%d" % number for number in numbers)))
+
+
+def append_uid(uid_validity: int, uids: Ranges) -> bytes:
+    """RFC 4315 section 3, APPENDUID."""
+    return b"APPENDUID %d %s" % (uid_validity, sequence_set(uids))
+
+
+def copy_uid(uid_validity: int, source: Ranges, target: Ranges) -> bytes:
+    """RFC 4315 section 3, COPYUID; both sets in the order of copying, which is ascending."""
+    return b"COPYUID %d %s %s" % (uid_validity, sequence_set(source), sequence_set(target))
+
+
+def permanent_flags(keywords: Sequence[str], *, system: int, more: bool) -> bytes:
+    r"""PERMANENTFLAGS; `more` (\*) says that new keywords may be made."""
+    return b"PERMANENTFLAGS " + flag_list(system, (*keywords, "\\*") if more else keywords)
+
+
+def capability_code(capabilities: Iterable[str]) -> bytes:
+    """CAPABILITY as a response code, in the greeting and after login."""
+    return b"CAPABILITY " + " ".join(capabilities).encode("ascii")
+
+
+# --- sets of numbers ---
+
+
+def sequence_set(ranges: Iterable[tuple[int, int]]) -> bytes:
+    """Ranges as `1:3,5`; empty for none, which no place in the grammar allows."""
+    return ",".join([f"{low}:{high}" if low != high else str(low) for low, high in ranges]).encode("ascii")
+
+
+def compact(numbers: Sequence[int]) -> bytes:
+    """Ascending numbers as the shortest sequence set."""
+    if not numbers:
+        return b""
+    low = high = numbers[0]
+    if numbers[-1] - low + 1 == len(numbers):
+        return sequence_set(((low, numbers[-1]),))
+    ranges: list[tuple[int, int]] = []
+    for number in numbers:
+        if number > high + 1:
+            ranges.append((low, high))
+            low = number
+        high = number
+    ranges.append((low, high))
+    return sequence_set(ranges)
+
+
+# --- data about mailboxes ---
+
+
+@lru_cache(limits.CACHE_ENTRIES)
+def _flag_list(system: int, keywords: tuple[str, ...], recent: bool) -> bytes:
+    flags = [name for bit, name in enumerate(SYSTEM_FLAGS) if system >> bit & 1]
+    if recent:
+        flags.append("\\Recent")
+    return f"({' '.join((*flags, *keywords))})".encode("ascii")
+
+
+def flag_list(system: int, keywords: Sequence[str] = (), *, recent: bool = False) -> bytes:
+    r"""A list of flags, `(\Seen $Forwarded)`."""
+    return _flag_list(system, tuple(keywords), recent)
+
+
+def flags(keywords: Sequence[str]) -> bytes:
+    """The FLAGS line of SELECT: every system flag, and the folder's keywords."""
+    return b"* FLAGS %s\r\n" % flag_list((1 << len(SYSTEM_FLAGS)) - 1, keywords)
+
+
+def exists(count: int) -> bytes:
+    """How many messages there are."""
+    return b"* %d EXISTS\r\n" % count
+
+
+def recent(count: int) -> bytes:
+    """How many of them are recent, to IMAP4rev1 only."""
+    return b"* %d RECENT\r\n" % count
+
+
+def expunge(number: int) -> bytes:
+    """A message is gone, and all after it have moved up."""
+    return b"* %d EXPUNGE\r\n" % number
+
+
+def list_(
+    attributes: Iterable[str],
+    separator: str | None,
+    name: str,
+    *,
+    child_info: Iterable[str] = (),
+    old_name: str | None = None,
+    utf8: bool = False,
+) -> bytes:
+    """LIST; CHILDINFO names the selection options that children match (RFC 5258), OLDNAME is RFC 9051 6.3.9.7."""
+    line = _mailbox_list(b"LIST", attributes, separator, name, utf8=utf8)
+    extended = []
+    options = b" ".join(b'"%s"' % option.encode("ascii") for option in child_info)
+    if options:
+        extended.append(b'"CHILDINFO" (%s)' % options)
+    if old_name is not None:
+        extended.append(b'"OLDNAME" (%s)' % mailbox(old_name, utf8=utf8))
+    return b"%s (%s)\r\n" % (line, b" ".join(extended)) if extended else line + b"\r\n"
+
+
+def lsub(attributes: Iterable[str], separator: str | None, name: str, *, utf8: bool = False) -> bytes:
+    """LSUB, to IMAP4rev1."""
+    return _mailbox_list(b"LSUB", attributes, separator, name, utf8=utf8) + b"\r\n"
+
+
+def _mailbox_list(line: bytes, attributes: Iterable[str], separator: str | None, name: str, *, utf8: bool) -> bytes:
+    return b"* %s (%s) %s %s" % (
+        line,
+        " ".join(attributes).encode("ascii"),
+        NIL if separator is None else quoted(separator.encode("ascii")),
+        # Always as a string: some clients do not read atoms here.
+        mailbox_string(name, utf8=utf8),
+    )
+
+
+@lru_cache(limits.CACHE_ENTRIES)
+def mailbox_string(name: str, *, utf8: bool = False) -> bytes:
+    """A mailbox name, never as an atom."""
+    return string(name.encode("utf-8", "replace") if utf8 else utf7.encode(name), utf8=utf8)
+
+
+def status(name: str, items: Mapping[str, int | None], *, utf8: bool = False) -> bytes:
+    """STATUS; None is NIL (APPENDLIMIT without a limit, RFC 7889)."""
+    values = " ".join([f"{item} {'NIL' if value is None else value}" for item, value in items.items()])
+    return b"* STATUS %s (%s)\r\n" % (mailbox_string(name, utf8=utf8), values.encode("ascii"))
+
+
+NamespaceList = Sequence[tuple[str, str | None]]  # prefix and separator
+
+
+def namespace(personal: NamespaceList, others: NamespaceList, shared: NamespaceList, *, utf8: bool = False) -> bytes:
+    """NAMESPACE (RFC 2342)."""
+    return b"* NAMESPACE %s\r\n" % b" ".join(_namespaces(group, utf8=utf8) for group in (personal, others, shared))
+
+
+def _namespaces(group: NamespaceList, *, utf8: bool) -> bytes:
+    if not group:
+        return NIL
+    return b"(%s)" % b"".join(
+        b"(%s %s)"
+        % (mailbox_string(prefix, utf8=utf8), NIL if separator is None else quoted(separator.encode("ascii")))
+        for prefix, separator in group
+    )
+
+
+# --- what was searched ---
+
+
+def search(numbers: Iterable[int]) -> bytes:
+    """SEARCH, to IMAP4rev1 and commands without RETURN."""
+    return b"".join((b"* SEARCH", *[b" %d" % number for number in numbers], b"\r\n"))
+
+
+def esearch(
+    tag: bytes,
+    *,
+    uid: bool,
+    lowest: int | None = None,
+    highest: int | None = None,
+    every: Sequence[int] | None = None,
+    count: int | None = None,
+) -> bytes:
+    """ESEARCH (RFC 4731); what is None or empty was not asked for or does not exist, and is left out."""
+    parts = [b"* ESEARCH (TAG %s)" % string(tag)]
+    if uid:
+        parts.append(b"UID")
+    if lowest is not None:
+        parts.append(b"MIN %d" % lowest)
+    if highest is not None:
+        parts.append(b"MAX %d" % highest)
+    if every:
+        parts.append(b"ALL " + compact(every))
+    if count is not None:
+        parts.append(b"COUNT %d" % count)
+    return b" ".join(parts) + b"\r\n"
+
+
+# --- data about messages ---
+
+
+def fetch(number: int, items: Iterable[bytes]) -> bytes:
+    """One message's FETCH: the items as `name SP value`, each already in octets."""
+    return b"* %d FETCH (%s)\r\n" % (number, b" ".join(items))
+
+
+def internal_date(microseconds: int, zone: int) -> bytes:
+    """A date-time in its quotes, from microseconds UTC and minutes east of Greenwich."""
+    # Not strftime, whose month names are the locale's.
+    local = _EPOCH + timedelta(microseconds=microseconds, minutes=zone)
+    sign = "-" if zone < 0 else "+"
+    return (
+        f'"{local.day:2}-{_MONTHS[local.month - 1]}-{local.year:04} {local.hour:02}:{local.minute:02}:'
+        f'{local.second:02} {sign}{abs(zone) // 60:02}{abs(zone) % 60:02}"'
+    ).encode("ascii")
+
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+# --- who we are ---
+
+
+def capability(capabilities: Iterable[str]) -> bytes:
+    """CAPABILITY as a line."""
+    return b"* %s\r\n" % capability_code(capabilities)
+
+
+def enabled(capabilities: Iterable[str]) -> bytes:
+    """ENABLED (RFC 5161): what this ENABLE has newly turned on."""
+    return b" ".join((b"* ENABLED", *(name.encode("ascii") for name in capabilities))) + b"\r\n"
+
+
+def id_(fields: Mapping[str, str | None]) -> bytes:
+    """ID (RFC 2971)."""
+    if not fields:
+        return b"* ID NIL\r\n"
+    pairs = [
+        b"%s %s" % (string(name.encode("utf-8")), nstring(None if value is None else value.encode("utf-8")))
+        for name, value in fields.items()
+    ]
+    return b"* ID (%s)\r\n" % b" ".join(pairs)
