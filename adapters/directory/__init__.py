@@ -1,0 +1,1 @@
+"""The directory: which recipient has an address, and who may sign in."""

@@ -1,0 +1,494 @@
+"""The settings: one TOML file into frozen values, with every mistake in it reported at once, each with its line.
+
+What is not here is in the organization database, and changed by commands: domains, recipients, quotas.
+"""
+
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, NamedTuple, get_args, get_origin
+
+import msgspec
+from msgspec import Meta, Struct
+
+from core.errors import Refusal
+from core.recipients import check_domain
+
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_OCTETS: Final = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}  # as Exchange counts them
+_HOST: Final = re.compile(r"\*|\[[0-9A-Fa-f:.%]+\]|[0-9A-Za-z.-]+")
+
+
+class Duration(int):
+    """Seconds, written as a number of them or as "90s", "5m", "12h", "7d"."""
+
+    @classmethod
+    def read(cls, written: object) -> "Duration":
+        return cls(_quantity(written, _SECONDS, 'a duration like "30m" or "7d"'))
+
+    def __str__(self) -> str:
+        return _in_units(self, _SECONDS)
+
+
+class Size(int):
+    """Octets, written as a number of them or as "512KB", "50MB", "2GB"."""
+
+    @classmethod
+    def read(cls, written: object) -> "Size":
+        return cls(_quantity(written, _OCTETS, 'a size like "50MB"'))
+
+    def __str__(self) -> str:
+        return _in_units(self, _OCTETS)
+
+
+class Endpoint(str):
+    """Where to listen: "127.0.0.1:143", "[::1]:143", "*:143" for all addresses, or "unix:PATH"."""
+
+    __slots__ = ()
+
+    @classmethod
+    def read(cls, written: object) -> "Endpoint":
+        host, colon, port = str(written).rpartition(":")
+        is_unix = isinstance(written, str) and written.startswith("unix:") and len(written) > 5
+        is_tcp = isinstance(written, str) and _HOST.fullmatch(host) and port.isdecimal() and int(port) < 65536
+        if not is_unix and not (is_tcp and port.isascii() and colon):
+            raise ValueError('Expected an address like "*:143", "127.0.0.1:143", "[::1]:143" or "unix:PATH"')
+        return cls(written)
+
+    @property
+    def path(self) -> str | None:
+        """Of a Unix socket, as written: relative to the data directory."""
+        return self[5:] if self.startswith("unix:") else None
+
+    @property
+    def host(self) -> str | None:
+        """None: all addresses of this machine, or a Unix socket."""
+        host = self.rpartition(":")[0]
+        return None if host == "*" or self.path else host.strip("[]")
+
+    @property
+    def port(self) -> int:
+        return 0 if self.path else int(self.rpartition(":")[2])
+
+
+class Network(str):
+    """An address, or a network like "192.0.2.0/24"."""
+
+    __slots__ = ()
+
+    @classmethod
+    def read(cls, written: object) -> "Network":
+        try:
+            ip_network(str(written))
+        except ValueError as wrong:
+            raise ValueError(f'Expected an address or a network like "192.0.2.0/24": {wrong}') from None
+        return cls(written)
+
+    @property
+    def network(self) -> IPv4Network | IPv6Network:
+        return ip_network(self)
+
+
+class HostName(str):
+    """A domain name in ASCII, or empty for the machine's own."""
+
+    __slots__ = ()
+
+    @classmethod
+    def read(cls, written: object) -> "HostName":
+        try:
+            if not isinstance(written, str) or not written.isascii():
+                raise ValueError("Expected a host name in ASCII")
+            return cls(check_domain(written) if written else "")
+        except Refusal:
+            raise ValueError("Expected a host name") from None
+
+
+_READERS: Final[Mapping[type, Callable[[object], object]]] = {
+    kind: kind.read for kind in (Duration, Size, Endpoint, Network, HostName)
+}
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+
+
+class Server(Struct, frozen=True):
+    """The machine, and the server's place on it."""
+
+    hostname: Annotated[HostName, Meta(description="The name in greetings; empty: the machine's own.")] = HostName("")
+    data_dir: Annotated[Path, Meta(description="Where everything is kept.")] = Path("/var/lib/penfold")
+    user: Annotated[str, Meta(description="The user to become once the ports are open; empty: stay.")] = ""
+
+
+class Imap(Struct, frozen=True):
+    """IMAP, for mail clients."""
+
+    listen: Annotated[tuple[Endpoint, ...], Meta(description="Plain connections, on which clients can start TLS.")] = (
+        Endpoint("*:143"),
+    )
+    listen_tls: Annotated[tuple[Endpoint, ...], Meta(description="Connections that are TLS from the start.")] = (
+        Endpoint("*:993"),
+    )
+    max_message_size: Annotated[Size, Meta(description="The largest message that clients may append.")] = Size(50 << 20)
+    login_timeout: Annotated[Duration, Meta(description="How long a client may take to sign in.")] = Duration(60)
+    idle_timeout: Annotated[
+        Duration, Meta(description="How long a client may say nothing; RFC 9051 wants at least 30 minutes.")
+    ] = Duration(1800)
+
+
+class Smtp(Struct, frozen=True):
+    """SMTP, for the organization's own mail hubs."""
+
+    listen: tuple[Endpoint, ...] = (Endpoint("*:25"),)
+    trusted_hubs: Annotated[tuple[Network, ...], Meta(description="Who may put mail into the organization.")] = (
+        Network("127.0.0.0/8"),
+        Network("::1/128"),
+    )
+    max_message_size: Annotated[Size, Meta(description="The largest message that is taken, also by LMTP.")] = Size(
+        50 << 20
+    )
+    max_recipients: Annotated[int, Meta(ge=100, le=100_000, description="Of one message (RFC 5321: 100 or more).")] = (
+        5000
+    )
+    over_quota: Annotated[
+        Literal["reject", "retry"], Meta(description="What the hub shall do with mail for a full mailbox.")
+    ] = "reject"
+
+
+class Lmtp(Struct, frozen=True):
+    """LMTP, for mail hubs on this machine.  Who can connect, can deliver."""
+
+    listen: Annotated[tuple[Endpoint, ...], Meta(description='Also "unix:PATH", relative to the data directory.')] = (
+        Endpoint("127.0.0.1:24"),
+    )
+
+
+class Tls(Struct, frozen=True):
+    """The server's certificate, with its chain, and its key: PEM files, relative to this one."""
+
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+class Auth(Struct, frozen=True):
+    """Signing in."""
+
+    plaintext_logins: Annotated[bool, Meta(description="Whether passwords may be sent without TLS.")] = False
+    scram_iterations: Annotated[
+        int, Meta(ge=4096, le=1_000_000, description="Work for each guess at a stolen key, and each client's sign-in.")
+    ] = 10_000
+    password_cache: Annotated[
+        Duration, Meta(description="How long a password that was right needs no slow check; 0: always check.")
+    ] = Duration(600)
+
+
+class Log(Struct, frozen=True):
+    """The log, on standard error."""
+
+    format: Literal["json", "console"] = "json"
+    level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+class Metrics(Struct, frozen=True):
+    """Numbers for Prometheus, over HTTP.  They are for everybody who can connect."""
+
+    listen: tuple[Endpoint, ...] = ()
+
+
+class Delivery(Struct, frozen=True):
+    """Mail on its way into mailboxes."""
+
+    duplicate_window: Annotated[
+        Duration, Meta(description="How long a message that comes again is dropped; 0: never.")
+    ] = Duration(604_800)
+    plus_addressing: Annotated[bool, Meta(description="Whether user+anything@ is user@.")] = True
+    postmaster: Annotated[
+        str, Meta(min_length=1, description="Who gets mail for postmaster, by alias or address (RFC 5321 4.5.1).")
+    ] = "postmaster"
+
+
+class Connections(Struct, frozen=True):
+    """How many clients may be connected at a time."""
+
+    total: Count = 20_000
+    per_ip: Annotated[Count, Meta(description="Offices behind one address need many.")] = 200
+    per_user: Annotated[Count, Meta(description="A mail program alone takes five.")] = 30
+
+
+class Effective(NamedTuple):
+    """A setting as it holds, and where it comes from."""
+
+    name: str
+    value: str  # as it would be written in the file
+    source: Literal["default", "file"]
+
+
+class Settings(Struct, frozen=True):
+    server: Server = Server()
+    imap: Imap = Imap()
+    smtp: Smtp = Smtp()
+    lmtp: Lmtp = Lmtp()
+    tls: Tls = Tls()
+    auth: Auth = Auth()
+    log: Log = Log()
+    metrics: Metrics = Metrics()
+    delivery: Delivery = Delivery()
+    connections: Connections = Connections()
+    given: frozenset[str] = frozenset()  # the names of those that are in the file
+
+    def effective(self) -> list[Effective]:
+        """Every setting, for `penfold show --effective`."""
+        return [
+            Effective(name, _written(value), "file" if name in self.given else "default") for name, value in _each(self)
+        ]
+
+
+SECTIONS: Final = {field.name: field.type for field in msgspec.structs.fields(Settings) if field.name != "given"}
+
+
+class Problem(NamedTuple):
+    line: int  # 0: of no line in particular
+    text: str
+
+
+class SettingsError(Exception):
+    """All that is wrong with a settings file."""
+
+    def __init__(self, name: str, problems: list[Problem]) -> None:
+        self.problems = sorted(problems)
+        places = (f"{name}:{line}: {text}" if line else f"{name}: {text}" for line, text in self.problems)
+        super().__init__("\n".join(places))
+
+
+def load(path: Path) -> Settings:
+    """Raises SettingsError."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as fault:
+        raise SettingsError(str(path), [Problem(0, f"Cannot be read: {fault}")]) from fault
+    return parse(text, name=str(path), folder=path.parent.absolute())
+
+
+def parse(text: str, *, name: str = "settings", folder: Path = Path("/")) -> Settings:
+    """The settings of a text; paths in it are relative to `folder`.  Raises SettingsError."""
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as wrong:
+        raise SettingsError(name, [_syntax_problem(str(wrong), text)]) from wrong
+    reading = _Reading(text, folder)
+    settings = reading.settings(document)
+    if reading.problems:
+        raise SettingsError(name, reading.problems)
+    return settings
+
+
+def _syntax_problem(message: str, text: str) -> Problem:
+    place = re.search(r" \(at line (\d+), column \d+\)$", message)
+    if place is None:  # "at end of document"
+        return Problem(text.rstrip("\n").count("\n") + 1, message)
+    return Problem(int(place[1]), message[: place.start()])
+
+
+class _Reading:
+    """One pass over a document that gathers what is wrong instead of stopping there."""
+
+    def __init__(self, text: str, folder: Path) -> None:
+        self._lines = dict(_key_lines(text))
+        self._folder = folder
+        self._refused: set[str] = set()  # sections
+        self.problems: list[Problem] = []
+
+    def settings(self, document: Mapping[str, object]) -> Settings:
+        sections: dict[str, Struct] = {}
+        given: set[str] = set()
+        for name, content in document.items():
+            if name not in SECTIONS:
+                self._problem(name, f"Unknown section [{name}]{_suggestion(name, SECTIONS)}")
+            elif not isinstance(content, dict):
+                self._problem(name, f"{name} is a section: write [{name}]")
+            else:
+                values = dict(self._values(name, content))
+                sections[name] = SECTIONS[name](**values)
+                given.update(f"{name}.{key}" for key in values)
+        settings: Settings = msgspec.structs.replace(Settings(), **sections, given=frozenset(given))
+        for wrong, text in _contradictions(settings):
+            # Where a value was refused a default stands in its place, and means nothing.
+            if not wrong.startswith(tuple(self._refused)):
+                self._problem(wrong, f"{wrong}: {text}")
+        return settings
+
+    def _values(self, section: str, content: Mapping[str, object]) -> Iterator[tuple[str, object]]:
+        kinds = {field.name: field.type for field in msgspec.structs.fields(SECTIONS[section])}
+        for key, written in content.items():
+            name = f"{section}.{key}"
+            if key not in kinds:
+                self._problem(name, f"Unknown setting {name}{_suggestion(key, kinds)}")
+                continue
+            try:
+                yield key, self._value(kinds[key], written)
+            except (msgspec.ValidationError, ValueError) as wrong:
+                self._problem(name, f"{name}: {_plain(str(wrong))}")
+
+    def _value(self, kind: Any, written: object) -> object:
+        plain = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+        if get_origin(plain) is Literal and written not in get_args(plain):
+            raise ValueError("Expected " + " or ".join(f'"{choice}"' for choice in get_args(plain)))
+        if written == "" and type(None) in get_args(plain):
+            return None  # TOML has no word for nothing
+        return msgspec.convert(written, kind, dec_hook=self._read_own)
+
+    def _read_own(self, kind: type, written: object) -> object:
+        if kind is Path:
+            if not isinstance(written, str) or not written or "\0" in written:
+                raise ValueError("Expected a path")
+            return self._folder / written
+        return _READERS[kind](written)
+
+    def _problem(self, name: str, text: str) -> None:
+        self._refused.add(name.partition(".")[0] + ".")
+        # Keys within an inline table have no line of their own: the table's it is.
+        while name not in self._lines and "." in name:
+            name = name.rpartition(".")[0]
+        self.problems.append(Problem(self._lines.get(name, 0), text))
+
+
+def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
+    """What each setting alone may be, but not beside the others: (name, text)."""
+    tls, connections = settings.tls, settings.connections
+    if tls.certificate and not tls.key:
+        yield "tls.certificate", "A certificate is of no use without tls.key"
+    if tls.key and not tls.certificate:
+        yield "tls.key", "A key is of no use without tls.certificate"
+    for name, count in (("connections.per_ip", connections.per_ip), ("connections.per_user", connections.per_user)):
+        if name in settings.given and count > connections.total:
+            yield name, f"More than connections.total, which is {connections.total}"
+    yield from _taken_twice(settings)
+
+
+def _taken_twice(settings: Settings) -> Iterator[tuple[str, str]]:
+    taken: dict[str, str] = {}
+    for name, value in _each(settings):
+        if name.endswith((".listen", ".listen_tls")):
+            for endpoint in value:
+                if endpoint in taken and endpoint.port != 0:
+                    yield name, f"{endpoint} is taken by {taken[endpoint]} already"
+                taken.setdefault(endpoint, name)
+
+
+def _plain(message: str) -> str:
+    """A message of msgspec's as people would say it."""
+    message = re.sub(r" - at `\$\[(\d+)\]`", lambda place: f" (in item {int(place[1]) + 1})", message)
+    return re.sub(r" - at `.*`", "", message).replace("`", "")
+
+
+def _suggestion(wrong: str, known: Mapping[str, object]) -> str:
+    close = get_close_matches(wrong.lower().replace("-", "_"), known, n=1, cutoff=0.5)
+    return f": did you mean {close[0]}?" if close else f": there are {', '.join(known)}"
+
+
+_KEY: Final = r"""(?:[A-Za-z0-9_-]+|"(?:\\.|[^"\\\n])*"|'[^'\n]*')"""
+_KEYS: Final = rf"\s*(?P<keys>{_KEY}(?:\s*\.\s*{_KEY})*)\s*"
+_HEADER: Final = re.compile(rf"\s*\[{_KEYS}\]|\s*\[\[{_KEYS.replace('?P<keys>', '?P<array>')}\]\]")
+_ASSIGNMENT: Final = re.compile(rf"{_KEYS}=")
+_TOKEN: Final = re.compile(r'''"""|\'\'\'|"(?:\\.|[^"\\])*"|'[^']*'|#.*|[\[\]{}]''')
+
+
+def _key_lines(text: str) -> Iterator[tuple[str, int]]:
+    """(dotted key, line) of a valid TOML document, in which tomllib gives no places."""
+    section, depth, quotes = "", 0, ""
+    for number, line in enumerate(text.split("\n"), start=1):
+        rest = line
+        if not depth and not quotes:
+            if header := _HEADER.match(line):
+                section = _dotted(header["keys"] or header["array"])
+                yield section, number
+                continue
+            if assignment := _ASSIGNMENT.match(line):
+                yield ".".join(filter(None, (section, _dotted(assignment["keys"])))), number
+                rest = line[assignment.end() :]
+        depth, quotes = _after(rest, depth, quotes)
+
+
+def _after(line: str, depth: int, quotes: str) -> tuple[int, str]:
+    """The depth of brackets and the quotes of a string that are still open at the end of a line."""
+    position = 0
+    while position < len(line):
+        if quotes:
+            end = re.search(r"(?<!\\)(?:\\\\)*" + quotes, line[position:])
+            if end is None:
+                break
+            position, quotes = position + end.end(), ""
+        elif token := _TOKEN.search(line, position):
+            position = token.end()
+            depth += (token[0] in "[{") - (token[0] in "]}")
+            quotes = token[0] if token[0] in ('"""', "'''") else ""
+        else:
+            break
+    return depth, quotes
+
+
+def _dotted(keys: str) -> str:
+    return ".".join(key.strip("\"'") for key in re.findall(_KEY, keys))
+
+
+def _quantity(written: object, units: Mapping[str, int], expected: str) -> int:
+    if isinstance(written, int) and not isinstance(written, bool) and 0 <= written < 1 << 53:
+        return written
+    match = re.fullmatch(r"([0-9]{1,15}) ?([A-Za-z]{0,2})", written) if isinstance(written, str) else None
+    unit = {name.lower(): factor for name, factor in units.items()} | {"": 1}
+    if match is None or match[2].lower() not in unit:
+        raise ValueError(f"Expected {expected}")
+    return int(match[1]) * unit[match[2].lower()]
+
+
+def _in_units(count: int, units: Mapping[str, int]) -> str:
+    """In the largest unit of which it is a whole number."""
+    name, factor = max(
+        ((name, factor) for name, factor in units.items() if count % factor == 0), key=lambda unit: unit[1]
+    )
+    return f"{count // factor}{name}" if count else "0"
+
+
+def _each(settings: Settings) -> Iterator[tuple[str, Any]]:
+    """(name, value) of every setting."""
+    for section in SECTIONS:
+        values = getattr(settings, section)
+        for key in values.__struct_fields__:
+            yield f"{section}.{key}", getattr(values, key)
+
+
+def _written(value: object) -> str:
+    """A value in TOML."""
+    if value is None:
+        return '""'
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_written, value))}]"
+    if isinstance(value, int) and not isinstance(value, (Duration, Size)):
+        return str(value)
+    text = str(value)
+    return text if text == "0" else msgspec.json.encode(text).decode()
+
+
+def example(**given: object) -> str:
+    """A commented settings file; `given` are settings to write out, as `server_hostname="mail.example.com"`."""
+    text = ["# Settings of Penfold.  What is commented out is the default.  Sizes: KB, MB, GB; durations: s, m, h, d."]
+    for section, kind in SECTIONS.items():
+        text += ["", f"# {kind.__doc__}", f"[{section}]"]
+        for field in msgspec.structs.fields(kind):
+            text += _example_lines(field, given.get(f"{section}_{field.name}"))
+    return "\n".join(text) + "\n"
+
+
+def _example_lines(field: Any, given: object) -> Iterator[str]:
+    parts = get_args(field.type) if get_origin(field.type) is Annotated else ()
+    if about := " ".join(part.description for part in parts if isinstance(part, Meta) and part.description):
+        yield f"# {about}"
+    value = field.default if given is None else given
+    is_active = given is not None
+    yield f"{'' if is_active else '#'}{field.name} = {_written(value)}"
+
+
+EXAMPLE: Final = example()
