@@ -1,0 +1,274 @@
+"""IMAP over TCP: carries octets between a transport and its session, and the session's work to where it is done."""
+
+import asyncio
+import itertools
+import ssl
+from collections.abc import Callable
+from typing import Any, Protocol, cast
+
+from core.commands import Command
+from core.errors import Refusal
+from core.ports import EventLog, ReadTx
+from protocols.imap import limits, responses
+from protocols.imap.services import Account, Services
+from protocols.imap.session import Session
+from protocols.imap.work import Compute, Pause, Read, StartTls, Work, Write
+
+STEPS = 32  # pieces of work done for one connection before the others have their turn
+STALLED_SECONDS = 300  # a client that takes nothing of what it asked for is cut off after this
+CHECK_SECONDS = 15  # how often a connection looks at its clocks
+
+Done = Callable[[Any, BaseException | None], None]
+
+
+class Executor(Protocol):
+    """Where a session's work is done.  `done(result, error)` is called on the event loop, once."""
+
+    def read_now(self, account: Account, run: Callable[[ReadTx], Any]) -> Any: ...
+    def read(self, account: Account, run: Callable[[ReadTx], Any], done: Done) -> None: ...
+    def write(self, account: Account, command: Command, done: Done, *, bulk: bool) -> None: ...
+    def compute(self, run: Callable[[], Any], done: Done) -> None: ...
+
+
+class ImapService:
+    """A protocol factory, and what its connections share."""
+
+    def __init__(
+        self,
+        services: Services,
+        executor: Executor,
+        *,
+        log: EventLog,
+        tls: ssl.SSLContext | None,
+        admit: Callable[[str], bool] = lambda peer: True,
+        leave: Callable[[str], None] = lambda peer: None,
+    ) -> None:
+        """`admit` says whether one more connection from an address may stay; `leave` is told when one that did ends."""
+        self.services = services
+        self.executor = executor
+        self.log = log
+        self.tls = tls
+        self.admit = admit
+        self.leave = leave
+        self.connections: set[ImapConnection] = set()
+        self.is_draining = False
+        self._numbers = itertools.count(1)
+
+    def __call__(self) -> "ImapConnection":
+        return ImapConnection(self, next(self._numbers))
+
+    async def drain(self, grace: float) -> None:
+        """Ends every session: at once where nothing runs, else behind the command that does."""
+        self.is_draining = True
+        for connection in set(self.connections):
+            connection.pump()
+        until = asyncio.get_running_loop().time() + grace
+        while self.connections and asyncio.get_running_loop().time() < until:
+            await asyncio.wait([c.gone for c in self.connections], timeout=until - asyncio.get_running_loop().time())
+        for connection in set(self.connections):
+            connection.abort()
+
+
+class ImapConnection(asyncio.Protocol):
+    """One client."""
+
+    def __init__(self, service: ImapService, number: int) -> None:
+        self.number = number
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.session: Session
+        self._service = service
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport
+        self._is_pumping = False
+        self._is_admitted = False
+        self._is_blocked = False  # the client does not take what was sent
+        self._is_reading = True
+        self._began = self._heard = self._loop.time()
+        self._blocked_since = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    # ------------------------------------------------------------------------------------------ asyncio's side
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's are of no class of asyncio's
+        address = transport.get_extra_info("peername")
+        peer = address[0] if isinstance(address, tuple) else ""
+        is_secure = transport.get_extra_info("ssl_object") is not None
+        self.session = Session(self._service.services, peer=peer, is_secure=is_secure)
+        self.session.wake = self._wake
+        self._is_admitted = self._service.admit(peer)
+        if not self._is_admitted or self._service.is_draining:
+            self._transport.write(responses.bye("Too many connections", responses.UNAVAILABLE))
+            self._transport.close()
+            return
+        self._service.connections.add(self)
+        self._service.log.info("imap.connect", connection=self.number, peer=peer, tls=is_secure)
+        self._timer = self._loop.call_later(CHECK_SECONDS, self._check)
+        self.session.greet()
+        self.pump()
+
+    def data_received(self, data: bytes) -> None:
+        self._heard = self._loop.time()
+        self.session.receive(data)
+        self.pump()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.session.end()
+        self._service.connections.discard(self)
+        if self._is_admitted:
+            self._service.leave(self.session.peer)
+        if self._timer is not None:
+            self._timer.cancel()
+        if not self.gone.done():
+            self.gone.set_result(None)
+        self._service.log.info("imap.left", connection=self.number)
+
+    def pause_writing(self) -> None:
+        self._is_blocked = True
+        self._blocked_since = self._loop.time()
+
+    def resume_writing(self) -> None:
+        self._is_blocked = False
+        self.pump()
+
+    # ------------------------------------------------------------------------------------------ the loop of work
+
+    def pump(self) -> None:
+        """Lets the session go on as far as it can without waiting for anybody."""
+        if self._is_pumping:
+            return
+        self._is_pumping = True
+        try:
+            self._pump()
+        except Exception:  # noqa: BLE001 - a fault of ours ends this session, and no other
+            self._fault()
+        finally:
+            self._is_pumping = False
+        self._settle()
+
+    def _pump(self) -> None:
+        for _ in range(STEPS):
+            if self._is_blocked:
+                return
+            work = self.session.next_work()
+            self._flush()
+            if work is None or not self._do(work):
+                return
+        self._loop.call_soon(self.pump)
+
+    def _settle(self) -> None:
+        """After each turn: send, read on or not, and close when all is said."""
+        self._flush()
+        if self._service.is_draining and self.session.is_resting:
+            self.session.bye("The server is being stopped", responses.UNAVAILABLE)
+            self._flush()
+        if self.session.is_closing:
+            self._transport.close()
+            return
+        wants_to_read = not self.session.is_full
+        if wants_to_read != self._is_reading and not self._transport.is_closing():
+            self._is_reading = wants_to_read
+            (self._transport.resume_reading if wants_to_read else self._transport.pause_reading)()
+
+    def _flush(self) -> None:
+        lines = self.session.outgoing
+        if lines:
+            self.session.outgoing = []
+            self._transport.write(lines[0] if len(lines) == 1 else b"".join(lines))
+
+    def _do(self, work: Work) -> bool:
+        """Begins some work; True when it is done already."""
+        executor, account = self._service.executor, self.session.account
+        match work:
+            case Read() if account is not None:
+                if not work.heavy:
+                    return self._at_once(lambda: executor.read_now(account, work.run))
+                executor.read(account, work.run, self._done)
+            case Write() if account is not None:
+                try:
+                    executor.write(account, work.command, self._done, bulk=work.bulk)
+                except Refusal as refusal:
+                    self.session.fail(refusal)
+                    return True
+            case Compute():
+                executor.compute(work.run, self._done)
+            case Pause(seconds):
+                self._loop.call_later(seconds, self._done, None, None)
+            case StartTls():
+                self._task = self._loop.create_task(self._start_tls())
+            case _:
+                raise AssertionError(f"{type(work).__name__} needs an account")
+        return False
+
+    def _at_once(self, run: Callable[[], Any]) -> bool:
+        try:
+            result = run()
+        except Exception as error:  # noqa: BLE001 - a refusal is answered; what is none comes back from `fail`
+            self.session.fail(error)
+        else:
+            self.session.finish(result)
+        return True
+
+    def _done(self, result: Any, error: BaseException | None) -> None:
+        """Some work has come to its end, on the event loop."""
+        try:
+            if error is None:
+                self.session.finish(result)
+            else:
+                self.session.fail(error)
+        except Exception:  # noqa: BLE001 - a fault of ours ends this session, and no other
+            self._fault()
+        self.pump()
+
+    async def _start_tls(self) -> None:
+        context = self._service.tls
+        assert context is not None, "STARTTLS is offered only with a certificate"
+        self._transport.pause_reading()
+        self._flush()
+        try:
+            transport = await self._loop.start_tls(self._transport, self, context, server_side=True)
+        except (OSError, ssl.SSLError):
+            self._transport.abort()
+            return
+        if transport is None:
+            return
+        self._transport = transport
+        self._done(None, None)
+
+    def _fault(self) -> None:
+        """Nothing of a fault's text reaches the client; it is in the log."""
+        self._service.log.exception("imap.fault", connection=self.number)
+        self.session.bye("A fault of ours ended this session; it is in our log", responses.SERVERBUG)
+
+    def _wake(self) -> None:
+        """The session has something to say, though nobody asked."""
+        if not self._is_pumping:
+            self._loop.call_soon(self._woken)
+
+    def _woken(self) -> None:
+        if not self._is_pumping and not self._transport.is_closing():
+            self._settle()
+
+    # ------------------------------------------------------------------------------------------ clocks
+
+    def _check(self) -> None:
+        now = self._loop.time()
+        self._timer = self._loop.call_later(CHECK_SECONDS, self._check)
+        if self._is_blocked and now - self._blocked_since > STALLED_SECONDS:
+            self._transport.abort()
+        elif self.session.account is None and now - self._began > limits.UNAUTHENTICATED_SECONDS:
+            self._say_bye("Too long without signing in")
+        elif now - self._heard > limits.IDLE_SECONDS and self.session.is_waiting_for_client:
+            self._say_bye("Autologout; idle for too long")
+
+    def _say_bye(self, text: str) -> None:
+        self.session.bye(text)
+        self._settle()
+
+    def abort(self) -> None:
+        """Cuts the connection."""
+        self._transport.abort()

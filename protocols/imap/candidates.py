@@ -1,0 +1,181 @@
+"""The messages that a SEARCH looks at: each reads what it is asked for from the store, when it is first asked."""
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from msgspec import Struct, msgpack
+
+from core.errors import MessageExpunged
+from core.formats import mime
+from core.formats.casemap import fold
+from core.model import Blob, Entry, FolderId, Item, MailboxId, UIDRanges
+from core.ports import ReadTx
+from protocols.imap.sections import read_octets
+
+TEXT_OCTETS = 256 * 1024  # of a text that are looked at in one go
+KEPT_TEXTS = 1024 * 1024  # characters of a message that are kept for the next key that asks for them
+
+_SUMMARY = msgpack.Decoder(mime.Summary)
+
+
+class Batch:
+    """What is known of the messages of one piece, and how much has been read for them."""
+
+    def __init__(self, tx: ReadTx, mailbox_id: MailboxId, folder_id: FolderId, uids: UIDRanges) -> None:
+        self.tx = tx
+        self.place = (mailbox_id, folder_id)
+        self.taken = 0  # octets of bodies
+        self._uids = uids
+
+    @cached_property
+    def sizes(self) -> dict[int, tuple[int, int, int, int]]:
+        """(UID, size, internal date, zone) by UID."""
+        return {row[0]: row for low, high in self._uids for row in self.tx.sizes(*self.place, low, high)}
+
+    @cached_property
+    def summaries(self) -> dict[int, bytes]:
+        return {uid: octets for low, high in self._uids for uid, octets in self.tx.summaries(*self.place, low, high)}
+
+
+class Field(Struct, frozen=True):
+    name: bytes  # in lower case
+    value: bytes
+
+
+class Candidate:
+    """A message that may match.  What is asked of one that is gone raises MessageExpunged."""
+
+    def __init__(self, batch: Batch, number: int, entry: Entry) -> None:
+        self._batch = batch
+        self.number = number
+        self.entry = entry
+
+    @property
+    def row(self) -> tuple[int, int, int, int]:
+        """(UID, size, internal date, zone)."""
+        if (row := self._batch.sizes.get(self.entry.uid)) is None:
+            raise _gone()
+        return row
+
+    @cached_property
+    def summary(self) -> mime.Summary:
+        if (octets := self._batch.summaries.get(self.entry.uid)) is None:
+            raise _gone()
+        return _SUMMARY.decode(octets)
+
+    @cached_property
+    def item(self) -> Item:
+        for item in self._batch.tx.items(*self._batch.place, self.entry.uid, self.entry.uid):
+            return item
+        raise _gone()
+
+    @cached_property
+    def _blob(self) -> Blob:
+        if (blob := self._batch.tx.blob(self.item.hash)) is None:
+            raise _gone()
+        return blob
+
+    @cached_property
+    def parts(self) -> mime.PartTable:
+        return mime.decode_parts(self.item.parts)
+
+    @cached_property
+    def header(self) -> bytes:
+        """The message's whole header, ours included."""
+        return self._read(0, len(self.item.prefix) + self.parts.body_start)
+
+    @cached_property
+    def _fields(self) -> list[Field]:
+        return [Field(name.lower(), value) for name, value in mime.fields(self.header)]
+
+    @cached_property
+    def _values(self) -> dict[bytes, list[str]]:
+        return {}
+
+    def values(self, name: bytes) -> list[str]:
+        """What the fields of this name (in lower case) say, folded."""
+        known = self._values.get(name)
+        if known is None:
+            known = [fold(mime.decode_header(field.value)) for field in self._fields if field.name == name]
+            self._values[name] = known
+        return known
+
+    @cached_property
+    def header_text(self) -> str:
+        """The header, folded."""
+        return fold(header_text(self.header))
+
+    def _read(self, start: int, stop: int) -> bytes:
+        self._batch.taken += stop - start
+        return read_octets(self._batch.tx, self._blob, self.item.prefix, start, stop)
+
+    @cached_property
+    def _kept(self) -> dict[bool, list[str] | None]:
+        return {}
+
+    def holds(self, needle: str, *, headers: bool) -> bool:
+        """Whether a text in the body holds a folded needle; with `headers`, those of its parts too."""
+        if headers not in self._kept:
+            total = sum(part.body_end - part.body_start for part in leaves(self.parts))
+            self._kept[headers] = (
+                [fold("".join(text)) for text in self._texts(headers=headers)] if total <= KEPT_TEXTS else None
+            )
+        kept = self._kept[headers]
+        if kept is not None:
+            return any(needle in text for text in kept)
+        return any(contains(text, needle) for text in self._texts(headers=headers))
+
+    def _texts(self, *, headers: bool) -> Iterator[Iterator[str]]:
+        return self._texts_of(self.parts, headers=headers, is_top=True)
+
+    def _texts_of(self, part: mime.PartTable, *, headers: bool, is_top: bool = False) -> Iterator[Iterator[str]]:
+        if not is_top and headers:
+            yield iter((header_text(self._read(*self._shifted(part.header_start, part.body_start))),))
+        for child in part.children:
+            # A message within is part of the body, and so is its header.
+            yield from self._texts_of(child, headers=headers or part.is_message)
+        if not part.children and part.type in ("text", "message"):
+            yield self._decoded(part)
+
+    def _shifted(self, start: int, stop: int) -> tuple[int, int]:
+        ahead = len(self.item.prefix)
+        return start + ahead, stop + ahead
+
+    def _decoded(self, part: mime.PartTable) -> Iterator[str]:
+        """A part's text, in pieces; characters are never cut."""
+        start, stop = self._shifted(part.body_start, part.body_end)
+        if stop - start <= TEXT_OCTETS:
+            yield mime.decode_text(mime.decode_transfer(part.encoding, self._read(start, stop)), part.charset)
+            return
+        transfer, text = mime.TransferDecoder(part.encoding), mime.TextDecoder(part.charset)
+        for low in range(start, stop, TEXT_OCTETS):
+            yield text.feed(transfer.feed(self._read(low, min(low + TEXT_OCTETS, stop))))
+        yield text.feed(transfer.finish()) + text.finish()
+
+
+def _gone() -> MessageExpunged:
+    return MessageExpunged("The message has been expunged")
+
+
+def leaves(part: mime.PartTable) -> Iterator[mime.PartTable]:
+    """The parts that hold no others."""
+    for child in part.children:
+        yield from leaves(child)
+    if not part.children:
+        yield part
+
+
+def header_text(header: bytes) -> str:
+    """A header as people read it: encoded words decoded, lines unfolded."""
+    return "\n".join(f"{name.decode('latin-1')}: {mime.decode_header(value)}" for name, value in mime.fields(header))
+
+
+def contains(pieces: Iterator[str], needle: str) -> bool:
+    """Whether a text that comes in pieces holds a folded needle; what spans two pieces is found too."""
+    tail = ""
+    for piece in pieces:
+        text = tail + fold(piece)
+        if needle in text:
+            return True
+        tail = text[-(len(needle) - 1) :] if len(needle) > 1 else ""
+    return False

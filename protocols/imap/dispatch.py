@@ -1,0 +1,93 @@
+"""Which commands there are, in which states they may be given, what carries them out, and what of it is announced."""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from protocols.imap import commands
+from protocols.imap.commands import Command
+from protocols.imap.do_access import (
+    do_authenticate,
+    do_capability,
+    do_enable,
+    do_id,
+    do_login,
+    do_logout,
+    do_namespace,
+    do_noop,
+    do_starttls,
+)
+from protocols.imap.do_append import do_append
+from protocols.imap.do_folders import (
+    do_create,
+    do_delete,
+    do_list,
+    do_lsub,
+    do_rename,
+    do_status,
+    do_subscribe,
+    do_unsubscribe,
+)
+from protocols.imap.do_messages import do_copy, do_expunge, do_fetch, do_move, do_search, do_store
+from protocols.imap.do_select import do_close, do_idle, do_select, do_unselect
+from protocols.imap.work import Answer, Steps
+
+NOT_AUTHENTICATED: Final = 1
+AUTHENTICATED: Final = 2
+SELECTED: Final = 4
+ANY: Final = NOT_AUTHENTICATED | AUTHENTICATED | SELECTED
+SIGNED_IN: Final = AUTHENTICATED | SELECTED
+
+Handler = Callable[[Any, Any], Steps | Answer]
+
+# Command -> (the states in which it is allowed, what carries it out).  RFC 9051 section 6.
+COMMANDS: Final[dict[type[Command], tuple[int, Handler]]] = {
+    commands.Capability: (ANY, do_capability),
+    commands.Noop: (ANY, do_noop),
+    commands.Logout: (ANY, do_logout),
+    commands.Id: (ANY, do_id),
+    commands.Starttls: (NOT_AUTHENTICATED, do_starttls),
+    commands.Authenticate: (NOT_AUTHENTICATED, do_authenticate),
+    commands.Login: (NOT_AUTHENTICATED, do_login),
+    commands.Enable: (SIGNED_IN, do_enable),
+    commands.Select: (SIGNED_IN, do_select),
+    commands.Create: (SIGNED_IN, do_create),
+    commands.Delete: (SIGNED_IN, do_delete),
+    commands.Rename: (SIGNED_IN, do_rename),
+    commands.Subscribe: (SIGNED_IN, do_subscribe),
+    commands.Unsubscribe: (SIGNED_IN, do_unsubscribe),
+    commands.List: (SIGNED_IN, do_list),
+    commands.Lsub: (SIGNED_IN, do_lsub),
+    commands.Namespace: (SIGNED_IN, do_namespace),
+    commands.Status: (SIGNED_IN, do_status),
+    commands.Append: (SIGNED_IN, do_append),
+    commands.Idle: (SIGNED_IN, do_idle),
+    commands.Check: (SELECTED, do_noop),
+    commands.Close: (SELECTED, do_close),
+    commands.Unselect: (SELECTED, do_unselect),
+    commands.Expunge: (SELECTED, do_expunge),
+    commands.Search: (SELECTED, do_search),
+    commands.Fetch: (SELECTED, do_fetch),
+    commands.Store: (SELECTED, do_store),
+    commands.Copy: (SELECTED, do_copy),
+    commands.Move: (SELECTED, do_move),
+}
+
+# RFC 9051 7.5.1: no EXPUNGE while one of these runs by message sequence number.
+HOLDS_EXPUNGE: Final = (commands.Fetch, commands.Store, commands.Search)
+
+# RFC 9051 6.1.1: IDLE is announced to strangers too, since some clients ask only before they sign in.
+ALWAYS: Final = ("IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE")
+AFTER_LOGIN: Final = (
+    "NAMESPACE",
+    "CHILDREN",
+    "UNSELECT",
+    "UIDPLUS",
+    "MOVE",
+    "SPECIAL-USE",
+    "LIST-EXTENDED",
+    "LIST-STATUS",
+    "STATUS=SIZE",
+    "ESEARCH",
+    "SEARCHRES",
+    "BINARY",
+)

@@ -1,0 +1,163 @@
+"""The connection itself: capabilities, TLS, signing in, ENABLE, ID, NAMESPACE, NOOP, LOGOUT."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from typing import TYPE_CHECKING
+
+from core.model import SEPARATOR
+from protocols.imap import commands, limits, responses
+from protocols.imap.do_select import leave
+from protocols.imap.fragments import Line
+from protocols.imap.grammar import BadSyntax, base64
+from protocols.imap.refusals import Rejected, bad
+from protocols.imap.services import Account
+from protocols.imap.work import Answer, Asking, Await, Compute, Pause, StartTls, Steps
+from protocols.sasl import MECHANISMS, Challenge, Failure, NeedKeys, NeedPassword, Step, Success, offered
+
+if TYPE_CHECKING:
+    from protocols.imap.session import Session
+
+ENABLES = ("IMAP4REV2",)
+
+
+def do_capability(session: Session, command: commands.Capability) -> str:
+    """RFC 9051 6.1.1."""
+    session.send(responses.capability(session.capabilities()))
+    return "Completed"
+
+
+def do_noop(session: Session, command: commands.Noop | commands.Check) -> str:
+    """RFC 9051 6.1.2; CHECK (RFC 3501 6.4.1) has nothing to do here, since all is durable already."""
+    return "Completed"
+
+
+def do_logout(session: Session, command: commands.Logout) -> Steps:
+    """RFC 9051 6.1.3: BYE comes before the tagged OK."""
+    yield from leave(session)
+    session.send(responses.bye("Until next time"))
+    session.is_leaving = True
+    return "Logged out"
+
+
+def do_id(session: Session, command: commands.Id) -> str:
+    """RFC 2971."""
+    session.client_id = command.fields
+    session.send(responses.id_({"name": "Penfold"}))
+    return "Completed"
+
+
+def do_namespace(session: Session, command: commands.Namespace) -> str:
+    """RFC 2342."""
+    session.send(responses.namespace([("", SEPARATOR)], (), (), utf8=session.takes_utf8))
+    return "Completed"
+
+
+def do_enable(session: Session, command: commands.Enable) -> str:
+    """RFC 5161: what we do not know is passed over."""
+    if session.selected is not None and "IMAP4REV2" in command.capabilities:
+        session.selected.shows_recent = False
+    new = [name for name in command.capabilities if name in ENABLES and name not in session.enabled]
+    session.enabled.update(new)
+    session.send(responses.enabled([_SPELLING[name] for name in new]))
+    return "Enabled"
+
+
+_SPELLING = {"IMAP4REV2": "IMAP4rev2"}
+
+
+def do_starttls(session: Session, command: commands.Starttls) -> Steps:
+    """RFC 9051 6.2.1."""
+    if session.is_secure or not session.services.has_tls:
+        raise bad("TLS is not to be had here")
+    session.send(responses.ok(command.tag, "Begin TLS negotiation"))
+    yield StartTls()
+    session.tls_started()
+    return ""  # the tagged OK had to come before
+
+
+def do_login(session: Session, command: commands.Login) -> Steps:
+    """RFC 9051 6.2.3."""
+    if not session.may_send_passwords:
+        raise Rejected("Use TLS first", code=responses.PRIVACYREQUIRED)
+    account = yield from _check_password(session, command.user, command.password)
+    return _admit(session, account, command.user)
+
+
+def do_authenticate(session: Session, command: commands.Authenticate) -> Steps:
+    """RFC 9051 6.2.2, with the initial response of RFC 4959."""
+    if command.mechanism not in offered(passwords=session.may_send_passwords):
+        code = None if session.may_send_passwords else responses.PRIVACYREQUIRED
+        raise Rejected("That mechanism is not to be had here", code=code)
+    mechanism = MECHANISMS[command.mechanism](session.services.entropy)
+    account: Account | None = None
+    step: Step = mechanism.start(command.initial)
+    name = ""
+    while True:
+        match step:
+            case Challenge(octets):
+                step = mechanism.step((yield from _ask(session, octets)))
+            case NeedPassword(authcid=login, authzid=authzid, password=password):
+                if authzid not in ("", login):
+                    raise Rejected("You may act for nobody else", code=responses.AUTHORIZATIONFAILED)
+                account, name = (yield from _check_password(session, login, password)), login
+                return _admit(session, account, name)
+            case NeedKeys(username=login, authzid=authzid):
+                if authzid not in ("", login):
+                    raise Rejected("You may act for nobody else", code=responses.AUTHORIZATIONFAILED)
+                yield from _wait(session, login)
+                keys = session.services.keys(login)
+                account, name = keys.account, login
+                step = mechanism.keys(keys)
+            case Success(final=final):
+                if final:
+                    yield from _ask(session, final)
+                return _admit(session, account, name)
+            case Failure():
+                return _admit(session, None, name)
+
+
+def _ask(session: Session, challenge: bytes) -> Asking[bytes]:
+    """Sends a challenge; the client's response, decoded.  "*" gives up (RFC 9051 6.2.2)."""
+    session.send(responses.challenge(b64encode(challenge)))
+    line = yield Await.LINE
+    if not isinstance(line, Line) or line.text == b"*":
+        raise bad("Authentication was given up")
+    try:
+        return base64(line.text)
+    except BadSyntax as fault:
+        raise bad(fault.text) from None
+
+
+def _check_password(session: Session, login: str, password: bytes) -> Asking[Account | None]:
+    """The account, or None.  A password verified a moment ago is known again without hashing."""
+    services = session.services
+    yield from _wait(session, login)
+    account = services.sign_in_again(login, password)
+    if account is None:
+        account = yield Compute(lambda: services.sign_in(login, password))
+    return account
+
+
+def _wait(session: Session, login: str) -> Asking[None]:
+    delay = session.services.login_delay(session.peer, login)
+    if delay:
+        yield Pause(delay)
+
+
+def _admit(session: Session, account: Account | None, login: str) -> Answer:
+    """Lets the account in, or answers as for any other failure."""
+    services = session.services
+    if account is None:
+        services.login_failed(session.peer, login)
+        session.login_failures += 1
+        if session.login_failures >= limits.LOGIN_FAILURES:
+            session.is_leaving, session.last_words = True, "Too many failures"
+        raise Rejected("Name or password is wrong", code=responses.AUTHENTICATIONFAILED)
+    services.login_succeeded(session.peer, login)
+    if not services.is_mounted(account):
+        raise Rejected("The mailbox is not available at the moment", code=responses.UNAVAILABLE)
+    if not services.admit(account):
+        raise Rejected("Too many connections", code=responses.LIMIT)
+    session.sign_in(account)
+    return "Welcome", responses.capability_code(session.capabilities())

@@ -1,0 +1,288 @@
+"""The selected folder's messages: FETCH, STORE, SEARCH, COPY, MOVE, EXPUNGE."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from core.commands import Copied, Copy, Expunge, FlagMode, Flags, StoreFlags
+from core.errors import NoSuchFolder, Refusal
+from core.limits import COPY_ROWS, ROWS_PER_COMMAND
+from core.model import DELETED, MAX_UID, SEEN, UIDRanges, ranges
+from protocols.imap import commands, responses
+from protocols.imap.fetching import PIECE_MESSAGES, Piece, Rows, Snapshot, lines, plan, render
+from protocols.imap.refusals import Rejected, bad
+from protocols.imap.searching import Matched, Search
+from protocols.imap.selected import Selected
+from protocols.imap.services import Account
+from protocols.imap.work import Answer, Asking, Read, Steps, Write
+
+if TYPE_CHECKING:
+    from protocols.imap.session import Session
+
+NEVER = MAX_UID + 1
+EVERYTHING: UIDRanges = ((1, MAX_UID),)
+FEW_MESSAGES = 20  # whose rows are read on the spot
+FEW_MESSAGES = 10  # whose bodies, up to the octets of one piece, are read in less time than a thread takes to be asked
+
+
+def chosen(selected: Selected, sequence: commands.SequenceSet, *, uid: bool) -> UIDRanges:
+    """The messages that a sequence set names, by UID.
+
+    RFC 9051 9: a message sequence number that does not exist is an error, a UID that does not exist is not.
+    """
+    view = selected.view
+    if sequence.saved:
+        return view.clip(selected.saved)
+    if uid:
+        return view.clip(sequence.resolve(view.last_uid))
+    numbers = sequence.resolve(len(view))
+    if numbers and numbers[-1][1] > len(view):
+        raise bad("There is no message of that number")
+    return view.uids_of_numbers(numbers)
+
+
+def _here(session: Session) -> tuple[Selected, Account]:
+    assert session.selected is not None, "COMMANDS lets this run only when a folder is selected"
+    return session.selected, session.signed_in
+
+
+def _writable(selected: Selected) -> None:
+    if selected.read_only:
+        raise Rejected("The folder was opened for reading only", code=responses.READ_ONLY)
+
+
+def _snapshot(session: Session, selected: Selected, account: Account) -> Snapshot:
+    recent_from = selected.recent_from if selected.shows_recent else NEVER
+    return Snapshot(account.mailbox_id, selected.folder_id, selected.view, recent_from, session.takes_utf8)
+
+
+# ---------------------------------------------------------------------------------------------- FETCH
+
+
+def do_fetch(session: Session, command: commands.Fetch) -> Steps:
+    """RFC 9051 6.4.5.  The answer is made and sent piece by piece."""
+    selected, account = _here(session)
+    wanted = chosen(selected, command.sequence, uid=command.uid)
+    marks_seen = not selected.read_only and any(not getattr(item, "peek", True) for item in command.items)
+    is_lossy = is_unknown = False
+    slices = list(selected.view.slices(wanted, PIECE_MESSAGES))
+    for uids in slices:
+        items = command.items
+        if marks_seen and (yield from _mark_seen(session, uids)) and commands.Item.FLAGS not in items:
+            items = (*items, commands.Item.FLAGS)
+        how = plan(items)
+        snapshot = _snapshot(session, selected, account)
+        if how.rows is Rows.NONE and len(slices) == 1:
+            session.outgoing += lines(snapshot, how, uids)
+            continue
+        is_heavy = how.is_heavy or (how.rows is Rows.ITEMS and _is_long(selected, uids))
+        while uids:
+            piece: Piece = yield Read(partial(render, snapshot=snapshot, plan=how, uids=uids), heavy=is_heavy)
+            is_lossy, is_unknown = is_lossy or piece.is_lossy, is_unknown or piece.is_unknown
+            yield from _send(session, piece)
+            uids = tuple((max(low, piece.last_uid + 1), high) for low, high in uids if high > piece.last_uid)
+    if is_unknown:
+        raise Rejected("A part has an unknown transfer encoding", code=responses.UNKNOWN_CTE)
+    if is_lossy:
+        raise _expunged()
+    return f"{'UID ' if command.uid else ''}FETCH completed"
+
+
+def _is_long(selected: Selected, uids: UIDRanges) -> bool:
+    return selected.view.number(uids[-1][1]) - selected.view.number(uids[0][0]) > FEW_MESSAGES
+
+
+def _send(session: Session, piece: Piece) -> Asking[None]:
+    """Sends a piece; what is large in it, part by part."""
+    for octets in piece.octets:
+        if isinstance(octets, bytes):
+            session.send(octets)
+            continue
+        left = octets.size
+        try:
+            while left and (part := (yield Read(octets.read, heavy=True))):
+                left -= len(part)
+                session.send(part)
+        except Refusal:
+            session.cut()
+            raise
+        if left:
+            session.cut()
+            raise _expunged()
+
+
+def _expunged() -> Rejected:
+    return Rejected("Some of the messages have been expunged", code=responses.EXPUNGEISSUED)
+
+
+def _mark_seen(session: Session, uids: UIDRanges) -> Asking[bool]:
+    r"""Reading a body sets \Seen (RFC 9051 6.4.5); whether any of these messages changed by it."""
+    selected, account = _here(session)
+    unseen = ranges(entry.uid for _, entry in selected.view.numbered(uids) if not entry.flags & SEEN)
+    if not unseen:
+        return False
+    command = StoreFlags(account.mailbox_id, selected.folder_id, unseen, FlagMode.ADD, Flags(SEEN))
+    modseq: int = yield Write(command)
+    session.outgoing += selected.tell(expunge=False, quiet=modseq)
+    return modseq != 0
+
+
+# ---------------------------------------------------------------------------------------------- STORE
+
+_MODES = {"add": FlagMode.ADD, "remove": FlagMode.REMOVE, "replace": FlagMode.REPLACE}
+
+
+def do_store(session: Session, command: commands.Store) -> Steps:
+    """RFC 9051 6.4.6: every message named is answered with its flags, unless .SILENT."""
+    selected, account = _here(session)
+    _writable(selected)
+    wanted = chosen(selected, command.sequence, uid=command.uid)
+    flags = Flags(command.flags.system, command.flags.keywords)
+    is_lossy = False
+    for uids in selected.view.slices(wanted, ROWS_PER_COMMAND):
+        store = StoreFlags(account.mailbox_id, selected.folder_id, uids, _MODES[command.mode], flags)
+        modseq = yield Write(store, bulk=uids != wanted)
+        session.outgoing += selected.tell(expunge=command.uid, uid=command.uid, quiet=modseq)
+        if command.silent:
+            continue
+        for number, entry in selected.view.numbered(uids):
+            if selected.is_ghost(entry.uid):
+                is_lossy = True
+            else:
+                session.send(selected.flags_line(number, entry, uid=command.uid))
+    if is_lossy:
+        raise _expunged()  # RFC 2180 4.2.2, 4.2.3
+    return f"{'UID ' if command.uid else ''}STORE completed"
+
+
+# ---------------------------------------------------------------------------------------------- SEARCH
+
+
+def do_search(session: Session, command: commands.Search) -> Steps:
+    """RFC 9051 6.4.4, with RETURN (RFC 4731) and its SAVE (RFC 5182)."""
+    selected, account = _here(session)
+    _check_numbers(command.criteria, len(selected.view))
+    snapshot = _snapshot(session, selected, account)
+    search = Search(snapshot, command.criteria, selected.saved)
+    found: list[int] = []
+    try:
+        for uids in selected.view.slices(EVERYTHING, search.piece_messages):
+            while uids:
+                piece: Matched = yield Read(partial(search.run, uids=uids), heavy=search.is_heavy)
+                found += piece.uids
+                uids = tuple((max(low, piece.last_uid + 1), high) for low, high in uids if high > piece.last_uid)
+    except BaseException:
+        if command.returns is not None and "SAVE" in command.returns:
+            selected.saved = ()  # RFC 5182 2.1: a SEARCH that fails leaves nothing saved
+        raise
+    _report(session, command, selected, found)
+    return f"{'UID ' if command.uid else ''}SEARCH completed"
+
+
+def _check_numbers(key: commands.SearchKey, count: int) -> None:
+    """RFC 9051 9: message numbers that do not exist are an error in SEARCH too."""
+    match key:
+        case commands.Sequence(numbers=numbers) if not numbers.saved:
+            resolved = numbers.resolve(count)
+            if resolved and resolved[-1][1] > count and count:
+                raise bad("There is no message of that number")
+        case commands.And(keys=keys) | commands.Or(keys=keys):
+            for inner in keys:
+                _check_numbers(inner, count)
+        case commands.Not(key=inner):
+            _check_numbers(inner, count)
+
+
+def _report(session: Session, command: commands.Search, selected: Selected, uids: list[int]) -> None:
+    numbers = uids if command.uid else [selected.view.number(uid) for uid in uids]
+    returns = command.returns
+    if returns is None and session.is_rev2:
+        returns = frozenset(("ALL",))  # RFC 9051 has no other answer
+    if returns is None:
+        session.send(responses.search(numbers))
+        return
+    if "SAVE" in returns:
+        selected.saved = ranges(_saved(uids, returns))
+    if returns == {"SAVE"}:
+        return
+    session.send(
+        responses.esearch(
+            command.tag,
+            uid=command.uid,
+            lowest=numbers[0] if "MIN" in returns and numbers else None,
+            highest=numbers[-1] if "MAX" in returns and numbers else None,
+            every=numbers if "ALL" in returns else None,
+            count=len(numbers) if "COUNT" in returns else None,
+        )
+    )
+
+
+def _saved(uids: list[int], returns: frozenset[str]) -> list[int]:
+    """RFC 5182 2.1: with MIN or MAX alone, only those are saved."""
+    if not uids or returns & {"ALL", "COUNT"} or not returns & {"MIN", "MAX"}:
+        return uids
+    ends = {uids[0]} if "MIN" in returns else set()
+    return sorted(ends | ({uids[-1]} if "MAX" in returns else set()))
+
+
+# ---------------------------------------------------------------------------------------------- COPY, MOVE, EXPUNGE
+
+
+def do_copy(session: Session, command: commands.Copy) -> Steps:
+    """RFC 9051 6.4.7: all or nothing."""
+    selected, _ = _here(session)
+    wanted = chosen(selected, command.sequence, uid=command.uid)
+    if not command.uid and selected.lost(wanted):
+        raise _expunged()  # RFC 2180 4.4.1: some of what the client counted would be missing from the copy
+    copied = yield from _transfer(session, wanted, command.mailbox, move=False)
+    return _copied(copied, f"{'UID ' if command.uid else ''}COPY completed")
+
+
+def do_move(session: Session, command: commands.Move) -> Steps:
+    """RFC 9051 6.4.8: COPYUID comes before the EXPUNGEs, since those renumber the messages."""
+    selected, _ = _here(session)
+    _writable(selected)
+    wanted = chosen(selected, command.sequence, uid=command.uid)
+    for uids in selected.view.slices(wanted, ROWS_PER_COMMAND):
+        moved = yield from _transfer(session, uids, command.mailbox, move=True)
+        if moved.source:
+            code = responses.copy_uid(moved.uidvalidity, moved.source, moved.target)
+            session.send(responses.untagged(b"OK", "Moved", code))
+        session.outgoing += selected.tell(expunge=True, uid=command.uid)
+    if not wanted:
+        yield from _transfer(session, (), command.mailbox, move=True)  # the folder must exist all the same
+    return f"{'UID ' if command.uid else ''}MOVE completed"
+
+
+def _transfer(session: Session, uids: UIDRanges, target: str, *, move: bool) -> Asking[Copied]:
+    selected, account = _here(session)
+    now = session.services.clock.now()
+    quota = session.services.quota(account)
+    command = Copy(account.mailbox_id, selected.folder_id, uids, target, now, move, quota)
+    is_large = sum(high - low for low, high in uids) > COPY_ROWS // 10
+    try:
+        copied: Copied = yield Write(command, bulk=is_large)
+    except NoSuchFolder as no:
+        raise Rejected(str(no), code=responses.TRYCREATE) from None
+    return copied
+
+
+def _copied(copied: Copied, text: str) -> Answer:
+    if not copied.source:
+        return text
+    return text, responses.copy_uid(copied.uidvalidity, copied.source, copied.target)
+
+
+def do_expunge(session: Session, command: commands.Expunge) -> Steps:
+    """RFC 9051 6.4.3, 6.4.9."""
+    selected, account = _here(session)
+    _writable(selected)
+    wanted = EVERYTHING if command.uids is None else chosen(selected, command.uids, uid=True)
+    for uids in selected.view.slices(wanted, ROWS_PER_COMMAND):
+        if any(entry.flags & DELETED for _, entry in selected.view.numbered(uids)):
+            yield Write(
+                Expunge(account.mailbox_id, selected.folder_id, uids), bulk=uids[-1][1] < selected.view.last_uid
+            )
+            session.outgoing += selected.tell(expunge=True)
+    return "EXPUNGE completed"

@@ -1,0 +1,156 @@
+"""Entering and leaving a folder: SELECT, EXAMINE, CLOSE, UNSELECT, IDLE."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from core import folders
+from core.changes import Change, FolderChange
+from core.commands import ClaimRecent, Expunge
+from core.errors import NoSuchFolder, Refusal
+from core.limits import ROWS_PER_COMMAND
+from core.model import DELETED, MAX_UID, SEEN, SEPARATOR, Folder, FolderId, MailboxId
+from core.ports import ReadTx
+from core.view import FolderView, Watch
+from protocols.imap import commands, responses
+from protocols.imap.refusals import bad
+from protocols.imap.selected import Selected
+from protocols.imap.work import Asking, Await, Read, Steps, Write
+
+if TYPE_CHECKING:
+    from protocols.imap.session import Session
+
+HEAVY_FOLDER = 2_000  # messages; a smaller folder is read on the spot
+
+
+def do_select(session: Session, command: commands.Select) -> Steps:
+    """RFC 9051 6.3.2-3.  A SELECT that fails leaves the session without a folder."""
+    account = session.signed_in
+    if session.selected is not None:
+        yield from leave(session)
+        session.send(responses.untagged(b"OK", "The folder before is closed", responses.CLOSED))
+    folder: Folder = yield Read(lambda tx: folders.selectable(tx, account.mailbox_id, command.mailbox))
+    recent_from = folder.recent_from
+    if not session.is_rev2 and not command.examine and recent_from < folder.uidnext:
+        recent_from = yield Write(ClaimRecent(account.mailbox_id, folder.folder_id, folder.uidnext))
+    watch, view = yield from _watch(session, folder)
+    # Nothing is waited for from here on, so no change can fall between this view and what is heard later.
+    selected = Selected(command.mailbox, folder.folder_id, watch, view, read_only=command.examine)
+    selected.recent_from, selected.shows_recent = recent_from, not session.is_rev2
+    session.select(selected)
+    session.outgoing += _describe(selected, folder, rev2=session.is_rev2)
+    code = responses.READ_ONLY if command.examine else responses.READ_WRITE
+    return "Examined" if command.examine else "Selected", code
+
+
+def _watch(session: Session, folder: Folder) -> Asking[tuple[Watch, FolderView]]:
+    """The folder's view, from the one who has it already or from the store, and the watch that keeps it up to date."""
+    is_gone = False
+
+    def hear(change: Change, newest: FolderView | None) -> None:
+        nonlocal is_gone
+        is_gone = is_gone or not isinstance(change, FolderChange)
+        session.hear(change, newest)
+
+    watch = session.services.views.watch(folder.mailbox_id, folder.folder_id, hear)
+    try:
+        while (view := watch.view) is None:
+            is_large = folder.n_exists > HEAVY_FOLDER
+            loaded = yield Read(lambda tx: load(tx, folder.mailbox_id, folder.folder_id), heavy=is_large)
+            watch.load(loaded)
+        if is_gone:
+            raise NoSuchFolder("The folder has been deleted")
+    except BaseException:
+        watch.close()
+        raise
+    return watch, view
+
+
+def load(tx: ReadTx, mailbox_id: MailboxId, folder_id: FolderId) -> FolderView:
+    """The view of a folder as this snapshot has it."""
+    folder = folders.existing(tx, mailbox_id, folder_id)
+    entries = tx.entries(mailbox_id, folder_id, 1, MAX_UID)
+    return FolderView.of(entries, folder.modseq, tx.keywords(mailbox_id, folder_id))
+
+
+def _describe(selected: Selected, folder: Folder, *, rev2: bool) -> list[bytes]:
+    """The untagged responses of SELECT, in the order of RFC 9051's example."""
+    view = selected.view
+    lines = [*selected.flags_known(), responses.exists(len(view))]
+    if selected.shows_recent:
+        lines.append(responses.recent(selected.recent_count()))
+    if rev2:
+        lines.append(_normalized(selected.path))
+    elif folder.n_unseen:
+        lines += _first_unseen(view)
+    lines.append(responses.untagged(b"OK", "UIDs stay", responses.code(b"UIDVALIDITY", folder.uidvalidity)))
+    lines.append(responses.untagged(b"OK", "Predicted", responses.code(b"UIDNEXT", _uidnext(folder, view))))
+    return lines
+
+
+def _uidnext(folder: Folder, view: FolderView) -> int:
+    """Above every UID in the view, and not above one that is still to be announced.
+
+    The row may be newer than the view, which others hold: then it counts messages that are told as new in a moment,
+    and a client that had been told a UIDNEXT behind them would never look for them.
+    """
+    return max(folder.uidnext if folder.modseq <= view.modseq else 1, view.last_uid + 1)
+
+
+def _normalized(path: str) -> bytes:
+    """RFC 9051 6.3.2: LIST, with OLDNAME if the client did not spell the name as we do."""
+    known = folders.canonical(path)
+    return responses.list_((), SEPARATOR, known, old_name=path if path != known else None, utf8=True)
+
+
+def _first_unseen(view: FolderView) -> list[bytes]:
+    for number, entry in view.numbered(((1, MAX_UID),)):
+        if not entry.flags & SEEN:
+            return [responses.untagged(b"OK", "First unseen", responses.code(b"UNSEEN", number))]
+    return []
+
+
+def leave(session: Session) -> Asking[None]:
+    r"""Leaves the selected folder, if any: what came meanwhile, and was told, is no longer \Recent to others."""
+    selected, account = session.selected, session.account
+    if selected is None or account is None:
+        return
+    session.deselect()
+    last = selected.view.last_uid
+    if selected.shows_recent and not selected.read_only and not selected.is_gone and selected.is_recent(last):
+        with suppress(Refusal):  # the folder is gone, or the store is: whatever comes next need not fail for that
+            yield Write(ClaimRecent(account.mailbox_id, selected.folder_id, last + 1))
+
+
+def do_close(session: Session, command: commands.Close) -> Steps:
+    r"""RFC 9051 6.4.1: what is \Deleted goes, and nobody is told here."""
+    selected, account = session.selected, session.signed_in
+    assert selected is not None, "COMMANDS lets CLOSE run only when selected"
+    if not selected.read_only:
+        for uids in selected.view.slices(((1, MAX_UID),), ROWS_PER_COMMAND):
+            if any(entry.flags & DELETED for _, entry in selected.view.numbered(uids)):
+                yield Write(Expunge(account.mailbox_id, selected.folder_id, uids), bulk=True)
+    yield from leave(session)
+    return "Closed"
+
+
+def do_unselect(session: Session, command: commands.Unselect) -> Steps:
+    """RFC 9051 6.4.2."""
+    yield from leave(session)
+    return "Unselected"
+
+
+def do_idle(session: Session, command: commands.Idle) -> Steps:
+    """RFC 2177: everything is told as it happens, until the client says DONE."""
+    session.send(responses.continuation("Idling"))
+    session.is_idling = True
+    try:
+        if session.selected is not None:
+            session.tell_idle()
+        line = yield Await.LINE
+    finally:
+        session.is_idling = False
+    if getattr(line, "text", b"").upper() != b"DONE":
+        raise bad("Expected DONE")
+    return "Idle no more"

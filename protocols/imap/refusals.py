@@ -1,0 +1,39 @@
+"""How IMAP says no: response codes for the core's refusals, and the refusals of the protocol itself."""
+
+from core import errors
+from protocols.imap import responses
+
+# RFC 5530, RFC 9051 7.1.  The order matters: a subclass stands before what it is a kind of.
+CODES: tuple[tuple[type[errors.Refusal], bytes], ...] = (
+    (errors.NoSuchFolder, responses.NONEXISTENT),
+    (errors.FolderExists, responses.ALREADYEXISTS),
+    (errors.ProtectedFolder, responses.CANNOT),
+    (errors.InvalidName, responses.CANNOT),
+    (errors.LimitExceeded, responses.LIMIT),
+    (errors.OverQuota, responses.OVERQUOTA),
+    (errors.MessageTooLarge, responses.TOOBIG),
+    (errors.MessageExpunged, responses.EXPUNGEISSUED),
+    (errors.Unavailable, responses.UNAVAILABLE),
+    (errors.NoSuchMailbox, responses.UNAVAILABLE),
+)
+
+
+class Rejected(Exception):
+    """A tagged NO or BAD."""
+
+    def __init__(self, text: str, *, status: bytes = b"NO", code: bytes | None = None) -> None:
+        super().__init__(text)
+        self.text = text
+        self.status = status
+        self.code = code
+
+
+def rejected(refusal: errors.Refusal) -> Rejected:
+    """The NO that tells of a refusal."""
+    code = next((code for kind, code in CODES if isinstance(refusal, kind)), None)
+    return Rejected(str(refusal), code=code)
+
+
+def bad(text: str) -> Rejected:
+    """The command makes no sense here."""
+    return Rejected(text, status=b"BAD")

@@ -1,0 +1,242 @@
+"""SEARCH, on whatever thread: which of some messages match, exactly (RFC 9051 6.4.4).
+
+A key is compiled once into a predicate.  It asks a Candidate for what it needs to know, which reads that from the store
+when it is first asked: flags cost nothing, dates and sizes a row, texts a body.  So the keys of an AND are ordered by
+what they cost.  Texts are compared decoded and folded (RFC 5051), a large body piece by piece.
+"""
+
+from bisect import bisect_right
+from collections.abc import Callable
+from datetime import date
+
+from msgspec import Struct
+
+from core.errors import MessageExpunged
+from core.formats import mime
+from core.formats.casemap import fold
+from core.model import UIDRanges
+from core.ports import ReadTx
+from protocols.imap import commands
+from protocols.imap.candidates import Batch, Candidate
+from protocols.imap.commands import SearchKey
+from protocols.imap.fetching import Snapshot
+
+MICROSECONDS_PER_DAY = 86_400_000_000
+EPOCH_DAY = date(1970, 1, 1).toordinal()
+READ_OCTETS = 4 * 1024 * 1024  # of bodies that one piece of a search reads, give or take a message
+FEW_MESSAGES = 2_000  # of which flags are looked at on the spot
+
+Predicate = Callable[[Candidate], bool]
+
+
+class Asked(Struct, frozen=True):
+    """What the keys are resolved against: the session's numbers and its saved result."""
+
+    snapshot: Snapshot
+    saved: UIDRanges
+
+
+class Matched(Struct, frozen=True):
+    """The UIDs found, and up to which UID the search has gone."""
+
+    uids: list[int]
+    last_uid: int
+
+
+class Search:
+    """A search that is carried out piece by piece."""
+
+    def __init__(self, snapshot: Snapshot, key: SearchKey, saved: UIDRanges) -> None:
+        depth = cost(key)
+        self.is_heavy = depth > _CHEAP or len(snapshot.view) > FEW_MESSAGES
+        self.piece_messages = PIECE_MESSAGES[depth]
+        self._snapshot = snapshot
+        self._predicate = compile_key(key, Asked(snapshot, saved))
+
+    def run(self, tx: ReadTx, uids: UIDRanges) -> Matched:
+        """Those of the messages that match, from the first on; one that is gone does not."""
+        snapshot, predicate = self._snapshot, self._predicate
+        batch = Batch(tx, snapshot.mailbox_id, snapshot.folder_id, uids)
+        found: list[int] = []
+        for number, entry in snapshot.view.numbered(uids):
+            try:
+                if predicate(Candidate(batch, number, entry)):
+                    found.append(entry.uid)
+            except MessageExpunged:
+                continue
+            if batch.taken > READ_OCTETS:
+                return Matched(found, entry.uid)
+        return Matched(found, uids[-1][1])
+
+
+# ---------------------------------------------------------------------------------------------- keys to predicates
+
+_CHEAP, _ROW, _SUMMARIZED, _HEADER, _BODY = range(5)
+
+
+def cost(key: SearchKey) -> int:
+    """How deep into the store a key must look."""
+    match key:
+        case commands.And(keys=keys) | commands.Or(keys=keys):
+            return max(map(cost, keys), default=_CHEAP)
+        case commands.Not(key=inner):
+            return cost(inner)
+        case commands.Dated(by="internal") | commands.Larger() | commands.Smaller():
+            return _ROW
+        case commands.InEnvelope() | commands.Dated():
+            return _SUMMARIZED
+        case commands.InHeader():
+            return _HEADER
+        case commands.InBody() | commands.InText():
+            return _BODY
+        case _:
+            return _CHEAP
+
+
+def compile_key(key: SearchKey, asked: Asked) -> Predicate:
+    """The predicate of a key."""
+    return _COMPILERS[type(key)](key, asked)
+
+
+def _and(key: commands.And, asked: Asked) -> Predicate:
+    predicates = [compile_key(inner, asked) for inner in sorted(key.keys, key=cost)]
+    if len(predicates) == 1:
+        return predicates[0]
+    return lambda m: all(predicate(m) for predicate in predicates)
+
+
+def _or(key: commands.Or, asked: Asked) -> Predicate:
+    predicates = [compile_key(inner, asked) for inner in sorted(key.keys, key=cost)]
+    return lambda m: any(predicate(m) for predicate in predicates)
+
+
+def _not(key: commands.Not, asked: Asked) -> Predicate:
+    predicate = compile_key(key.key, asked)
+    return lambda m: not predicate(m)
+
+
+def _flag(key: commands.HasFlag, asked: Asked) -> Predicate:
+    return lambda m: bool(m.entry.flags & key.flag)
+
+
+def _keyword(key: commands.HasKeyword, asked: Asked) -> Predicate:
+    known = asked.snapshot.view.keywords
+    mask = sum(1 << bit for bit, name in enumerate(known) if name.lower() == key.keyword.lower())
+    return lambda m: bool(m.entry.keywords & mask)
+
+
+def _recent(key: commands.IsRecent, asked: Asked) -> Predicate:
+    first = asked.snapshot.recent_from
+    return lambda m: m.entry.uid >= first
+
+
+def _member(ranges: UIDRanges) -> Callable[[int], bool]:
+    """Whether a number lies in one of the ranges, of which there may be thousands."""
+    lows, highs = [low for low, _ in ranges], [-1, *(high for _, high in ranges)]
+    return lambda number: number <= highs[bisect_right(lows, number)]
+
+
+def _numbers(key: commands.Sequence, asked: Asked) -> Predicate:
+    if key.numbers.saved:
+        is_saved = _member(asked.saved)
+        return lambda m: is_saved(m.entry.uid)
+    is_chosen = _member(key.numbers.resolve(len(asked.snapshot.view)))
+    return lambda m: is_chosen(m.number)
+
+
+def _uids(key: commands.Uids, asked: Asked) -> Predicate:
+    is_chosen = _member(asked.saved if key.uids.saved else key.uids.resolve(asked.snapshot.view.last_uid))
+    return lambda m: is_chosen(m.entry.uid)
+
+
+_RELATIONS: dict[str, Callable[[int, int], bool]] = {
+    "before": lambda day, asked: day < asked,
+    "on": lambda day, asked: day == asked,
+    "since": lambda day, asked: day >= asked,
+}
+
+
+def _dated(key: commands.Dated, asked: Asked) -> Predicate:
+    """RFC 9051 6.4.4: days are compared "disregarding time and timezone", as they were written."""
+    relation, day = _RELATIONS[key.relation], date(*key.day).toordinal()
+    if key.by == "internal":
+        return lambda m: relation(_internal_day(m), day)
+    return lambda m: relation(_sent_day(m), day)
+
+
+def _internal_day(message: Candidate) -> int:
+    _, _, at, zone = message.row
+    return EPOCH_DAY + (at + zone * 60_000_000) // MICROSECONDS_PER_DAY
+
+
+def _sent_day(message: Candidate) -> int:
+    sent = message.summary.sent_day
+    return _internal_day(message) if sent is None else sent  # RFC 5256 2.2 for messages without a Date
+
+
+def _larger(key: commands.Larger, asked: Asked) -> Predicate:
+    return lambda m: m.row[1] > key.size
+
+
+def _smaller(key: commands.Smaller, asked: Asked) -> Predicate:
+    return lambda m: m.row[1] < key.size
+
+
+_SUMMARY_FIELDS: dict[str, Callable[[mime.Summary], str]] = {
+    "SUBJECT": lambda s: s.subject,
+    "FROM": lambda s: s.from_,
+    "TO": lambda s: s.to,
+    "CC": lambda s: s.cc,
+    "BCC": lambda s: s.bcc,
+}
+
+
+def _envelope(key: commands.InEnvelope, asked: Asked) -> Predicate:
+    field, needle, name = _SUMMARY_FIELDS[key.field], fold(key.text), key.field
+
+    def predicate(message: Candidate) -> bool:
+        summary = message.summary
+        return needle in fold(field(summary)) or (summary.clipped and _in_header(message, name, needle))
+
+    return predicate
+
+
+def _header(key: commands.InHeader, asked: Asked) -> Predicate:
+    name, needle = key.field, fold(key.text)
+    return lambda m: _in_header(m, name, needle)
+
+
+def _in_header(message: Candidate, name: str, needle: str) -> bool:
+    return any(needle in value for value in message.values(name.lower().encode("latin-1", "replace")))
+
+
+def _body(key: commands.InBody, asked: Asked) -> Predicate:
+    needle = fold(key.text)
+    return lambda m: not needle or m.holds(needle, headers=False)
+
+
+def _text(key: commands.InText, asked: Asked) -> Predicate:
+    needle = fold(key.text)
+    return lambda m: not needle or needle in m.header_text or m.holds(needle, headers=True)
+
+
+_COMPILERS: dict[type, Callable[..., Predicate]] = {
+    commands.And: _and,
+    commands.Or: _or,
+    commands.Not: _not,
+    commands.HasFlag: _flag,
+    commands.HasKeyword: _keyword,
+    commands.IsRecent: _recent,
+    commands.Sequence: _numbers,
+    commands.Uids: _uids,
+    commands.Dated: _dated,
+    commands.Larger: _larger,
+    commands.Smaller: _smaller,
+    commands.InEnvelope: _envelope,
+    commands.InHeader: _header,
+    commands.InBody: _body,
+    commands.InText: _text,
+}
+
+# Messages that one piece of a search looks at, by what its keys cost: a few milliseconds each.
+PIECE_MESSAGES = {_CHEAP: 20_000, _ROW: 2_000, _SUMMARIZED: 2_000, _HEADER: 200, _BODY: 50}

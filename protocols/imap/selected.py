@@ -1,0 +1,181 @@
+"""The selected state: which messages the client knows of, and how it is told what became of them.
+
+The client's numbering is that of `view`, and only what is written here changes it.  What others change is kept in
+`_news` until a moment when the client may be told.  While EXPUNGE must be held back (RFC 9051 7.5.1) the rest is told,
+and the messages that are gone stay in this view, as ghosts, until they may be announced.
+"""
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+from msgspec.structs import replace
+
+from core.changes import Change, FolderChange
+from core.limits import KEYWORDS_PER_FOLDER
+from core.model import ALL_SYSTEM_FLAGS, MAX_UID, Entry, FolderId, ModSeq, UIDRanges, within
+from core.view import FolderView, Watch
+from protocols.imap import responses
+
+
+class Selected:
+    """One session's view of one folder."""
+
+    __slots__ = (
+        "_announced",
+        "_ghosts",
+        "_news",
+        "folder_id",
+        "is_gone",
+        "path",
+        "read_only",
+        "recent_from",
+        "saved",
+        "shows_recent",
+        "view",
+        "watch",
+    )
+
+    def __init__(self, path: str, folder_id: FolderId, watch: Watch, view: FolderView, *, read_only: bool) -> None:
+        self.path = path
+        self.folder_id = folder_id
+        self.watch = watch
+        self.view = view
+        self.read_only = read_only
+        self.recent_from = 0  # messages from this UID on are \Recent here
+        self.shows_recent = True
+        self.saved: UIDRanges = ()  # the result of SEARCH RETURN (SAVE)
+        self.is_gone = False
+        self._announced = len(view)  # what the last EXISTS said, less what EXPUNGE took away
+        self._ghosts: UIDRanges = ()
+        # Without the views that came with them: a client that stays silent would keep every one alive.
+        self._news: list[FolderChange] = []
+
+    def hear(self, change: Change) -> None:
+        """Something was committed; the client hears of it when `tell` is next called."""
+        if isinstance(change, FolderChange):
+            self._news.append(change)
+        else:
+            self.is_gone = True
+
+    @property
+    def has_news(self) -> bool:
+        return bool(self._news or self._ghosts or self.is_gone)
+
+    def lost(self, uids: UIDRanges) -> bool:
+        """Whether some of these messages are gone, though the client has not been told."""
+        gone = [run for change in self._news for run in change.expunged]
+        return any(self._any_in(uids, run) for run in (*self._ghosts, *gone))
+
+    def _any_in(self, uids: UIDRanges, run: tuple[int, int]) -> bool:
+        common = tuple((max(low, run[0]), min(high, run[1])) for low, high in uids if low <= run[1] and high >= run[0])
+        return bool(self.view.clip(common))
+
+    def is_ghost(self, uid: int) -> bool:
+        """Whether a message of this view is gone."""
+        return within(uid, self._ghosts)
+
+    def is_recent(self, uid: int) -> bool:
+        return self.shows_recent and uid >= self.recent_from
+
+    def flags(self, entry: Entry) -> bytes:
+        """The parenthesized list of a message's flags."""
+        return flag_octets(entry, self.view.keywords, recent=self.is_recent(entry.uid))
+
+    def flags_known(self) -> Iterator[bytes]:
+        """FLAGS and PERMANENTFLAGS, as SELECT tells them and whenever a keyword is new (RFC 9051 7.1, 7.3.5)."""
+        known = self.view.keywords
+        yield responses.flags(known)
+        permanent = (
+            responses.permanent_flags((), system=0, more=False)
+            if self.read_only
+            else responses.permanent_flags(known, system=ALL_SYSTEM_FLAGS, more=len(known) < KEYWORDS_PER_FOLDER)
+        )
+        yield responses.untagged(b"OK", "Flags that stay", permanent)
+
+    def tell(self, *, expunge: bool, uid: bool = False, quiet: int = 0) -> Iterator[bytes]:
+        """The untagged responses that bring the client up to date, EXPUNGE among them only if it is allowed now.
+
+        With `uid`, FETCH responses carry the UID.  Flag changes made at MODSEQ `quiet` are not told.
+        """
+        if expunge and self._ghosts:
+            yield from self._bury()
+        news, self._news = self._news, []
+        for change in news:
+            if change.modseq <= self.view.modseq:
+                continue  # the view was loaded after it
+            if change.since > self.view.modseq:
+                self.is_gone = True  # something was missed: better to end than to number messages wrongly
+                return
+            if change.expunged and expunge:
+                yield from self._expunged(change.expunged)
+            elif change.expunged:
+                self._ghosts += change.expunged
+                change = replace(change, expunged=())
+            self._advance(change)
+            if change.keywords is not None:
+                yield from self.flags_known()
+            if change.changed and change.modseq != quiet:
+                yield from self._exists()
+                yield from self._fetched(change, uid=uid)
+        yield from self._exists()
+        self._share()
+
+    def _advance(self, change: FolderChange) -> None:
+        """The view after a change: the one that others hold already, if it is the same."""
+        newest = self.watch.view
+        is_shared = not self._ghosts and newest is not None and newest.modseq == change.modseq
+        self.view = newest if is_shared and newest is not None else self.view.apply(change)
+
+    def _share(self) -> None:
+        newest = self.watch.view
+        if not self._ghosts and newest is not None and newest.modseq == self.view.modseq:
+            self.view = newest
+
+    def _bury(self) -> Iterator[bytes]:
+        ghosts, self._ghosts = self._ghosts, ()
+        for run in ghosts:
+            yield from self._expunged((run,))
+            place, at = (self.watch.folder.key[0], self.folder_id), ModSeq(self.view.modseq)
+            self.view = self.view.apply(FolderChange(*place, at, at, expunged=(run,)))
+
+    def _expunged(self, gone: UIDRanges) -> Iterator[bytes]:
+        """EXPUNGE for each, numbered as the client must read them one after the other."""
+        for before, (number, _) in enumerate(self.view.numbered(gone)):
+            if number - before <= self._announced:
+                yield responses.expunge(number - before)
+                self._announced -= 1
+
+    def _exists(self) -> Iterator[bytes]:
+        if len(self.view) != self._announced:
+            self._announced = len(self.view)
+            yield responses.exists(self._announced)
+            if self.shows_recent:
+                yield responses.recent(self.recent_count())
+
+    def recent_count(self) -> int:
+        r"""How many messages of the view are \Recent to this session."""
+        first = self.view.clip(((self.recent_from, MAX_UID),)) if self.shows_recent else ()
+        return len(self.view) - self.view.number(first[0][0]) + 1 if first else 0
+
+    def _fetched(self, change: FolderChange, *, uid: bool) -> Iterator[bytes]:
+        for entry in change.changed:
+            number = self.view.number(entry.uid)
+            if number:
+                yield self.flags_line(number, entry, uid=uid)
+
+    def flags_line(self, number: int, entry: Entry, *, uid: bool) -> bytes:
+        """An untagged FETCH with a message's flags."""
+        if uid:
+            return b"* %d FETCH (UID %d FLAGS %s)\r\n" % (number, entry.uid, self.flags(entry))
+        return b"* %d FETCH (FLAGS %s)\r\n" % (number, self.flags(entry))
+
+
+def flag_octets(entry: Entry, keywords: tuple[str, ...], *, recent: bool) -> bytes:
+    """The parenthesized list of a message's flags; `keywords` are the folder's, by bit."""
+    return _flag_octets(entry.flags, entry.keywords, keywords if entry.keywords else (), recent)
+
+
+@lru_cache(4096)
+def _flag_octets(flags: int, mask: int, keywords: tuple[str, ...], recent: bool) -> bytes:
+    names = tuple(name for bit, name in enumerate(keywords) if mask >> bit & 1)
+    return responses.flag_list(flags, names, recent=recent)

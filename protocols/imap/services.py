@@ -1,0 +1,87 @@
+"""What an IMAP session asks of the server around it."""
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from core.model import Incoming, MailboxId
+from core.ports import Clock, Entropy
+from core.view import Views
+
+
+class Account(Struct, frozen=True):
+    """Who signed in, and where the mailbox is."""
+
+    name: str
+    mailbox_id: MailboxId
+    database_id: int
+
+
+class Keys(Struct, frozen=True):
+    """What SCRAM needs to know of a login name; for an unknown one, keys that nothing matches."""
+
+    account: Account | None
+    salt: bytes
+    iterations: int
+    stored_key: bytes
+    server_key: bytes
+
+
+class Spool(Protocol):
+    """A message on its way in, with flat memory."""
+
+    @property
+    def size(self) -> int: ...
+    def write(self, chunk: bytes) -> None: ...
+    def finish(self) -> Incoming:
+        """All that is known of the message; may take some milliseconds.  Large bodies are on disk after it."""
+        ...
+
+    def keep(self) -> None: ...
+    def discard(self) -> None: ...
+
+
+class Services(Protocol):
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def entropy(self) -> Entropy: ...
+    @property
+    def views(self) -> Views: ...
+    @property
+    def append_limit(self) -> int:
+        """The largest message, in octets (RFC 7889)."""
+        ...
+
+    @property
+    def plaintext_logins(self) -> bool:
+        """Whether passwords are taken without TLS."""
+        ...
+
+    @property
+    def has_tls(self) -> bool: ...
+    def sign_in_again(self, login: str, password: bytes) -> Account | None:
+        """The account, when this password was verified a moment ago: microseconds."""
+        ...
+
+    def sign_in(self, login: str, password: bytes) -> Account | None:
+        """The account, or None for whatever is wrong; as slow as a password hash must be."""
+        ...
+
+    def keys(self, login: str) -> Keys: ...
+    def login_delay(self, peer: str, login: str) -> float:
+        """Seconds to wait before this attempt is answered."""
+        ...
+
+    def login_failed(self, peer: str, login: str) -> None: ...
+    def login_succeeded(self, peer: str, login: str) -> None: ...
+    def admit(self, account: Account) -> bool:
+        """Whether the account may have one more connection; `release` must follow if so."""
+        ...
+
+    def release(self, account: Account) -> None: ...
+    def is_mounted(self, account: Account) -> bool: ...
+    def spool(self, account: Account) -> Spool: ...
+    def quota(self, account: Account) -> int | None:
+        """Octets at which the mailbox takes no more; None: no limit."""
+        ...

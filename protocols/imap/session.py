@@ -1,0 +1,407 @@
+"""One client's session: octets in, work for the adapter, replies out.  No I/O and no waiting.
+
+    receive(data) -> next_work() -> (the adapter runs it) -> finish(result) -> outgoing -> next_work() ...
+
+One command runs at a time; what the client sends meanwhile waits.  Everything here happens on the event loop; only the
+work is run elsewhere, and it is made of values that nobody changes.
+"""
+
+import re
+from collections.abc import Callable
+from types import GeneratorType
+from typing import Any, Final, cast
+
+from msgspec.structs import replace
+
+from core.changes import Change, MailboxRemoved
+from core.errors import Refusal
+from core.view import FolderView
+from protocols.imap import commands, limits, responses
+from protocols.imap.commands import Command
+from protocols.imap.dispatch import (
+    AFTER_LOGIN,
+    ALWAYS,
+    AUTHENTICATED,
+    COMMANDS,
+    HOLDS_EXPUNGE,
+    NOT_AUTHENTICATED,
+    SELECTED,
+    Handler,
+)
+from protocols.imap.fragments import (
+    Broken,
+    CommandEnd,
+    Complete,
+    Fragmenter,
+    Line,
+    LiteralData,
+    LiteralStart,
+    NeedContinuation,
+    Refused,
+)
+from protocols.imap.grammar import BadCharset, BadSyntax, UnknownCommand, parse
+from protocols.imap.refusals import Rejected, bad, rejected
+from protocols.imap.selected import Selected
+from protocols.imap.services import Account, Services
+from protocols.imap.work import Answer, Await, Steps, Work
+from protocols.sasl import offered
+
+
+class Session:
+    """What one connection is at, from greeting to BYE."""
+
+    def __init__(self, services: Services, *, peer: str, is_secure: bool) -> None:
+        self.services = services
+        self.peer = peer
+        self.is_secure = is_secure
+        self.account: Account | None = None
+        self.selected: Selected | None = None
+        self.enabled: set[str] = set()
+        self.client_id: tuple[tuple[str, str | None], ...] = ()
+        self.outgoing: list[bytes] = []
+        self.is_closing = False
+        self.is_idling = False
+        self.is_leaving = False  # close once the command that runs is answered
+        self.last_words = ""  # of the BYE then; LOGOUT has said its own
+        self.login_failures = 0
+        self.wake: Callable[[], None] = lambda: None  # the adapter's: something is outgoing, or to be done
+        self._fragments = Fragmenter(limits.BEFORE_LOGIN)
+        self._command: Command | None = None
+        self._steps: Steps | None = None
+        self._ask: Work | Await | None = None
+        self._is_waiting = False  # for the adapter to finish some work
+        self._strange_commands = 0
+        self._strange_octets = 0
+
+    # ------------------------------------------------------------------------------------------ the adapter's side
+
+    def greet(self) -> None:
+        """RFC 9051 7.1.1: the greeting tells what can be done, so that clients need not ask."""
+        self.send(responses.untagged(b"OK", "Penfold at your service", responses.capability_code(self.capabilities())))
+
+    def receive(self, data: bytes) -> None:
+        """Takes octets from the client."""
+        if self.is_closing:
+            return
+        if self.account is None:
+            self._strange_octets += len(data)
+        self._fragments.feed(data)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the adapter should stop reading for now."""
+        return self._fragments.unread > limits.UNREAD
+
+    def next_work(self) -> Work | None:
+        """What the adapter has to do next; None until more comes from the client or the work is finished."""
+        while not self.is_closing and not self._is_waiting:
+            if self._steps is None:
+                if not self._begin():
+                    return None
+            elif isinstance(self._ask, Await):
+                if not self._answer(self._ask):
+                    return None
+            else:
+                assert self._ask is not None, "a running command has asked for something"
+                self._is_waiting = True
+                return self._ask
+        return None
+
+    def finish(self, result: Any) -> None:
+        """The work that was handed out has this result."""
+        self._is_waiting = False
+        if not self.is_closing:
+            self._advance(lambda steps: steps.send(result))
+
+    def fail(self, error: BaseException) -> None:
+        """The work that was handed out came to nothing.  Raises what is no refusal: a fault of ours."""
+        self._is_waiting = False
+        if not self.is_closing:
+            self._advance(lambda steps: steps.throw(error))
+
+    def end(self) -> None:
+        """The connection is gone."""
+        self.is_closing = True
+        if self._steps is not None:
+            self._steps.close()
+            self._steps = None
+        self.deselect()
+        if self.account is not None:
+            self.services.release(self.account)
+            self.account = None
+
+    @property
+    def is_waiting_for_client(self) -> bool:
+        """Whether it is the client's turn."""
+        return not self._is_waiting and (self._steps is None or isinstance(self._ask, Await))
+
+    @property
+    def is_resting(self) -> bool:
+        """Whether the session could end now without breaking off a command (an IDLE may be)."""
+        return self._steps is None or self.is_idling
+
+    # ------------------------------------------------------------------------------------------ commands
+
+    def _begin(self) -> bool:
+        """Takes the next command; whether there was one."""
+        event = self._fragments.next()
+        if self.account is None and self._strange_octets - self._fragments.unread > limits.UNAUTHENTICATED_OCTETS:
+            # What has not been looked at does not count: it may follow a LOGIN that is in there too.
+            self.bye("Too much before signing in")
+            return True
+        match event:
+            case None:
+                return False
+            case Complete(text, literals):
+                self._start(text, literals)
+            case LiteralStart():
+                self._start_append(event)
+            case NeedContinuation():
+                self._fragments.accept()
+                self.send(responses.continuation())
+            case Refused(tag, text, status, code):
+                self._refuse_text(tag, text.decode("ascii"), status, code)
+            case Broken(text, code):
+                self.bye(text.decode("ascii"), code)
+            case LiteralData() | CommandEnd() | Line():  # the rest of an APPEND that was answered already
+                pass
+        return True
+
+    def _refuse_text(self, tag: bytes | None, text: str, status: bytes, code: bytes | None) -> None:
+        self.send(responses.tagged(tag, status, text, code))
+        self._count_strange()
+
+    def _count_strange(self) -> None:
+        """A stranger has some commands to sign in with, and no more."""
+        if self.account is None:
+            self._strange_commands += 1
+            if self._strange_commands > limits.UNAUTHENTICATED_COMMANDS:
+                self.bye("Too many commands before signing in")
+
+    def _start(self, text: bytes, literals: tuple[bytes, ...]) -> None:
+        try:
+            command = parse(text, literals, utf8=self.takes_utf8)
+        except BadSyntax as fault:
+            if isinstance(fault, BadCharset) and self.selected is not None and _SAVES.search(text):
+                self.selected.saved = ()  # RFC 5182 2.1: a SEARCH with SAVE that is answered NO leaves nothing saved
+            self._refuse(fault)
+            return
+        self._run(command, lambda handler: handler(self, command))
+
+    def _start_append(self, start: LiteralStart) -> None:
+        """An APPEND whose message is announced: its handler takes the message from here on."""
+        try:
+            command = parse(start.text, start.literals, utf8=self.takes_utf8)
+            if not isinstance(command, commands.Append):
+                raise BadSyntax("A literal is not allowed here", tag=command.tag)
+        except BadSyntax as fault:
+            self._fragments.refuse()
+            self._refuse(fault)
+            return
+        if self.account is None:
+            self._fragments.refuse()
+        self._run(command, lambda handler: handler(self, (command, start)))
+
+    def _refuse(self, fault: BadSyntax) -> None:
+        is_no = isinstance(fault, BadCharset)
+        self.send(responses.tagged(fault.tag, b"NO" if is_no else b"BAD", fault.text, fault.code))
+        self._count_strange()
+        if isinstance(fault, UnknownCommand) and self.account is None:
+            # Another protocol's client (HTTP, SMTP) made to speak to us sends nothing but such lines.
+            self._strange_commands += 5
+
+    def _run(self, command: Command, call: Callable[[Handler], Steps | Answer]) -> None:
+        states, handler = COMMANDS[type(command)]
+        self._command = command
+        self._count_strange()
+        if self.is_closing:
+            return
+        if not states & self.state:
+            self._reject(bad(_TOO_LATE if states == NOT_AUTHENTICATED else _TOO_EARLY[self.state]))
+            return
+        try:
+            steps = call(handler)
+        except Rejected as no:
+            self._reject(no)
+            return
+        if isinstance(steps, GeneratorType):
+            self._steps = steps
+            self._advance(lambda steps: steps.send(None))
+        else:
+            self._complete(cast("Answer", steps))
+
+    def _advance(self, resume: Callable[[Steps], Work | Await]) -> None:
+        """Runs the command to its next question, or to its end."""
+        assert self._steps is not None, "only a running command is resumed"
+        try:
+            self._ask = resume(self._steps)
+        except StopIteration as done:
+            self._steps = None
+            self._complete(done.value)
+        except Rejected as no:
+            self._steps = None
+            self._reject(no)
+        except Refusal as refusal:
+            self._steps = None
+            self._reject(rejected(refusal))
+        except BaseException:
+            self._steps = None
+            raise
+
+    def _answer(self, ask: Await) -> bool:
+        """Gives the running command what the client has sent; whether there was anything."""
+        if ask is Await.LINE:
+            line = self._fragments.next_line(limits.SASL_LINE)
+            if isinstance(line, Broken):
+                self.bye(line.text.decode("ascii"), line.code)
+            elif line is not None:
+                self._advance(lambda steps: steps.send(line))
+            return line is not None
+        event = self._fragments.next()
+        if isinstance(event, Broken):
+            self.bye(event.text.decode("ascii"), event.code)
+        elif event is not None:
+            self._advance(lambda steps: steps.send(event))
+        return event is not None
+
+    # ------------------------------------------------------------------------------------------ answers
+
+    def _complete(self, answer: Answer) -> None:
+        """News for the client, then the tagged OK."""
+        assert self._command is not None, "a command was running"
+        if self.is_closing:
+            return
+        text, code = answer if isinstance(answer, tuple) else (answer, None)
+        self._tell_news()
+        if text:
+            self.send(responses.ok(self._command.tag, text, code))
+        self._end_command()
+
+    def _reject(self, no: Rejected) -> None:
+        assert self._command is not None, "a command was running"
+        if self.is_closing:
+            return
+        self._tell_news()
+        self.send(responses.tagged(self._command.tag, no.status, no.text, no.code))
+        self._end_command()
+
+    def _end_command(self) -> None:
+        self._command = None
+        if self.is_leaving:
+            if self.last_words:
+                self.send(responses.bye(self.last_words))
+            self.is_closing = True
+        elif self.selected is not None and self.selected.is_gone:
+            self._folder_gone()
+
+    def _tell_news(self) -> None:
+        selected = self.selected
+        if selected is not None and selected.has_news:
+            uid = bool(getattr(self._command, "uid", False))
+            holds = isinstance(self._command, HOLDS_EXPUNGE) and not uid
+            self.outgoing += selected.tell(expunge=not holds, uid=uid)
+
+    def send(self, line: bytes) -> None:
+        """Appends to what is outgoing."""
+        self.outgoing.append(line)
+
+    def bye(self, text: str, code: bytes | None = None) -> None:
+        """The last line; nothing more is read or sent."""
+        if not self.is_closing:
+            self.send(responses.bye(text, code))
+            self.is_closing = True
+
+    def cut(self) -> None:
+        """Ends without a word: amid a literal that was announced, whatever is said would be taken for a part of it."""
+        self.is_closing = True
+
+    # ------------------------------------------------------------------------------------------ for the handlers
+
+    @property
+    def state(self) -> int:
+        if self.account is None:
+            return NOT_AUTHENTICATED
+        return AUTHENTICATED if self.selected is None else SELECTED
+
+    @property
+    def signed_in(self) -> Account:
+        """The account, for handlers that COMMANDS lets run only when there is one."""
+        assert self.account is not None, "COMMANDS checks the state"
+        return self.account
+
+    @property
+    def is_rev2(self) -> bool:
+        """Whether the client has said that it speaks RFC 9051."""
+        return "IMAP4REV2" in self.enabled
+
+    @property
+    def takes_utf8(self) -> bool:
+        """Whether the client reads and writes UTF-8 in quoted strings."""
+        return self.is_rev2
+
+    @property
+    def may_send_passwords(self) -> bool:
+        return self.is_secure or self.services.plaintext_logins
+
+    def capabilities(self) -> list[str]:
+        """What is announced in this state (RFC 9051 6.1.1)."""
+        if self.account is not None:
+            return [*ALWAYS, *AFTER_LOGIN, f"APPENDLIMIT={self.services.append_limit}"]
+        found = [*ALWAYS]
+        if self.services.has_tls and not self.is_secure:
+            found.append("STARTTLS")
+        if not self.may_send_passwords:
+            found.append("LOGINDISABLED")
+        return found + [f"AUTH={name}" for name in offered(passwords=self.may_send_passwords)]
+
+    def sign_in(self, account: Account) -> None:
+        self.account = account
+        self._fragments.limits = replace(limits.AFTER_LOGIN, append=self.services.append_limit)
+
+    def select(self, selected: Selected) -> None:
+        self.selected = selected
+
+    def deselect(self) -> None:
+        """Leaves the selected folder, if any."""
+        if self.selected is not None:
+            self.selected.watch.close()
+            self.selected = None
+
+    def hear(self, change: Change, newest: FolderView | None) -> None:
+        """A listener of Views: something was committed to the selected folder."""
+        if self.selected is None:
+            return
+        self.selected.hear(change)
+        if isinstance(change, MailboxRemoved):
+            self.bye("The mailbox has been removed", responses.UNAVAILABLE)
+        elif self.is_idling:
+            self.tell_idle()
+        self.wake()
+
+    def tell_idle(self) -> None:
+        """RFC 2177: during IDLE everything is told at once."""
+        assert self.selected is not None, "only a selected folder has news"
+        self.outgoing += self.selected.tell(expunge=True)
+        if self.selected.is_gone:
+            self._folder_gone()
+
+    def _folder_gone(self) -> None:
+        # RFC 2180 3.3: the session cannot go on in a folder that is no more; RFC 9051 has no untagged way to say so.
+        self.bye("The selected folder has been deleted or renamed away", responses.UNAVAILABLE)
+
+    def accept_literal(self) -> None:
+        self._fragments.accept()
+
+    def refuse_literal(self) -> None:
+        self._fragments.refuse()
+
+    def tls_started(self) -> None:
+        """RFC 9051 6.2.1: whatever was sent in the clear behind STARTTLS is forgotten."""
+        self._fragments.clear()
+        self.is_secure = True
+
+
+_TOO_EARLY: Final = {NOT_AUTHENTICATED: "Sign in first", AUTHENTICATED: "Select a folder first"}
+_TOO_LATE: Final = "Not once you have signed in"
+
+_SAVES: Final = re.compile(rb" SEARCH RETURN \([^)]*\bSAVE\b", re.IGNORECASE)

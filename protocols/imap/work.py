@@ -1,0 +1,57 @@
+"""What a command's handler asks for while it runs.
+
+A handler is a generator.  It yields one of these and is resumed with the result, or with the exception that came of it.
+`Read`, `Write`, `Compute`, `Pause` and `StartTls` go to the adapter, which runs them wherever it likes; `LITERAL` and
+`LINE` are answered by the session itself as soon as the client has sent what is asked for.
+"""
+
+from collections.abc import Callable, Generator
+from enum import Enum
+from typing import Any, TypeVar
+
+from msgspec import Struct
+
+from core.commands import Command
+from core.ports import ReadTx
+
+
+class Read(Struct, frozen=True, gc=False):
+    """Runs with a snapshot of the account's database.  What is not `heavy` takes some microseconds."""
+
+    run: Callable[[ReadTx], Any]
+    heavy: bool = False
+
+
+class Write(Struct, frozen=True, gc=False):
+    """Goes to the writer of the account's database; the result is the command's, once it is durable."""
+
+    command: Command
+    bulk: bool = False
+
+
+class Compute(Struct, frozen=True, gc=False):
+    """Work without the store that would hold up the event loop."""
+
+    run: Callable[[], Any]
+
+
+class Pause(Struct, frozen=True, gc=False):
+    """Waits so many seconds."""
+
+    seconds: float
+
+
+class StartTls(Struct, frozen=True, gc=False):
+    """Sends what is outgoing, drops what is incoming, and negotiates TLS."""
+
+
+class Await(Enum):
+    LITERAL = 1  # the next event of a message that is being received
+    LINE = 2  # the next line as it is
+
+
+T = TypeVar("T")
+Work = Read | Write | Compute | Pause | StartTls
+Asking = Generator[Work | Await, Any, T]  # comes to a T by asking
+Answer = str | tuple[str, bytes]  # the text of the tagged OK, and its response code; empty: there is none
+Steps = Asking[Answer]

@@ -1,0 +1,255 @@
+"""An IMAP session in conversation with a test: no sockets, no threads but the writer's, everything at once."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from adapters.blobs.packs import Packs
+from adapters.server.spooling import MessageSpool
+from adapters.stores.database import MailboxDatabase
+from core.changes import Change
+from core.commands import CreateMailbox, Deliver, Delivery, NewFolder
+from core.errors import Refusal
+from core.model import MailboxId
+from core.view import Views
+from protocols.imap.services import Account, Keys
+from protocols.imap.session import Session
+from protocols.imap.work import Compute, Pause, Read, StartTls, Work, Write
+
+from tests.support.store import LARGEST, TestClock
+
+FOLDERS = (
+    NewFolder("INBOX"),
+    NewFolder("Drafts", "\\Drafts"),
+    NewFolder("Sent", "\\Sent"),
+    NewFolder("Trash", "\\Trash"),
+)
+PASSWORD = b"pass"
+PATIENCE = 1000  # pieces of work in one command, before a test is thought to hang
+
+
+class TestEntropy:
+    """Counts, so that a test sees the same each time."""
+
+    __test__ = False
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def token(self, octets: int) -> bytes:
+        self._count += 1
+        return self._count.to_bytes(octets, "big")
+
+
+class TestServer:
+    """Services (see protocols.imap.services) for users u1, u2, ... with a real database."""
+
+    __test__ = False
+
+    def __init__(self, directory: Path, *, users: int = 2) -> None:
+        self.clock = TestClock()
+        self.entropy = TestEntropy()
+        self.views = Views()
+        self.append_limit = 10_000_000
+        self.plaintext_logins = True
+        self.has_tls = False
+        self.quotas: dict[str, int] = {}
+        self.keys_of: dict[str, Keys] = {}
+        self.failures: list[str] = []
+        self.connections = 0
+        self.most_connections = 10
+        self.mounted = True
+        self.published: list[Change] = []
+        self.post: Callable[[Callable[[], None]], Any] = lambda run: run()  # how the writer tells what it did
+        self.packs = Packs(directory / "packs")
+        self.database = MailboxDatabase(
+            directory / "store.db",
+            self.packs,
+            at=self.clock.now(),
+            publish=self._publish,
+            post=lambda run: self.post(run),
+            fault=self._fault,
+        )
+        self.faults: list[BaseException] = []
+        for number in range(1, users + 1):
+            self.database.write(CreateMailbox(MailboxId(number), b"g" * 16, FOLDERS, self.clock.now()))
+
+    def _publish(self, changes: Any) -> None:
+        self.published += changes
+        self.views.publish(changes)
+
+    def _fault(self, fault: BaseException) -> None:
+        self.faults.append(fault)
+
+    def _account(self, login: str) -> Account | None:
+        found = re.fullmatch(r"u(\d+)", login)
+        return Account(login, MailboxId(int(found[1])), 1) if found else None
+
+    def sign_in_again(self, login: str, password: bytes) -> Account | None:
+        return None
+
+    def sign_in(self, login: str, password: bytes) -> Account | None:
+        return self._account(login) if password == PASSWORD else None
+
+    def keys(self, login: str) -> Keys:
+        return self.keys_of[login]
+
+    def login_delay(self, peer: str, login: str) -> float:
+        return float(self.failures.count(login))
+
+    def login_failed(self, peer: str, login: str) -> None:
+        self.failures.append(login)
+
+    def login_succeeded(self, peer: str, login: str) -> None:
+        self.failures = [failed for failed in self.failures if failed != login]
+
+    def admit(self, account: Account) -> bool:
+        self.connections += 1
+        return self.connections <= self.most_connections
+
+    def release(self, account: Account) -> None:
+        self.connections -= 1
+
+    def is_mounted(self, account: Account) -> bool:
+        return self.mounted
+
+    def spool(self, account: Account) -> MessageSpool:
+        return MessageSpool(1, self.packs, LARGEST)
+
+    def quota(self, account: Account) -> int | None:
+        return self.quotas.get(account.name)
+
+    def deliver(self, message: bytes, *, user: int = 1, prefix: bytes = b"", folder: str = "INBOX") -> None:
+        """A message from outside, as LMTP brings it."""
+        spool = MessageSpool(self.packs, LARGEST)
+        spool.write(message)
+        delivery = Delivery(MailboxId(user), prefix, None, folder)
+        self.database.write(Deliver(spool.finish(), (delivery,), self.clock.now(), None))
+        spool.keep()
+
+    def client(self, user: str | None = "u1", *, select: str | None = None, secure: bool = False) -> "Client":
+        """A new connection, signed in and with a folder selected if asked."""
+        client = Client(self, secure=secure)
+        if user is not None:
+            client.ok(f"LOGIN {user} pass")
+        if select is not None:
+            client.ok(f"SELECT {select}")
+        return client
+
+    def close(self) -> None:
+        self.database.close()
+
+
+class Client:
+    """Says commands, and returns what it hears."""
+
+    def __init__(self, server: TestServer, *, secure: bool = False) -> None:
+        self.server = server
+        self.session = Session(server, peer="127.0.0.1", is_secure=secure)
+        self.paused: list[float] = []
+        self.largest = 0  # octets that were outgoing at once
+        self._tags = 0
+        self._sent: list[bytes] = []  # taken from the session, as an adapter does between two pieces of work
+        self.session.greet()
+        self.greeting = self.heard()
+
+    def heard(self) -> bytes:
+        """What has been sent since the last time."""
+        lines, self._sent, self.session.outgoing = [*self._sent, *self.session.outgoing], [], []
+        return b"".join(lines)
+
+    def send(self, data: bytes, *, cut: int | None = None) -> bytes:
+        """Octets as they are, in pieces if asked; what is heard until the server waits again."""
+        step = cut or len(data) or 1
+        for at in range(0, len(data), step):
+            self.session.receive(data[at : at + step])
+            self._work()
+        return self.heard()
+
+    def says(self, command: str | bytes) -> bytes:
+        """A command under a new tag; all that is heard."""
+        self._tags += 1
+        line = command.encode() if isinstance(command, str) else command
+        return self.send(b"a%d %s\r\n" % (self._tags, line))
+
+    def ok(self, command: str | bytes) -> bytes:
+        """A command that must succeed; the untagged responses."""
+        answer = self.says(command)
+        assert b"\r\na%d OK" % self._tags in b"\r\n" + answer, (command, answer)
+        return answer
+
+    def no(self, command: str | bytes, code: str | None = None) -> bytes:
+        """A command that must be refused, with this response code."""
+        answer = self.says(command)
+        wanted = b"\r\na%d NO%s" % (self._tags, f" [{code}".encode() if code else b"")
+        assert wanted in b"\r\n" + answer, (command, answer)
+        return answer
+
+    def bad(self, command: str | bytes) -> bytes:
+        """A command that must be called BAD."""
+        answer = self.says(command)
+        assert b"\r\na%d BAD" % self._tags in b"\r\n" + answer, (command, answer)
+        return answer
+
+    def append(self, folder: str, message: bytes, flags: str = "") -> bytes:
+        """APPEND with a non-synchronising literal."""
+        options = f"{flags} " if flags else ""
+        return self.ok(f"APPEND {folder} {options}{{{len(message)}+}}\r\n".encode() + message)
+
+    def fetched(self, command: str) -> list[bytes]:
+        """The untagged lines of a command that must succeed."""
+        return [line for line in self.ok(command).split(b"\r\n") if line.startswith(b"* ")]
+
+    def begin(self, command: str | bytes) -> Work:
+        """A command, up to the first work that it asks for; go on with `finish`."""
+        self._tags += 1
+        self.session.receive(b"a%d %b\r\n" % (self._tags, command.encode() if isinstance(command, str) else command))
+        work = self.session.next_work()
+        assert work is not None, command
+        return work
+
+    def finish(self, work: Work) -> bytes:
+        """Does that work and all that follows; what is heard."""
+        self.session.finish(self._do(work))
+        self._work()
+        return self.heard()
+
+    def leave(self) -> None:
+        self.session.end()
+
+    def _work(self) -> None:
+        for _ in range(PATIENCE):
+            work = self.session.next_work()
+            self.largest = max(self.largest, sum(map(len, self.session.outgoing)))
+            self._sent += self.session.outgoing
+            self.session.outgoing = []
+            if work is None:
+                return
+            try:
+                result = self._do(work)
+            except Refusal as refusal:
+                self.session.fail(refusal)
+            except Exception as error:  # noqa: BLE001 - what a handler raises comes back as an adapter would bring it
+                self.session.fail(error)
+            else:
+                self.session.finish(result)
+        raise AssertionError("the session asks for work without end")
+
+    def _do(self, work: Work) -> Any:
+        match work:
+            case Read(run=run):
+                with self.server.database.read() as tx:
+                    return run(tx)
+            case Write(command=command):
+                return self.server.database.write(command)
+            case Compute(run=compute):
+                return compute()
+            case Pause(seconds=seconds):
+                self.paused.append(seconds)
+                return None
+            case StartTls():
+                return None
+
+
+Make = Callable[..., Client]
