@@ -1,0 +1,97 @@
+"""Where a session's work is done: reads on the loop or in threads, writes with each database's writer."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+from adapters.stores.database import MailboxDatabase, unavailable
+from adapters.stores.writer import Done
+from core.commands import Command
+from core.errors import Unavailable
+from core.ports import ReadTx
+from protocols.imap.services import Account
+
+T = TypeVar("T")
+
+READERS = 4  # threads for reads that would hold up the loop: enough to keep the disk busy
+THINKERS = 2  # threads for password hashes and the like: no more than there are cores for
+
+
+class StoreExecutor:
+    """The databases that are mounted, and the threads beside them.  Used from the event loop."""
+
+    def __init__(self, databases: Mapping[int, MailboxDatabase], loop: asyncio.AbstractEventLoop) -> None:
+        self._databases = databases
+        self._loop = loop
+        self._readers = ThreadPoolExecutor(READERS, "reader")
+        self._thinkers = ThreadPoolExecutor(THINKERS, "thinker")
+
+    def database(self, database_id: int) -> MailboxDatabase:
+        """Raises Unavailable for one that is not mounted."""
+        if (database := self._databases.get(database_id)) is None:
+            raise Unavailable("The mailbox database is not mounted")
+        return database
+
+    def first_database(self) -> int:
+        """Raises Unavailable when none is mounted."""
+        if not self._databases:
+            raise Unavailable("No mailbox database is mounted")
+        return min(self._databases)
+
+    def is_mounted(self, database_id: int) -> bool:
+        return database_id in self._databases
+
+    def read_now(self, account: Account, run: Callable[[ReadTx], T]) -> T:
+        return _read(self.database(account.database_id), run)
+
+    def read(self, account: Account, run: Callable[[ReadTx], Any], done: Done) -> None:
+        self._run(self._readers, lambda: _read(self.database(account.database_id), run), done)
+
+    def write(self, account: Account, command: Command, done: Done, *, bulk: bool) -> None:
+        self.database(account.database_id).submit(command, done, bulk=bulk)
+
+    def compute(self, run: Callable[[], Any], done: Done) -> None:
+        self._run(self._thinkers, run, done)
+
+    async def computed(self, run: Callable[[], T]) -> T:
+        """The same for coroutines."""
+        return await self._loop.run_in_executor(self._thinkers, run)
+
+    def _run(self, pool: ThreadPoolExecutor, run: Callable[[], Any], done: Done) -> None:
+        def work() -> None:
+            try:
+                result, error = run(), None
+            except BaseException as raised:  # noqa: BLE001 - whoever asked must hear of it
+                result, error = None, raised
+            self._loop.call_soon_threadsafe(done, result, error)
+
+        pool.submit(work)
+
+    async def written(self, database_id: int, command: Command, *, bulk: bool = False) -> Any:
+        """A command's result, for coroutines.  Being cancelled does not undo the command."""
+        future: asyncio.Future[Any] = self._loop.create_future()
+
+        def done(result: object, error: BaseException | None) -> None:
+            if future.done():
+                return  # nobody waits any more
+            if error is None:
+                future.set_result(result)
+            else:
+                future.set_exception(error)
+
+        self.database(database_id).submit(command, done, bulk=bulk)
+        return await future
+
+    def close(self) -> None:
+        """Waits for what runs in the threads."""
+        self._readers.shutdown()
+        self._thinkers.shutdown()
+
+
+def _read(database: MailboxDatabase, run: Callable[[ReadTx], T]) -> T:
+    try:
+        with database.read() as tx:
+            return run(tx)
+    except Exception as fault:
+        raise unavailable(fault) from fault

@@ -1,0 +1,148 @@
+"""An installation on disk: what is where in the data directory, and opening it as its only owner.
+
+organization.db       the directory of recipients
+databases/NAME.db     a mailbox database, and databases/NAME/ its pack files
+tls/                  the self-signed certificate, until there is a better one
+run/                  the control socket and the process number of a running server
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from adapters.blobs.packs import Packs
+from adapters.directory.local import LocalDirectory
+from adapters.directory.passwords import Passwords
+from adapters.directory.verified import VerifiedPasswords
+from adapters.server.config import Settings
+from adapters.server.spooling import MessageSpool
+from adapters.server.world import SystemClock, SystemEntropy
+from adapters.stores.database import MailboxDatabase
+from adapters.stores.organization import OrganizationDatabase
+from core.changes import Change
+from core.commands import CreateMailbox, DeleteMailbox, NewFolder
+from core.errors import NoSuchRecipient, Refusal
+from core.recipients import Credential, MailboxDatabaseInfo, NewRecipient, Recipient, fold_address, fold_name
+
+SECRET_OCTETS = 32
+FIRST_DATABASE = "first"
+
+# What a new mailbox has (D.7).
+DEFAULT_FOLDERS = (
+    NewFolder("INBOX"),
+    NewFolder("Drafts", "\\Drafts"),
+    NewFolder("Sent", "\\Sent"),
+    NewFolder("Trash", "\\Trash"),
+    NewFolder("Junk", "\\Junk"),
+    NewFolder("Archive", "\\Archive"),
+)
+
+
+class NotInstalled(Refusal):
+    """The data directory holds no organization yet."""
+
+
+class Installation:
+    """Everything on disk, open.  Without arguments for `publish` and `post` nothing is told to anybody."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        create: bool = False,
+        publish: Callable[[Sequence[Change]], None] = lambda changes: None,
+        post: Callable[[Callable[[], None]], Any] = lambda run: run(),
+        fault: Callable[[BaseException], None] = lambda fault: None,
+    ) -> None:
+        """Raises NotInstalled, DatabaseLocked, SqliteTooOld, SchemaTooNew."""
+        self.settings = settings
+        self.root = settings.server.data_dir
+        self.clock, self.entropy = SystemClock(), SystemEntropy()
+        self._hooks = (publish, post, fault)
+        if not create and not (self.root / "organization.db").exists():
+            raise NotInstalled(f"{self.root} holds no organization yet: run `penfold init`")
+        self.root.mkdir(parents=True, exist_ok=True, mode=0o750)
+        self.organization = OrganizationDatabase(self.root / "organization.db", at=self.clock.now())
+        self.databases: dict[int, MailboxDatabase] = {}
+        self._packs: dict[int, Packs] = {}
+        try:
+            for info in self.organization.databases():
+                if info.mounted:
+                    self._mount(info)
+        except BaseException:
+            self.close()
+            raise
+        auth = settings.auth
+        self.passwords = Passwords(self.entropy, iterations=auth.scram_iterations)
+        self.directory = LocalDirectory(
+            self.organization,
+            self.passwords,
+            VerifiedPasswords(self.clock, self.entropy, seconds=float(auth.password_cache)),
+            self.clock,
+            decoy_secret=self.organization.secret("scram decoys", lambda: self.entropy.token(SECRET_OCTETS)),
+            plus_addressing=settings.delivery.plus_addressing,
+            postmaster=settings.delivery.postmaster,
+        )
+
+    def _mount(self, info: MailboxDatabaseInfo) -> None:
+        folder = self.root / "databases"
+        folder.mkdir(exist_ok=True, mode=0o750)
+        packs = Packs(folder / info.name)
+        publish, post, fault = self._hooks
+        path = folder / f"{info.name}.db"
+        self._packs[info.database_id] = packs
+        self.databases[info.database_id] = MailboxDatabase(
+            path, packs, at=self.clock.now(), publish=publish, post=post, fault=fault
+        )
+
+    def close(self) -> None:
+        """Finishes what is queued; everything is closed then."""
+        for database in self.databases.values():
+            database.close()
+        self.databases.clear()
+        self.organization.close()
+
+    def spool(self, database_id: int, limit: int) -> MessageSpool:
+        """Room for a message on its way into a database."""
+        return MessageSpool(database_id, self._packs[database_id], limit)
+
+    # ------------------------------------------------------------------------------------------ administration
+
+    def add_database(self, name: str) -> MailboxDatabaseInfo:
+        """A new mailbox database, mounted."""
+        info = self.organization.add_database(name, at=self.clock.now())
+        self._mount(info)
+        return info
+
+    def add_mailbox(
+        self, alias: str, credential: Credential, *, address: str = "", name: str = "", database: str = ""
+    ) -> Recipient:
+        """A recipient with a mailbox of its own.  Raises the refusals of OrganizationDatabase, Unavailable.
+
+        Left empty, the address is the alias in the default domain, the database the first.
+        """
+        info = self.organization.database_named(database) if database else self.organization.databases()[0]
+        address = address or f"{alias}@{self.organization.default_domain()}"
+        mailbox_id = self.organization.new_mailbox_id()
+        new = NewRecipient(alias, name or alias, info.database_id, mailbox_id, address)
+        self.organization.check_new(new)
+        # The mailbox first: a crash in between leaves one that nobody has, never a recipient without one.
+        guid, now = self.entropy.token(16), self.clock.now()
+        self.databases[info.database_id].write(CreateMailbox(mailbox_id, guid, DEFAULT_FOLDERS, now))
+        return self.organization.add_recipient(new, credential, at=now)
+
+    def remove_mailbox(self, alias: str) -> Recipient:
+        """The recipient, and all that is in the mailbox, in slices."""
+        recipient = self.recipient(alias)
+        self.organization.delete_recipient(recipient.recipient_id)
+        database = self.databases[recipient.database_id]
+        while not database.write(DeleteMailbox(recipient.mailbox_id)):
+            pass
+        return recipient
+
+    def recipient(self, alias: str) -> Recipient:
+        """By alias or address, enabled or not.  Raises NoSuchRecipient."""
+        organization = self.organization
+        found = organization.by_alias(fold_name(alias)) or organization.by_address(fold_address(alias))
+        if found is None:
+            raise NoSuchRecipient("No recipient has this alias or address")
+        return found

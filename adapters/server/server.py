@@ -1,0 +1,200 @@
+"""A running server: the installation, the protocols on their ports, and the order in which all begins and ends."""
+
+import asyncio
+import os
+import ssl
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from structlog.typing import FilteringBoundLogger
+from twisted.internet import defer
+from twisted.internet.interfaces import IListeningPort
+
+from adapters.directory.throttle import Throttle
+from adapters.net.imap import ImapService
+from adapters.net.lmtp import LmtpService
+from adapters.net.smtp_service import SmtpService
+from adapters.server import metrics
+from adapters.server.accounts import Accounts
+from adapters.server.admission import Admission
+from adapters.server.assistants import Maintenance
+from adapters.server.certificates import ensure_certificate, server_context
+from adapters.server.config import Endpoint, Settings
+from adapters.server.executor import StoreExecutor
+from adapters.server.installation import Installation
+from adapters.server.storedriver import StoreDriver, Target
+from core.view import Views
+from protocols.smtp.limits import Limits
+from protocols.smtp.policy import Policy
+from protocols.smtp.replies import WhenFull
+
+GRACE_SECONDS = 10.0  # how long what runs may take to end
+BACKLOG = 1024
+
+
+class Server:
+    """One worker process."""
+
+    def __init__(self, settings: Settings, loop: asyncio.AbstractEventLoop, log: FilteringBoundLogger) -> None:
+        self.settings = settings
+        self.log = log
+        self.is_ready = False
+        self._loop = loop
+        self._listeners: list[asyncio.Server] = []
+        self._ports: list[IListeningPort] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> Callable[[], Any]:
+        """Opens everything and listens; what ends it again.  Raises what Installation does, OSError."""
+        views = Views()
+        self.installation = Installation(
+            self.settings,
+            publish=views.publish,
+            post=self._loop.call_soon_threadsafe,
+            fault=lambda fault: self.log.error("store.fault", exc_info=fault),
+        )
+        self.executor = StoreExecutor(self.installation.databases, self._loop)
+        self.admission = Admission(
+            total=self.settings.connections.total,
+            per_address=self.settings.connections.per_ip,
+            per_account=self.settings.connections.per_user,
+        )
+        tls = self._tls()
+        self._build(views, tls)
+        await self._listen(tls)
+        self._write_pid()
+        maintenance = Maintenance(self.executor, self.installation.databases, self.installation.clock)
+        self._tasks.append(self._loop.create_task(maintenance.run()))
+        self.is_ready = True
+        self.log.info("server.ready", pid=os.getpid())
+        return self.stop
+
+    def _tls(self) -> ssl.SSLContext:
+        settings, root = self.settings.tls, self.installation.root
+        certificate = settings.certificate or root / "tls" / "certificate.pem"
+        key = settings.key or root / "tls" / "key.pem"
+        if settings.certificate is None and ensure_certificate(certificate, key, self.hostname):
+            self.log.info("tls.self-signed", certificate=str(certificate))
+        return server_context(certificate, key)
+
+    @property
+    def hostname(self) -> str:
+        return str(self.settings.server.hostname) or os.uname().nodename
+
+    def _build(self, views: Views, tls: ssl.SSLContext) -> None:
+        """The services of each protocol."""
+        house, settings = self.installation, self.settings
+        largest = int(settings.imap.max_message_size), int(settings.smtp.max_message_size)
+        accounts = Accounts(
+            organization=house.organization,
+            directory=house.directory,
+            throttle=Throttle(house.clock),
+            admission=self.admission,
+            executor=self.executor,
+            views=views,
+            clock=house.clock,
+            entropy=house.entropy,
+            spool=lambda database_id: house.spool(database_id, largest[0]),
+            append_limit=largest[0],
+            plaintext_logins=settings.auth.plaintext_logins,
+            has_tls=True,
+        )
+        self.imap = ImapService(
+            accounts,
+            self.executor,
+            log=self.log,
+            tls=tls,
+            admit=self.admission.enter,
+            leave=self.admission.leave,
+        )
+        driver = StoreDriver(
+            self.executor,
+            accounts,
+            spool=lambda database_id: house.spool(database_id, largest[1]),
+            clock=house.clock,
+            entropy=house.entropy,
+            log=self.log,
+            hostname=self.hostname,
+            duplicate_window=int(settings.delivery.duplicate_window) * 1_000_000,
+        )
+        limits = Limits(message_size=largest[1], recipients=settings.smtp.max_recipients)
+        policy = Policy(tuple(hub.network for hub in settings.smtp.trusted_hubs))
+        shared: dict[str, Any] = {"hostname": self.hostname, "log": self.log, "limits": limits, "tls": tls}
+        when_full: WhenFull = "bounce" if settings.smtp.over_quota == "reject" else "retry"
+        self.smtp: SmtpService[Target] = SmtpService(driver, policy=policy, when_full=when_full, **shared)
+        self.lmtp: LmtpService[Target] = LmtpService(driver, policy=policy, when_full=when_full, **shared)
+
+    # ------------------------------------------------------------------------------------------ listeners
+
+    async def _listen(self, tls: ssl.SSLContext) -> None:
+        settings = self.settings
+        for endpoint in settings.imap.listen:
+            await self._listen_imap(endpoint, None)
+        for endpoint in settings.imap.listen_tls:
+            await self._listen_imap(endpoint, tls)
+        for endpoint in settings.smtp.listen:
+            await self.smtp.listen(host=endpoint.host, port=endpoint.port, backlog=BACKLOG)
+        for endpoint in settings.lmtp.listen:
+            await self._listen_lmtp(endpoint)
+        for endpoint in settings.metrics.listen:
+            site = metrics.site(self._gauges(), lambda: self.is_ready)
+            self._ports.append(_reactor().listenTCP(endpoint.port, site, interface=endpoint.host or ""))
+
+    async def _listen_imap(self, endpoint: Endpoint, tls: ssl.SSLContext | None) -> None:
+        server = await self._loop.create_server(
+            self.imap, endpoint.host, endpoint.port, ssl=tls, backlog=BACKLOG, reuse_port=True
+        )
+        self._listeners.append(server)
+
+    async def _listen_lmtp(self, endpoint: Endpoint) -> None:
+        if endpoint.path is None:
+            await self.lmtp.listen(host=endpoint.host, port=endpoint.port, backlog=BACKLOG)
+            return
+        path = self.installation.root / endpoint.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)  # of a server before us: we hold its locks, so it is not there any more
+        await self.lmtp.listen_unix(path=str(path))
+
+    def _gauges(self) -> Sequence[metrics.Gauge]:
+        return (
+            ("penfold_imap_connections", "IMAP connections", lambda: len(self.imap.connections)),
+            ("penfold_commands_waiting", "Commands waiting for a writer", self._waiting),
+        )
+
+    def _waiting(self) -> int:
+        return sum(database.waiting() for database in self.installation.databases.values())
+
+    # ------------------------------------------------------------------------------------------ the end
+
+    async def stop(self) -> None:
+        """Takes no more, lets what runs come to its end, and closes all."""
+        self.is_ready = False
+        self.log.info("server.stopping")
+        for listener in self._listeners:
+            listener.close()
+        for port in self._ports:
+            await defer.maybeDeferred(port.stopListening).asFuture(self._loop)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(
+            self.imap.drain(GRACE_SECONDS), self.smtp.drain(GRACE_SECONDS), self.lmtp.drain(GRACE_SECONDS)
+        )
+        self.executor.close()
+        await self._loop.run_in_executor(None, self.installation.close)
+        self._pid_file.unlink(missing_ok=True)
+        self.log.info("server.stopped")
+
+    @property
+    def _pid_file(self) -> Path:
+        return self.installation.root / "run" / "penfold.pid"
+
+    def _write_pid(self) -> None:
+        self._pid_file.parent.mkdir(exist_ok=True, mode=0o750)
+        self._pid_file.write_text(f"{os.getpid()}\n")
+
+
+def _reactor() -> Any:
+    from twisted.internet import reactor
+
+    return reactor

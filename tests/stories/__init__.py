@@ -1,0 +1,1 @@
+"""One message's whole way over real sockets."""
