@@ -1,0 +1,155 @@
+"""Servers for the length of a test module: Penfold, and a private Dovecot beside it."""
+
+import os
+import signal
+import ssl
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from conformance.support.imap import Imap
+from conformance.support.packages import require
+from conformance.support.processes import HOST, eventually, free_base, is_listening, remove, stop, succeed
+
+ROOT = Path(__file__).parents[2]
+PASSWORD = "pass"
+START_SECONDS = 60.0
+
+
+def scratch(name: str) -> Path:
+    """A directory that other users may enter: the daemons of others run as such."""
+    directory = Path(tempfile.mkdtemp(prefix=f"penfold-{name}."))
+    directory.chmod(0o755)
+    return directory
+
+
+class Penfold:
+    """A Penfold server of our own, in a process of its own."""
+
+    def __init__(self, directory: Path, *, users: int = 3, options: Sequence[str] = ()) -> None:
+        """With options, `conformance.support.serve` makes the settings; without, `penfold demo` does."""
+        self.directory = directory
+        self.base = free_base(24, 25, 143, 993)
+        self._users = users
+        self._options = tuple(options)
+        self._process: subprocess.Popen[bytes] | None = None
+        self.log = directory.parent / f"{directory.name}.log"
+
+    imap = property(lambda self: self.base + 143)
+    imaps = property(lambda self: self.base + 993)
+    smtp = property(lambda self: self.base + 25)
+    lmtp = property(lambda self: self.base + 24)
+
+    @property
+    def certificate(self) -> Path:
+        return self.directory / "tls" / "certificate.pem"
+
+    @property
+    def pid(self) -> int:
+        return int((self.directory / "run" / "penfold.pid").read_text())
+
+    def start(self) -> "Penfold":
+        """Returns once it is ready."""
+        assert self._process is None, "it is running"
+        program = (
+            [sys.executable, "-m", "conformance.support.serve", *self._options]
+            if self._options
+            else [str(Path(sys.executable).parent / "penfold"), "demo", "--no-sample"]
+        )
+        arguments = ["--dir", self.directory, "--port-base", self.base, "--users", self._users, "--password", PASSWORD]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*program, *(str(argument) for argument in arguments)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd=ROOT,
+                start_new_session=True,
+            )
+        assert self._process.stdout is not None, "it is a pipe"
+        for line in self._process.stdout:
+            if line.strip() == b"ready":
+                return self
+        code = self._process.wait()
+        raise AssertionError(f"the server ended with {code}:\n{self.log.read_text()}")
+
+    def stop(self) -> None:
+        """SIGTERM, and its log must tell of no fault."""
+        if self._process is not None:
+            code = stop(self._process)
+            self._forget()
+            assert code == 0, f"the server ended with {code}:\n{self.log.read_text()[-8000:]}"
+        self.check_log()
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        assert self._process is not None, "it is not running"
+        os.kill(self.pid, signal.SIGKILL)
+        self._process.wait()
+        self._forget()
+
+    def _forget(self) -> None:
+        assert self._process is not None and self._process.stdout is not None, "it was running"
+        self._process.stdout.close()
+        self._process = None
+
+    def check_log(self) -> None:
+        """No test may bring the server to a fault of its own, whatever a client sends."""
+        said = self.log.read_text(errors="replace")
+        assert "Traceback" not in said and "fault" not in said, f"the server's log:\n{said[-8000:]}"
+
+    def tls(self) -> ssl.SSLContext:
+        """A client's context that trusts the server's certificate, and nothing else."""
+        context = ssl.create_default_context(cafile=str(self.certificate))
+        context.check_hostname = False  # it is for the machine's name, we call 127.0.0.1
+        return context
+
+    def client(self, user: str = "u1", *, tls: bool = False) -> Imap:
+        """A session that is signed in."""
+        client = Imap(HOST, self.imaps if tls else self.imap, tls=self.tls() if tls else None)
+        client.ok(f"LOGIN {user} {PASSWORD}")
+        return client
+
+    def memory(self) -> tuple[int, int]:
+        """VmRSS and VmHWM, in octets."""
+        found = {}
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name in ("VmRSS", "VmHWM"):
+                found[name] = int(value.split()[0]) * 1024
+        return found["VmRSS"], found["VmHWM"]
+
+    def reset_peak(self) -> None:
+        """VmHWM begins anew (proc(5), clear_refs)."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+
+class Dovecot:
+    """Debian's Dovecot with the benchmark's configuration: sdbox, plain passwords, no TLS."""
+
+    SCRIPT = ROOT / "conformance" / "bench" / "peers" / "dovecot.sh"
+
+    def __init__(self, directory: Path) -> None:
+        require("dovecot")
+        self.directory = directory
+        self.base = free_base(24, 143)
+        self.imap = self.base + 143
+
+    def start(self) -> "Dovecot":
+        succeed("sh", self.SCRIPT, "start", self.directory, str(self.base))
+        eventually(lambda: is_listening(self.imap), what="Dovecot listens")
+        return self
+
+    def stop(self) -> None:
+        succeed("sh", self.SCRIPT, "stop", self.directory)
+        eventually(lambda: not (self.directory / "run" / "master.pid").exists(), what="Dovecot has ended")
+
+    def client(self, user: str = "u1") -> Imap:
+        client = Imap(HOST, self.imap)
+        client.ok(f"LOGIN {user} {PASSWORD}")
+        return client
+
+
+__all__ = ["HOST", "PASSWORD", "ROOT", "Dovecot", "Penfold", "remove", "scratch"]

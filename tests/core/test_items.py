@@ -1,0 +1,478 @@
+import pytest
+
+from core import folders, items
+from core.changes import FolderChange
+from core.commands import Appended, ClaimRecent, Copied, Copy, Expunge, FlagMode, Flags, StoreFlags
+from core.errors import LimitExceeded, NoSuchFolder, OverQuota
+from core.model import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN, Entry, FolderId, ModSeq
+from tests.support.store import ALL, ONE, Store, folder_change
+
+NOWHERE = FolderId(999)
+
+
+class TestAppend:
+    def test_the_message_gets_the_next_uid_and_its_flags(self, store: Store) -> None:
+        appended = store.do(store.appending("INBOX", b"one", SEEN | DRAFT, "$Junk"))
+        folder = store.folder("INBOX")
+        assert appended == Appended(folder.uidvalidity, 1)
+        assert store.append("inbox", b"two") == 2
+        assert store.flags("INBOX") == {1: (SEEN | DRAFT, {"$Junk"}), 2: (0, set())}
+        assert store.body("INBOX", 1) == b"one"
+
+    def test_the_counters_follow(self, store: Store) -> None:
+        store.append("INBOX", b"four", SEEN)
+        store.append("INBOX", b"sixsix", DELETED)
+        folder = store.folder("INBOX")
+        assert (folder.n_exists, folder.n_unseen, folder.n_deleted, folder.n_bytes) == (2, 1, 1, 10)
+        assert store.used() == (2, 10)
+
+    def test_what_it_was_told_is_stored(self, store: Store) -> None:
+        store.append("INBOX", b"body")
+        inbox = store.folder("INBOX").folder_id
+        with store.read() as tx:
+            (item,) = tx.items(ONE, inbox, 1, 9)
+            assert (item.internal_at, item.internal_zone, item.saved_at) == (store.clock.now(), 60, store.clock.now())
+            assert (item.size, item.prefix, item.sent_at, item.utf8) == (4, b"", 7, None)
+            assert list(tx.sizes(ONE, inbox, 1, 9)) == [(1, 4, store.clock.now(), 60)]
+            assert list(tx.summaries(ONE, inbox, 1, 9)) == [(1, b"Y" + item.hash.hex()[:8].encode())]
+
+    def test_the_change_says_what_came(self, store: Store) -> None:
+        before = store.folder("INBOX")
+        change = folder_change(store.changes(store.appending("INBOX", b"x", SEEN, "word")))
+        modseq = ModSeq(before.modseq + 1)
+        entry = store.entries("INBOX")[0]
+        assert entry == Entry(entry.uid, SEEN, 1, modseq)
+        assert change == FolderChange(ONE, before.folder_id, before.modseq, modseq, (entry,), keywords=("word",))
+
+    def test_a_failure_leaves_the_folder_as_it_was(self, store: Store) -> None:
+        """RFC 9051 6.3.12."""
+        store.append("INBOX", b"12345")
+        store.refuses(store.appending("INBOX", b"123456", 0, "new", quota=10), OverQuota)
+        store.refuses(store.appending("absent", b"x"), NoSuchFolder)
+        assert store.keywords("INBOX") == ()
+        assert store.append("INBOX", b"x") == 2, "no UID was lost"
+
+    def test_a_message_that_just_fits_is_taken(self, store: Store) -> None:
+        """T-1.2: the quota is a number of octets that may be used."""
+        store.append("INBOX", b"12345")
+        assert store.do(store.appending("INBOX", b"67890", quota=10)).uid == 2
+        store.refuses(store.appending("INBOX", b"x", quota=10), OverQuota)
+
+    def test_the_same_bytes_are_kept_once_but_counted_twice(self, store: Store) -> None:
+        store.append("INBOX", b"same")
+        store.append("INBOX", b"same")
+        assert len(store.rows("SELECT hash FROM blob")) == 1
+        assert store.used() == (2, 8)
+
+    def test_an_empty_body_is_a_message(self, store: Store) -> None:
+        store.append("INBOX", b"")
+        assert store.body("INBOX", 1) == b""
+
+
+class TestKeywords:
+    def test_their_case_does_not_count_and_the_first_spelling_stays(self, store: Store) -> None:
+        """RFC 9051 2.3.2."""
+        store.append("INBOX", b"x", 0, "Word", "wORD")
+        store.mark("INBOX", 0, "WORD", "other")
+        assert len(store.keywords("INBOX")) == 2
+        assert store.keywords("INBOX")[1] == "other"
+        store.do(store.storing("INBOX", FlagMode.REMOVE, 0, "word"))
+        assert store.flags("INBOX")[1] == (0, {"other"})
+
+    def test_more_than_63_spill_and_all_modes_know_them(self, store: Store) -> None:
+        words = [f"k{n}" for n in range(70)]
+        store.append("INBOX", b"x", 0, *words)
+        assert store.flags("INBOX")[1] == (0, set(words))
+        assert store.rows("SELECT bit FROM entry_keyword ORDER BY bit") == [(bit,) for bit in range(63, 70)]
+
+        store.do(store.storing("INBOX", FlagMode.REMOVE, 0, "k0", "k62", "k63", "k69"))
+        assert store.flags("INBOX")[1] == (0, set(words) - {"k0", "k62", "k63", "k69"})
+        store.mark("INBOX", SEEN, "K69", "k70")
+        assert store.flags("INBOX")[1] == (SEEN, (set(words) | {"k70"}) - {"k0", "k62", "k63"})
+        store.do(store.storing("INBOX", FlagMode.REPLACE, 0, "k1"))
+        assert store.flags("INBOX")[1] == (0, {"k1"})
+        assert store.rows("SELECT bit FROM entry_keyword") == []
+        store.do(store.storing("INBOX", FlagMode.REPLACE, FLAGGED, "k1", "k65"))
+        assert store.flags("INBOX")[1] == (FLAGGED, {"k1", "k65"})
+        store.do(store.storing("INBOX", FlagMode.REPLACE))
+        assert store.flags("INBOX")[1] == (0, set())
+        assert store.rows("SELECT bit FROM entry_keyword") == []
+
+    def test_the_63rd_and_the_64th_are_told_apart(self, store: Store) -> None:
+        words = [f"k{n}" for n in range(64)]
+        store.append("INBOX", b"x", 0, *words)
+        for number in range(64):
+            store.append("INBOX", b"x", 0, words[number])
+        flags = store.flags("INBOX")
+        assert [flags[uid][1] for uid in range(2, 66)] == [{word} for word in words]
+        assert store.entries("INBOX")[63].keywords == 1 << 62
+        assert store.entries("INBOX")[64].keywords == 1 << 63
+
+    def test_changing_one_message_with_wide_keywords_leaves_the_others(self, store: Store) -> None:
+        words = [f"k{n}" for n in range(66)]
+        for body in (b"a", b"b", b"c"):
+            store.append("INBOX", body, 0, *words)
+        modseqs = [entry.modseq for entry in store.entries("INBOX")]
+        store.do(store.storing("INBOX", FlagMode.REMOVE, 0, "k65", uids=((2, 2),)))
+        flags = store.flags("INBOX")
+        assert flags[1] == flags[3] == (0, set(words))
+        assert flags[2] == (0, set(words) - {"k65"})
+        assert [entry.modseq for entry in store.entries("INBOX")][::2] == modseqs[::2]
+
+    def test_they_go_with_their_message(self, store: Store) -> None:
+        words = [f"k{n}" for n in range(66)]
+        store.append("INBOX", b"a", DELETED, *words)
+        store.append("INBOX", b"b", 0, *words)
+        store.expunge("INBOX")
+        assert store.rows("SELECT DISTINCT uid FROM entry_keyword") == [(2,)]
+        store.create("a")
+        store.move("INBOX", "a")
+        store.delete("a")
+        assert store.rows("SELECT uid FROM entry_keyword") == []
+
+    def test_a_folder_may_have_only_500(self, store: Store) -> None:
+        words = [f"k{n}" for n in range(500)]
+        store.append("INBOX", b"x", 0, *words)
+        store.refuses(store.appending("INBOX", b"y", 0, "k500"), LimitExceeded)
+        store.refuses(store.storing("INBOX", FlagMode.ADD, 0, "k1", "k500"), LimitExceeded)
+        store.append("INBOX", b"y", 0, "K499")
+        assert store.flags("INBOX")[2] == (0, {"k499"})
+
+    def test_names_are_never_forgotten_and_never_renumbered(self, store: Store) -> None:
+        store.append("INBOX", b"x", DELETED, "a", "b")
+        store.expunge("INBOX")
+        store.append("INBOX", b"y", 0, "c", "b")
+        assert store.keywords("INBOX") == ("a", "b", "c")
+
+    def test_removing_an_unknown_one_teaches_nothing(self, store: Store) -> None:
+        store.append("INBOX", b"x", SEEN)
+        assert store.changes(store.storing("INBOX", FlagMode.REMOVE, 0, "never")) == []
+        assert store.keywords("INBOX") == ()
+
+
+class TestStoreFlags:
+    @pytest.mark.parametrize(
+        ("mode", "flags"),
+        [
+            (FlagMode.ADD, {1: SEEN | FLAGGED, 2: FLAGGED | DELETED, 3: SEEN | FLAGGED | DELETED}),
+            (FlagMode.REMOVE, {1: 0, 2: 0, 3: SEEN}),
+            (FlagMode.REPLACE, {1: FLAGGED | DELETED, 2: FLAGGED | DELETED, 3: FLAGGED | DELETED}),
+        ],
+    )
+    def test_each_mode(self, store: Store, mode: FlagMode, flags: dict[int, int]) -> None:
+        """RFC 9051 6.4.6."""
+        for system in (FLAGGED, DELETED, SEEN | FLAGGED):
+            store.append("INBOX", b"x", system)
+        mask = FLAGGED | DELETED
+        store.do(store.storing("INBOX", mode, mask))
+        got = {uid: system for uid, (system, _) in store.flags("INBOX").items()}
+        expected = {
+            FlagMode.ADD: {1: mask, 2: mask, 3: SEEN | mask},
+            FlagMode.REMOVE: {1: 0, 2: 0, 3: SEEN},
+            FlagMode.REPLACE: flags,
+        }[mode]
+        assert got == expected
+
+    def test_only_the_uids_named_are_changed(self, store: Store) -> None:
+        for _ in range(6):
+            store.append("INBOX", b"x")
+        store.mark("INBOX", SEEN, uids=((2, 3), (5, 5), (7, 99)))
+        assert [uid for uid, (system, _) in store.flags("INBOX").items() if system] == [2, 3, 5]
+
+    def test_what_would_not_change_keeps_its_modseq(self, store: Store) -> None:
+        """RFC 7162 3.1.3."""
+        store.append("INBOX", b"x", SEEN, "word")
+        store.append("INBOX", b"y")
+        before = store.entries("INBOX")
+        change = folder_change(store.changes(store.storing("INBOX", FlagMode.ADD, SEEN, "word")))
+        after = store.entries("INBOX")
+        assert after[0] == before[0]
+        assert change.changed == (after[1],)
+        assert after[1].modseq == store.folder("INBOX").modseq == change.modseq == change.since + 1
+
+    @pytest.mark.parametrize("mode", FlagMode)
+    def test_a_store_that_changes_nothing_takes_no_modseq(self, store: Store, mode: FlagMode) -> None:
+        store.append("INBOX", b"x", SEEN, "a")
+        store.append("INBOX", b"y", SEEN, "a", "b")
+        system, words = (ANSWERED, ["c"]) if mode is FlagMode.REMOVE else (SEEN, ["a"])
+        uids = ((1, 1), (50, 60))
+        before = store.dump()
+        assert store.changes(store.storing("INBOX", mode, system, *words, uids=uids)) == []
+        assert store.dump() == before
+
+    def test_the_counters_follow(self, store: Store) -> None:
+        for system in (0, SEEN, DELETED):
+            store.append("INBOX", b"x", system)
+        counted = []
+        for mode, system in ((FlagMode.ADD, SEEN), (FlagMode.REPLACE, DELETED), (FlagMode.REMOVE, DELETED)):
+            store.do(store.storing("INBOX", mode, system))
+            folder = store.folder("INBOX")
+            counted.append((folder.n_unseen, folder.n_deleted))
+        assert counted == [(0, 1), (3, 3), (3, 0)]
+
+    def test_a_new_keyword_is_told_even_when_no_message_has_it(self, store: Store) -> None:
+        before = store.folder("INBOX")
+        change = folder_change(store.changes(store.storing("INBOX", FlagMode.ADD, 0, "word")))
+        assert (change.changed, change.keywords) == ((), ("word",))
+        assert store.folder("INBOX").modseq == change.modseq == before.modseq + 1
+
+    def test_every_command_has_a_modseq_of_its_own(self, store: Store) -> None:
+        """RFC 7162 3.1: each STORE a different value."""
+        store.append("INBOX", b"x")
+        modseqs = []
+        for system in (SEEN, FLAGGED, DRAFT):
+            store.mark("INBOX", system)
+            modseqs.append(store.entries("INBOX")[0].modseq)
+        assert modseqs == sorted(set(modseqs))
+
+    def test_a_folder_that_is_not_there_is_refused(self, store: Store) -> None:
+        store.refuses(StoreFlags(ONE, NOWHERE, ALL, FlagMode.ADD, Flags(SEEN)), NoSuchFolder)
+
+
+class TestCopy:
+    def test_flags_and_dates_go_along_and_the_bytes_are_shared(self, store: Store) -> None:
+        """RFC 9051 6.4.7: copies keep flags and internal date."""
+        store.create("a")
+        store.append("INBOX", b"one", SEEN, "word")
+        store.append("INBOX", b"two", FLAGGED | DELETED)
+        store.clock.advance(1000)
+        copied = store.copy("INBOX", "a", ((1, 9),))
+        assert copied == Copied(store.folder("a").uidvalidity, ((1, 2),), ((1, 2),))
+        assert store.flags("a") == {1: (SEEN, {"word"}), 2: (FLAGGED | DELETED, set())}
+        assert store.used() == (4, 12)
+        assert store.rows("SELECT n_entries FROM message") == [(2,), (2,)]
+        folder = store.folder("a")
+        with store.read() as tx:
+            (item,) = tx.items(ONE, folder.folder_id, 1, 1)
+        assert item.saved_at == store.clock.now() == item.internal_at + 1000
+        assert (folder.n_exists, folder.n_unseen, folder.n_deleted, folder.n_bytes) == (2, 1, 1, 6)
+
+    def test_uids_that_are_gone_are_passed_over(self, store: Store) -> None:
+        store.create("a")
+        for number in range(6):
+            store.append("INBOX", b"%d" % number, DELETED if number in (1, 3) else 0)
+        store.expunge("INBOX")
+        copied = store.copy("INBOX", "a", ((1, 3), (4, 5), (6, 8)))
+        assert (copied.source, copied.target) == (((1, 1), (3, 3), (5, 6)), ((1, 4),))
+        assert [store.body("a", uid) for uid in store.uids("a")] == [b"0", b"2", b"4", b"5"]
+
+    def test_nothing_to_copy_changes_nothing(self, store: Store) -> None:
+        store.create("a")
+        before = store.dump()
+        assert store.copy("INBOX", "a") == Copied(store.folder("a").uidvalidity, (), ())
+        assert store.dump() == before
+
+    def test_keywords_get_the_numbers_of_the_target(self, store: Store) -> None:
+        store.create("a")
+        store.append("a", b"x", 0, "three", "TWO")
+        store.append("INBOX", b"1", 0, "one", "two")
+        store.append("INBOX", b"2", 0, "three", "unused")
+        store.append("INBOX", b"3")
+        change = folder_change(store.changes(store.copying("INBOX", "a", ((1, 1), (3, 3)))))
+        assert change.keywords == ("three", "TWO", "one")
+        assert store.flags("a") == {1: (0, {"three", "TWO"}), 2: (0, {"one", "TWO"}), 3: (0, set())}
+        store.copy("INBOX", "a", ((2, 2),))
+        assert store.flags("a")[4] == (0, {"three", "unused"})
+
+    def test_wide_keywords_cross_between_mask_and_rows(self, store: Store) -> None:
+        store.create("narrow")
+        words = [f"k{n}" for n in range(70)]
+        store.append("INBOX", b"x", 0, *words)
+        store.append("INBOX", b"y", 0, "k69", "k3")
+        store.copy("INBOX", "narrow", ((2, 2),))
+        assert store.flags("narrow")[1] == (0, {"k69", "k3"})
+        assert max(entry.keywords for entry in store.entries("narrow")) < 4
+        store.copy("INBOX", "narrow", ((1, 1),))
+        assert store.flags("narrow")[2] == (0, set(words))
+        store.copy("narrow", "INBOX", ALL)
+        assert store.flags("INBOX")[3] == (0, {"k69", "k3"})
+        store.copy("INBOX", "INBOX", ((3, 3),))
+        assert store.flags("INBOX")[5] == (0, {"k69", "k3"})
+
+    def test_a_target_that_cannot_learn_the_keywords_gets_nothing(self, store: Store) -> None:
+        store.create("full")
+        store.append("full", b"x", 0, *(f"k{n}" for n in range(500)))
+        store.append("INBOX", b"y", 0, "k1")
+        store.append("INBOX", b"z", 0, "new")
+        store.refuses(store.copying("INBOX", "full"), LimitExceeded)
+        store.refuses(store.copying("INBOX", "full", move=True), LimitExceeded)
+        store.copy("INBOX", "full", ((1, 1),))
+
+    def test_a_copy_within_the_folder_is_another_message(self, store: Store) -> None:
+        store.append("INBOX", b"x", SEEN, "word")
+        assert store.copy("INBOX", "INBOX").target == ((2, 2),)
+        assert store.copy("INBOX", "INBOX").target == ((3, 4),)
+        assert set(store.flags("INBOX").values()) == {(SEEN, frozenset({"word"}))}
+        assert store.rows("SELECT n_entries FROM message") == [(4,)]
+
+    def test_a_full_mailbox_refuses_a_copy_and_allows_a_move(self, store: Store) -> None:
+        """T-1.2: a copy uses space, a move does not."""
+        store.create("a")
+        store.append("INBOX", b"12345")
+        store.refuses(store.copying("INBOX", "a", quota=9), OverQuota)
+        store.do(store.copying("INBOX", "a", quota=10))
+        store.do(store.copying("INBOX", "a", quota=1, move=True))
+        assert store.used() == (2, 10)
+
+    def test_a_missing_target_or_source_is_refused(self, store: Store) -> None:
+        store.append("INBOX", b"x")
+        store.create("p/q")
+        store.delete("p")
+        store.refuses(store.copying("INBOX", "absent"), NoSuchFolder)
+        store.refuses(store.copying("INBOX", "p"), NoSuchFolder)
+        store.refuses(Copy(ONE, NOWHERE, ALL, "INBOX", 0), NoSuchFolder)
+
+    def test_too_many_messages_are_refused_before_anything_is_copied(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(items, "COPY_ROWS", 3)
+        store.create("a")
+        for _ in range(4):
+            store.append("INBOX", b"x", 0, "word")
+        store.refuses(store.copying("INBOX", "a"), LimitExceeded)
+        store.refuses(store.copying("INBOX", "a", ((1, 2), (3, 3), (4, 9))), LimitExceeded)
+        assert store.copy("INBOX", "a", ((1, 2), (4, 9))).target == ((1, 3),)
+
+
+class TestMove:
+    def test_messages_leave_tombstones_and_their_bytes_stay(self, store: Store) -> None:
+        """RFC 6851 3.3."""
+        store.create("a")
+        for body in (b"1", b"2", b"3"):
+            store.append("INBOX", body, SEEN, "word")
+        before = (store.folder("INBOX"), store.folder("a"))
+        changes = store.changes(store.copying("INBOX", "a", ((1, 1), (3, 3)), move=True))
+        arrived, gone = (change for change in changes if isinstance(change, FolderChange))
+        assert (arrived.folder_id, [entry.uid for entry in arrived.arrived]) == (before[1].folder_id, [1, 2])
+        assert arrived.keywords == ("word",)
+        assert (gone.folder_id, gone.expunged) == (before[0].folder_id, ((1, 1), (3, 3)))
+        assert (gone.since, gone.modseq) == (before[0].modseq, before[0].modseq + 1)
+        with store.read() as tx:
+            assert tx.tombstones(ONE, before[0].folder_id) == [(gone.modseq, 1, 1), (gone.modseq, 3, 3)]
+        assert (store.uids("INBOX"), store.uids("a")) == ([2], [1, 2])
+        assert store.body("a", 2) == b"3"
+        assert store.used() == (3, 3)
+        assert store.rows("SELECT n_entries FROM message") == [(1,)] * 3
+
+    def test_a_move_within_the_folder_gives_new_uids(self, store: Store) -> None:
+        """RFC 6851 4.3: the messages are there once, under UIDs that were never used."""
+        for body in (b"1", b"2"):
+            store.append("INBOX", body, FLAGGED)
+        before = store.folder("INBOX")
+        changes = store.changes(store.copying("INBOX", "INBOX", ((1, 1),), move=True))
+        assert store.uids("INBOX") == [2, 3]
+        assert store.body("INBOX", 3) == b"1"
+        first, second = (change for change in changes if isinstance(change, FolderChange))
+        assert (first.since, first.modseq, second.since, second.modseq) == (
+            before.modseq,
+            before.modseq + 1,
+            before.modseq + 1,
+            before.modseq + 2,
+        )
+        assert store.used() == (2, 2)
+
+    def test_both_entries_of_one_message_can_move_together(self, store: Store) -> None:
+        store.create("a")
+        store.append("INBOX", b"x")
+        store.copy("INBOX", "INBOX")
+        store.move("INBOX", "a")
+        assert store.rows("SELECT n_entries FROM message") == [(2,)]
+        store.mark("a", DELETED)
+        assert store.expunge("a") == 2
+        assert store.rows("SELECT n_entries FROM message") == []
+
+
+class TestExpunge:
+    def test_only_what_is_marked_deleted_goes(self, store: Store) -> None:
+        r"""RFC 9051 6.4.3: EXPUNGE removes messages that have \Deleted set."""
+        for number in range(7):
+            store.append("INBOX", b"%d" % number, DELETED if number != 4 else SEEN)
+        before = store.folder("INBOX")
+        changes = store.changes(Expunge(ONE, before.folder_id, ((2, 3), (5, 6), (50, 60))))
+        change = folder_change(changes)
+        assert change.expunged == ((2, 3), (6, 6))
+        assert store.uids("INBOX") == [1, 4, 5, 7]
+        with store.read() as tx:
+            assert tx.tombstones(ONE, before.folder_id) == [(change.modseq, 2, 3), (change.modseq, 6, 6)]
+
+    def test_the_count_is_the_result_and_nothing_marked_takes_no_modseq(self, store: Store) -> None:
+        store.append("INBOX", b"x", SEEN)
+        before = store.dump()
+        assert store.expunge("INBOX") == 0
+        assert store.dump() == before
+        store.mark("INBOX", DELETED)
+        assert store.expunge("INBOX") == 1
+
+    def test_a_uid_is_never_used_again(self, store: Store) -> None:
+        """RFC 9051 2.3.1.1."""
+        for uid in (1, 2, 3):
+            assert store.append("INBOX", b"x", DELETED) == uid
+            store.expunge("INBOX")
+        assert store.folder("INBOX").uidnext == 4
+
+    def test_a_shared_message_stays_for_its_other_entries(self, store: Store) -> None:
+        store.append("INBOX", b"shared", DELETED)
+        store.copy("INBOX", "INBOX")
+        store.expunge("INBOX", ((1, 1),))
+        assert store.body("INBOX", 2) == b"shared"
+        store.expunge("INBOX")
+        assert store.rows("SELECT message_id FROM message") == []
+        assert store.used() == (0, 0)
+
+    def test_more_than_a_command_may_take_is_refused_not_half_done(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(items, "COPY_ROWS", 2)
+        for _ in range(3):
+            store.append("INBOX", b"x", DELETED)
+        store.refuses(Expunge(ONE, store.folder("INBOX").folder_id, ALL), LimitExceeded)
+        assert store.expunge("INBOX", ((1, 2),)) == 2
+
+    def test_a_folder_that_is_not_there_is_refused(self, store: Store) -> None:
+        store.refuses(Expunge(ONE, NOWHERE, ALL), NoSuchFolder)
+
+
+class TestClaimRecent:
+    def test_each_message_is_claimed_once(self, store: Store) -> None:
+        """RFC 3501 2.3.2."""
+        store.append("INBOX", b"x")
+        store.append("INBOX", b"y")
+        folder = store.folder("INBOX")
+        claim = ClaimRecent(ONE, folder.folder_id, 3)
+        assert store.do(claim) == 1
+        assert store.do(claim) == 3
+        assert store.folder("INBOX").recent_from == 3
+
+    def test_a_late_claim_takes_nothing_back_and_nobody_is_told(self, store: Store) -> None:
+        folder = store.folder("INBOX")
+        store.do(ClaimRecent(ONE, folder.folder_id, 5))
+        assert store.changes(ClaimRecent(ONE, folder.folder_id, 2)) == []
+        assert store.folder("INBOX").recent_from == 5
+        assert store.folder("INBOX").modseq == folder.modseq
+
+    def test_a_folder_that_is_not_there_is_refused(self, store: Store) -> None:
+        store.refuses(ClaimRecent(ONE, NOWHERE, 5), NoSuchFolder)
+
+
+def test_keywords_learned_for_a_command_that_is_refused_are_forgotten(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its neighbours in the group must not inherit them, nor lose a MODSEQ."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise OverQuota("at the last moment")
+
+    before = store.folder("INBOX")
+    with monkeypatch.context() as patch:
+        patch.setattr(items, "file", fail)
+        store.refuses(store.appending("INBOX", b"x", 0, "lost"), OverQuota)
+    assert store.keywords("INBOX") == ()
+    assert store.folder("INBOX") == before
+
+
+def test_keyword_names_that_differ_in_case_in_one_command_are_one(store: Store) -> None:
+    with store.read() as tx:
+        folder = tx.folders(ONE)[0]
+        assert folders.keyword_mask(tx, folder, ["a", "A"]) == (0, ["a", "A"])
+    store.append("INBOX", b"x", 0, "a", "A")
+    assert len(store.keywords("INBOX")) == 1

@@ -1,0 +1,21 @@
+from itertools import pairwise
+from typing import get_args
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.apply import APPLY
+from core.commands import Command
+from core.model import each, ranges, within
+
+
+@given(st.sets(st.integers(1, 40)))
+def test_ranges_hold_exactly_the_uids_and_are_as_few_as_can_be(uids: set[int]) -> None:
+    runs = ranges(sorted(uids))
+    assert list(each(runs)) == sorted(uids)
+    assert all(high + 1 < low for (_, high), (low, _) in pairwise(runs))
+    assert {uid for uid in range(42) if within(uid, runs)} == uids
+
+
+def test_every_command_can_be_carried_out() -> None:
+    assert set(get_args(Command)) == APPLY.keys()
