@@ -43,9 +43,9 @@ def known_fields(header: bytes) -> Fields:
 
 
 def header_fields(header: bytes, names: Collection[bytes], *, exclude: bool = False) -> bytes:
-    """The fields of these names (or all others), raw and in their order, and a blank line (RFC 3501 6.4.5).
+    """The fields of these names (or all others), raw and in their order, and the header's blank line.
 
-    Names are compared without regard to case.  A last line without a line end gets one.
+    RFC 3501 6.4.5: the blank line is there unless the message has none.  Names are compared without regard to case.
     """
     wanted = {name.lower() for name in names}
     chosen = b"".join(
@@ -54,4 +54,5 @@ def header_fields(header: bytes, names: Collection[bytes], *, exclude: bool = Fa
         for field in _FIELD.finditer(header)
         if (field[1].lower() in wanted) != exclude
     )
-    return chosen + (b"\r\n" if not chosen or chosen.endswith(b"\n") else b"\r\n\r\n")
+    has_blank_line = header.endswith((b"\n\r\n", b"\n\n")) or header in (b"\r\n", b"\n")
+    return chosen + b"\r\n" if has_blank_line else chosen

@@ -42,13 +42,15 @@ def test_the_other_fields_are_those_of_no_name_given() -> None:
     assert header_fields(HEADER, [b"TO", b"received"], exclude=True) == b"SUBJECT : two\r\nEmpty:\r\n\r\n"
 
 
-@pytest.mark.parametrize("header", [b"", b"\r\n", b"A: b\r\n\r\n"])
+@pytest.mark.parametrize("header", [b"\r\n", b"\n", b"A: b\r\n\r\n", b"A: b\n\n"])
 def test_with_no_field_chosen_the_blank_line_is_left(header: bytes) -> None:
     assert header_fields(header, [b"X"]) == b"\r\n"
 
 
-def test_a_last_field_without_a_line_end_gets_one() -> None:
-    assert header_fields(b"A: b\r\nC: d", [b"c"]) == b"C: d\r\n\r\n"
+@pytest.mark.parametrize("header", [b"", b"A: b\r\n", b"A: b\r\nC: d"])
+def test_a_header_without_a_blank_line_gets_none(header: bytes) -> None:
+    assert header_fields(header, [b"X"]) == b""
+    assert header_fields(header, [b"X"], exclude=True) == header
 
 
 def test_a_name_must_match_to_its_end() -> None:
