@@ -285,8 +285,8 @@ def parse(text: str, *, name: str = "settings", folder: Path = Path("/")) -> Set
 
 def _syntax_problem(message: str, text: str) -> Problem:
     place = re.search(r" \(at line (\d+), column \d+\)$", message)
-    if place is None:  # "at end of document"
-        return Problem(text.rstrip("\n").count("\n") + 1, message)
+    if place is None:  # "at end of document": what began with the last key has no end
+        return Problem(max(dict(_key_lines(text)).values(), default=1), message)
     return Problem(int(place[1]), message[: place.start()])
 
 

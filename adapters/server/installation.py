@@ -4,15 +4,20 @@ organization.db       the directory of recipients
 databases/NAME.db     a mailbox database, and databases/NAME/ its pack files
 tls/                  the self-signed certificate, until there is a better one
 run/                  the control socket and the process number of a running server
+administration.log    what administrators changed
 """
 
+import os
+import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from adapters.blobs.packs import Packs
 from adapters.directory.local import LocalDirectory
 from adapters.directory.passwords import Passwords
 from adapters.directory.verified import VerifiedPasswords
+from adapters.server.certificates import ensure_certificate
 from adapters.server.config import Settings
 from adapters.server.spooling import MessageSpool
 from adapters.server.world import SystemClock, SystemEntropy
@@ -20,8 +25,16 @@ from adapters.stores.database import MailboxDatabase
 from adapters.stores.organization import OrganizationDatabase
 from core.changes import Change
 from core.commands import CreateMailbox, DeleteMailbox, NewFolder
-from core.errors import NoSuchRecipient, Refusal
-from core.recipients import Credential, MailboxDatabaseInfo, NewRecipient, Recipient, fold_address, fold_name
+from core.errors import NoSuchRecipient, Refusal, Unavailable
+from core.recipients import (
+    Credential,
+    MailboxDatabaseInfo,
+    NewRecipient,
+    NoSuchDatabase,
+    Recipient,
+    fold_address,
+    fold_name,
+)
 
 SECRET_OCTETS = 32
 FIRST_DATABASE = "first"
@@ -57,6 +70,7 @@ class Installation:
         self.settings = settings
         self.root = settings.server.data_dir
         self.clock, self.entropy = SystemClock(), SystemEntropy()
+        self.changing = threading.Lock()  # one administrator's change at a time
         self._hooks = (publish, post, fault)
         if not create and not (self.root / "organization.db").exists():
             raise NotInstalled(f"{self.root} holds no organization yet: run `penfold init`")
@@ -101,6 +115,21 @@ class Installation:
         self.databases.clear()
         self.organization.close()
 
+    @property
+    def hostname(self) -> str:
+        return str(self.settings.server.hostname) or os.uname().nodename
+
+    @property
+    def certificate(self) -> tuple[Path, Path]:
+        """The files of the certificate and its key."""
+        tls, own = self.settings.tls, self.root / "tls"
+        return tls.certificate or own / "certificate.pem", tls.key or own / "key.pem"
+
+    def ensure_certificate(self) -> bool:
+        """Makes a self-signed one if the settings name none; whether one was made."""
+        certificate, key = self.certificate
+        return self.settings.tls.certificate is None and ensure_certificate(certificate, key, self.hostname)
+
     def spool(self, database_id: int, limit: int) -> MessageSpool:
         """Room for a message on its way into a database."""
         return MessageSpool(database_id, self._packs[database_id], limit)
@@ -120,29 +149,42 @@ class Installation:
 
         Left empty, the address is the alias in the default domain, the database the first.
         """
-        info = self.organization.database_named(database) if database else self.organization.databases()[0]
+        info = self._database_for(database)
+        mounted = self._mounted(info)
         address = address or f"{alias}@{self.organization.default_domain()}"
         mailbox_id = self.organization.new_mailbox_id()
         new = NewRecipient(alias, name or alias, info.database_id, mailbox_id, address)
         self.organization.check_new(new)
         # The mailbox first: a crash in between leaves one that nobody has, never a recipient without one.
         guid, now = self.entropy.token(16), self.clock.now()
-        self.databases[info.database_id].write(CreateMailbox(mailbox_id, guid, DEFAULT_FOLDERS, now))
+        mounted.write(CreateMailbox(mailbox_id, guid, DEFAULT_FOLDERS, now))
         return self.organization.add_recipient(new, credential, at=now)
 
     def remove_mailbox(self, alias: str) -> Recipient:
         """The recipient, and all that is in the mailbox, in slices."""
         recipient = self.recipient(alias)
+        database = self._mounted(self.organization.database(recipient.database_id))
         self.organization.delete_recipient(recipient.recipient_id)
-        database = self.databases[recipient.database_id]
         while not database.write(DeleteMailbox(recipient.mailbox_id)):
             pass
         return recipient
+
+    def _database_for(self, name: str) -> MailboxDatabaseInfo:
+        if name:
+            return self.organization.database_named(name)
+        if not (known := self.organization.databases()):
+            raise NoSuchDatabase("There is no mailbox database yet")
+        return known[0]
+
+    def _mounted(self, info: MailboxDatabaseInfo) -> MailboxDatabase:
+        if (database := self.databases.get(info.database_id)) is None:
+            raise Unavailable(f"The mailbox database {info.name} is not mounted")
+        return database
 
     def recipient(self, alias: str) -> Recipient:
         """By alias or address, enabled or not.  Raises NoSuchRecipient."""
         organization = self.organization
         found = organization.by_alias(fold_name(alias)) or organization.by_address(fold_address(alias))
         if found is None:
-            raise NoSuchRecipient("No recipient has this alias or address")
+            raise NoSuchRecipient(f"No mailbox has the alias or address {alias}")
         return found

@@ -4,10 +4,12 @@ import asyncio
 import gc
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import uvloop
 from twisted.internet import asyncioreactor, defer
+from twisted.internet.error import ReactorNotRunning
 
 FROZEN_GENERATIONS = (50_000, 20, 50)  # collect rarely: sessions are few cycles, and a full collection stalls them all
 
@@ -29,28 +31,42 @@ def run(loop: asyncio.AbstractEventLoop, main: Callable[[], Awaitable[Stop]]) ->
 
     reactor: Any = installed
     gc.set_threshold(*FROZEN_GENERATIONS)
-    outcome = {"code": 0}
+    task: asyncio.Task[Stop] = loop.create_task(_started(main))
+    task.add_done_callback(lambda started: None if _is_up(started) else _stop(reactor))
 
-    def began(task: "asyncio.Task[Stop]") -> None:
-        if task.cancelled() or task.exception() is not None:
-            outcome["code"], outcome["error"] = 1, task.exception()  # type: ignore[assignment]
-            reactor.stop()
-            return
-        stop = task.result()
+    def end() -> defer.Deferred[None]:
+        return defer.Deferred.fromFuture(asyncio.ensure_future(_ended(task), loop=loop))
 
-        def end() -> defer.Deferred[None]:
-            return defer.Deferred.fromFuture(asyncio.ensure_future(stop(), loop=loop))
-
-        reactor.addSystemEventTrigger("before", "shutdown", end)
-        gc.collect()
-        gc.freeze()  # what lives from the start on need not be looked at again
-
-    reactor.callWhenRunning(lambda: asyncio.ensure_future(main(), loop=loop).add_done_callback(began))
+    reactor.addSystemEventTrigger("before", "shutdown", end)
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, reactor.stop)
+        loop.add_signal_handler(number, _stop, reactor)
     reactor.run(installSignalHandlers=False)
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
-    if (error := outcome.get("error")) is not None:
-        raise error  # type: ignore[misc]
-    return outcome["code"]
+    if not task.cancelled() and (error := task.exception()) is not None:
+        raise error
+    return 0
+
+
+async def _started(main: Callable[[], Awaitable[Stop]]) -> Stop:
+    stop = await main()
+    gc.collect()
+    gc.freeze()  # what lives from the start on need not be looked at again
+    return stop
+
+
+def _is_up(task: "asyncio.Task[Stop]") -> bool:
+    return not task.cancelled() and task.exception() is None
+
+
+def _stop(reactor: Any) -> None:
+    with suppress(ReactorNotRunning):  # told twice; what has begun to end goes on ending
+        reactor.stop()
+
+
+async def _ended(task: "asyncio.Task[Stop]") -> None:
+    """Ends what was started; what is still starting is broken off."""
+    task.cancel()
+    await asyncio.wait([task])
+    if _is_up(task):
+        await task.result()()

@@ -19,10 +19,13 @@ from adapters.server import metrics
 from adapters.server.accounts import Accounts
 from adapters.server.admission import Admission
 from adapters.server.assistants import Maintenance
-from adapters.server.certificates import ensure_certificate, server_context
+from adapters.server.certificates import server_context
 from adapters.server.config import Endpoint, Settings
+from adapters.server.control import ControlService
+from adapters.server.controlclient import socket_path
 from adapters.server.executor import StoreExecutor
 from adapters.server.installation import Installation
+from adapters.server.livesessions import LiveSessions
 from adapters.server.storedriver import StoreDriver, Target
 from core.view import Views
 from protocols.smtp.limits import Limits
@@ -48,12 +51,25 @@ class Server:
     async def start(self) -> Callable[[], Any]:
         """Opens everything and listens; what ends it again.  Raises what Installation does, OSError."""
         views = Views()
-        self.installation = Installation(
+        self.installation = self._open(views)
+        try:
+            await self._begin(views)
+        except BaseException:  # also when it is stopped before it has begun
+            self.installation.close()
+            raise
+        self.is_ready = True
+        self.log.info("server.ready", pid=os.getpid())
+        return self.stop
+
+    def _open(self, views: Views) -> Installation:
+        return Installation(
             self.settings,
             publish=views.publish,
             post=self._loop.call_soon_threadsafe,
             fault=lambda fault: self.log.error("store.fault", exc_info=fault),
         )
+
+    async def _begin(self, views: Views) -> None:
         self.executor = StoreExecutor(self.installation.databases, self._loop)
         self.admission = Admission(
             total=self.settings.connections.total,
@@ -63,24 +79,18 @@ class Server:
         tls = self._tls()
         self._build(views, tls)
         await self._listen(tls)
+        sessions = LiveSessions(self.imap, self.installation.clock, self._loop)
+        self.control = ControlService(self.installation, sessions, log=self.log)
+        await self.control.listen(socket_path(self.installation.root))
         self._write_pid()
         maintenance = Maintenance(self.executor, self.installation.databases, self.installation.clock)
         self._tasks.append(self._loop.create_task(maintenance.run()))
-        self.is_ready = True
-        self.log.info("server.ready", pid=os.getpid())
-        return self.stop
 
     def _tls(self) -> ssl.SSLContext:
-        settings, root = self.settings.tls, self.installation.root
-        certificate = settings.certificate or root / "tls" / "certificate.pem"
-        key = settings.key or root / "tls" / "key.pem"
-        if settings.certificate is None and ensure_certificate(certificate, key, self.hostname):
+        certificate, key = self.installation.certificate
+        if self.installation.ensure_certificate():
             self.log.info("tls.self-signed", certificate=str(certificate))
         return server_context(certificate, key)
-
-    @property
-    def hostname(self) -> str:
-        return str(self.settings.server.hostname) or os.uname().nodename
 
     def _build(self, views: Views, tls: ssl.SSLContext) -> None:
         """The services of each protocol."""
@@ -115,12 +125,12 @@ class Server:
             clock=house.clock,
             entropy=house.entropy,
             log=self.log,
-            hostname=self.hostname,
+            hostname=house.hostname,
             duplicate_window=int(settings.delivery.duplicate_window) * 1_000_000,
         )
         limits = Limits(message_size=largest[1], recipients=settings.smtp.max_recipients)
         policy = Policy(tuple(hub.network for hub in settings.smtp.trusted_hubs))
-        shared: dict[str, Any] = {"hostname": self.hostname, "log": self.log, "limits": limits, "tls": tls}
+        shared: dict[str, Any] = {"hostname": house.hostname, "log": self.log, "limits": limits, "tls": tls}
         when_full: WhenFull = "bounce" if settings.smtp.over_quota == "reject" else "retry"
         self.smtp: SmtpService[Target] = SmtpService(driver, policy=policy, when_full=when_full, **shared)
         self.lmtp: LmtpService[Target] = LmtpService(driver, policy=policy, when_full=when_full, **shared)
@@ -163,7 +173,8 @@ class Server:
         )
 
     def _waiting(self) -> int:
-        return sum(database.waiting() for database in self.installation.databases.values())
+        # A copy: an administrator may be adding a database on another thread.
+        return sum(database.waiting() for database in tuple(self.installation.databases.values()))
 
     # ------------------------------------------------------------------------------------------ the end
 
@@ -177,9 +188,8 @@ class Server:
             await defer.maybeDeferred(port.stopListening).asFuture(self._loop)
         for task in self._tasks:
             task.cancel()
-        await asyncio.gather(
-            self.imap.drain(GRACE_SECONDS), self.smtp.drain(GRACE_SECONDS), self.lmtp.drain(GRACE_SECONDS)
-        )
+        services = (self.imap, self.smtp, self.lmtp, self.control)
+        await asyncio.gather(*(service.drain(GRACE_SECONDS) for service in services))
         self.executor.close()
         await self._loop.run_in_executor(None, self.installation.close)
         self._pid_file.unlink(missing_ok=True)

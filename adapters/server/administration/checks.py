@@ -1,0 +1,109 @@
+"""The verb `check`: whether the store has kept its promises, database by database."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from msgspec import Struct
+
+from adapters.server.administration.context import Context, Interrupted, Progress, Request
+from adapters.stores.database import MailboxDatabase
+from adapters.stores.sql import SqlReadTx
+from core.audit import audit
+from core.errors import Unavailable
+from core.model import MailboxId
+from core.recipients import MailboxDatabaseInfo, Recipient
+
+REPORTED: Final = 1000  # broken promises that are listed; one damaged page can break very many
+SECONDS: Final = 0.1  # between two notes of progress
+
+
+class DatabaseChecked(Struct, frozen=True):
+    name: str
+    mounted: bool  # False: it was not checked
+    mailboxes: int
+    broken: list[str]  # the first thousand
+    broken_count: int
+    unowned: list[int]  # numbers of mailboxes that no recipient has; a removal that was cut off leaves one
+
+
+class Checked(Struct, frozen=True):
+    sound: bool
+    deep: bool
+    databases: list[DatabaseChecked]
+
+
+class Check(Request[Checked], frozen=True):
+    """`deep` also reads every body and compares it with its hash; `databases` left empty means all."""
+
+    deep: bool = False
+    databases: tuple[str, ...] = ()
+
+
+def check(context: Context, ask: Check) -> Checked:
+    """Reads one snapshot of each database while clients go on."""
+    organization = context.house.organization
+    chosen = [organization.database_named(name) for name in ask.databases] or list(organization.databases())
+    checked = [_database(context, info, deep=ask.deep) for info in chosen]
+    return Checked(not any(database.broken for database in checked), ask.deep, checked)
+
+
+def _database(context: Context, info: MailboxDatabaseInfo, *, deep: bool) -> DatabaseChecked:
+    database = context.house.databases.get(info.database_id)
+    if database is None:
+        return DatabaseChecked(info.name, False, 0, [], 0, [])
+    held: set[MailboxId] = set()
+    broken: list[str] = []
+    count = 0
+    for promise in _broken(context, info, database, held, deep=deep):
+        count += 1
+        if len(broken) < REPORTED:
+            broken.append(promise)
+    owned = {recipient.mailbox_id for recipient in _recipients(context)}
+    return DatabaseChecked(info.name, True, len(held), broken, count, sorted(held - owned))
+
+
+def _broken(
+    context: Context, info: MailboxDatabaseInfo, database: MailboxDatabase, held: set[MailboxId], *, deep: bool
+) -> Iterator[str]:
+    # Recipients are read first: a mailbox is made before its recipient and goes after it.
+    owners = [recipient for recipient in _recipients(context) if recipient.database_id == info.database_id]
+    try:
+        with database.read() as tx:
+            held.update(mailbox.mailbox_id for mailbox in tx.mailboxes())
+            yield from audit(tx, deep=deep, progress=_steps(context, info.name, _size(tx, len(held), deep=deep)))
+    except Unavailable as unreadable:
+        if isinstance(unreadable, Interrupted):
+            raise
+        yield f"{unreadable}: is the disk sound?"
+        return
+    for recipient in owners:
+        is_removed = context.house.organization.by_id(recipient.recipient_id) is None
+        if recipient.mailbox_id not in held and not is_removed:
+            yield f"recipient {recipient.alias} has lost mailbox {recipient.mailbox_id}"
+
+
+def _size(tx: SqlReadTx, mailboxes: int, *, deep: bool) -> int:
+    return mailboxes + (sum(1 for _ in tx.blobs()) if deep else 0)
+
+
+def _steps(context: Context, stage: str, total: int) -> Callable[[], None]:
+    """What the audit calls for each thing it has looked at."""
+    done, told_at = 0, time.monotonic()
+    context.progress(Progress(stage, 0, total))
+
+    def step() -> None:
+        nonlocal done, told_at
+        done += 1
+        if done == total or time.monotonic() - told_at >= SECONDS:
+            told_at = time.monotonic()
+            context.progress(Progress(stage, done, total))
+
+    return step
+
+
+def _recipients(context: Context) -> Iterator[Recipient]:
+    after = ""
+    while page := context.house.organization.recipients(after=after):
+        yield from page
+        after = page[-1].alias
