@@ -15,6 +15,7 @@ Whatever the client sends, the answer is a step.  Base64, and "*" for giving up,
 import hashlib
 import hmac
 import re
+from abc import ABC, abstractmethod
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from typing import Final, Literal, NamedTuple, Protocol
@@ -87,7 +88,7 @@ class Mechanism(Protocol):
         ...
 
 
-class _Conversation:
+class _Conversation(ABC):
     """The common part: which method takes the next response, and that nothing comes after the end."""
 
     def __init__(self) -> None:
@@ -106,8 +107,8 @@ class _Conversation:
     def keys(self, keys: Keys) -> Step:
         return Failure("out of order")
 
-    def _first(self, response: bytes) -> Step:
-        raise NotImplementedError
+    @abstractmethod
+    def _first(self, response: bytes) -> Step: ...
 
 
 class Plain(_Conversation):

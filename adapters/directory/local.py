@@ -8,6 +8,8 @@ import hmac
 from contextlib import suppress
 from typing import Final, Protocol
 
+from msgspec.structs import replace
+
 from adapters.directory.passwords import PASSWORD_OCTETS, SALT_OCTETS, Passwords
 from adapters.directory.verified import VerifiedPasswords
 from core.errors import NoSuchRecipient, Refusal, RelayDenied
@@ -131,15 +133,14 @@ class LocalDirectory:
 
     def keys(self, name: str) -> ScramKeys:
         """What SCRAM needs; for a name that nobody can sign in with, keys that no password fits."""
+        decoy = self._decoy(name)  # always, so that it takes its time for every name
         recipient = self._named(name)
         found = self._organization.credential(recipient.recipient_id) if recipient else None
-        if found is None:
-            return self._decoy(name)
-        if recipient is not None and recipient.enabled:
-            return found[0].scram
+        if recipient is None or found is None:
+            return decoy
         # The salt of a disabled user stays what it was: a new one would tell.
         scram = found[0].scram
-        return ScramKeys(scram.salt, scram.iterations, self._made_up("key", name), self._made_up("server", name))
+        return scram if recipient.enabled else replace(decoy, salt=scram.salt, iterations=scram.iterations)
 
     def _decoy(self, name: str) -> ScramKeys:
         # A user's salt is the same for alias and address, so it must be the same for those of no user.

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from adapters.stores import sqlite
 from adapters.stores.migrations import migrate
@@ -41,9 +41,11 @@ from core.recipients import (
 
 STATEMENTS = load("organization")
 CACHED = 50_000  # recipients, by each of their names in use: some 1.5 KB each
+MISSED = 10_000  # names of nobody: long lists of made-up ones are no use to remember
 PAGE = 500  # recipients that one read lists
 
 T = TypeVar("T")
+_Key = tuple[str, object]
 
 
 class OrganizationDatabase:
@@ -319,13 +321,14 @@ _Do = Callable[..., list[Row]]
 
 
 class _Cache:
-    """What look-ups found; the oldest goes when there are too many.
+    """What look-ups found, and for which names they found nothing; the oldest goes when there are too many.
 
-    That nothing was found is not kept: strangers could fill the memory with names that they make up.
+    The two are apart, so that strangers who make names up cannot drive out those that are in use.
     """
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, object], Any] = {}
+        self._found: dict[_Key, Any] = {}
+        self._missed: dict[_Key, None] = {}
         self._generation = 0
         self._lock = threading.Lock()
 
@@ -333,21 +336,24 @@ class _Cache:
         with self._lock:
             self._generation += 1
             self._found.clear()
+            self._missed.clear()
 
-    def get(self, key: tuple[str, object], find: Callable[[], T]) -> T:
-        try:
-            return self._found[key]  # type: ignore[no-any-return]
-        except KeyError:
-            pass
+    def get(self, key: _Key, find: Callable[[], T | None]) -> T | None:
+        if (found := self._found.get(key)) is not None or key in self._missed:
+            return cast("T | None", found)
         generation = self._generation
         found = find()
         with self._lock:
             # Read before a commit and kept after it, this would stay wrong for ever.
-            if found is not None and generation == self._generation:
-                if len(self._found) >= CACHED:
-                    del self._found[next(iter(self._found))]
-                self._found[key] = found
+            if generation == self._generation:
+                _keep(self._missed if found is None else self._found, key, found, MISSED if found is None else CACHED)
         return found
+
+
+def _keep(table: dict[_Key, Any], key: _Key, value: object, limit: int) -> None:
+    if len(table) >= limit:
+        del table[next(iter(table))]
+    table[key] = value
 
 
 def _take(do: _Do, kind: str) -> int:

@@ -340,14 +340,22 @@ def test_a_look_up_that_began_before_a_commit_is_not_remembered(
     assert not fresh.enabled
 
 
+def test_a_name_that_nobody_had_is_found_as_soon_as_somebody_has_it(org: OrganizationDatabase) -> None:
+    assert org.by_alias("u1") is None
+    assert org.by_address("u1@example.com") is None
+    added = add(org)
+    assert org.by_alias("u1") == org.by_address("u1@example.com") == added
+
+
 def test_what_is_remembered_is_bounded(org: OrganizationDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(organization, "CACHED", 3)
+    monkeypatch.setattr(organization, "MISSED", 2)
     for n in range(6):
         add(org, f"u{n}")
     for n in range(6):
         assert org.by_alias(f"u{n}") is not None
         assert org.by_alias(f"nobody{n}") is None
-    assert len(org._cache._found) == 3
+    assert (len(org._cache._found), len(org._cache._missed)) == (3, 2)
 
 
 def test_another_process_is_heard_of_by_forgetting(org: OrganizationDatabase, tmp_path: Path) -> None:

@@ -820,7 +820,7 @@ async def test_a_long_line_has_one_reply_however_it_comes() -> None:
         (connection,) = server.service._connections
         client.sends(b"x" * (ADDRESS_LINE + 1))
         # It is not kept until its end comes.
-        await until(lambda: connection._at > 0 and connection._waiting() == 0)
+        await until(lambda: connection._input[:2] == b"xx" and connection._waiting() == 0)
         client.sends(b"x" * ADDRESS_LINE + b"\r\nNOOP\r\n")
         await client.hears("500 5.5.2", "250 2.0.0")
 
