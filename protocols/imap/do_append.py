@@ -48,14 +48,23 @@ def do_append(session: Session, request: tuple[commands.Append, LiteralStart]) -
         date = command.date or commands.DateTime(now, 0)
         flags = Flags(command.flags.system, command.flags.keywords)
         append = Append(account.mailbox_id, command.mailbox, message, flags, date.microseconds, date.zone, now, quota)
-        appended: Appended = yield Write(append)
-        spool.keep()
+        appended: Appended = yield from _write(spool, append)
     except NoSuchFolder as no:
         raise _try_create(no) from None
     finally:
         spool.discard()
     code = responses.append_uid(appended.uidvalidity, ((appended.uid, appended.uid),))
     return "Appended", code
+
+
+def _write(spool: Spool, append: Append) -> Asking[Appended]:
+    try:
+        appended: Appended = yield Write(append)
+    except GeneratorExit:
+        spool.keep()  # the client is gone, but the writer goes on, and may be about to name the body
+        raise
+    spool.keep()
+    return appended
 
 
 def _check(tx: ReadTx, account: Account, path: str, quota: int | None, octets: int) -> None:

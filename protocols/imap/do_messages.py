@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
 NEVER = MAX_UID + 1
 EVERYTHING: UIDRanges = ((1, MAX_UID),)
-FEW_MESSAGES = 20  # whose rows are read on the spot
-FEW_MESSAGES = 10  # whose bodies, up to the octets of one piece, are read in less time than a thread takes to be asked
+FEW_MESSAGES = 10  # are read on the spot, their bodies too: a piece is bounded, and asking a thread costs more
 
 
 def chosen(selected: Selected, sequence: commands.SequenceSet, *, uid: bool) -> UIDRanges:
@@ -76,7 +75,7 @@ def do_fetch(session: Session, command: commands.Fetch) -> Steps:
         if how.rows is Rows.NONE and len(slices) == 1:
             session.outgoing += lines(snapshot, how, uids)
             continue
-        is_heavy = how.is_heavy or (how.rows is Rows.ITEMS and _is_long(selected, uids))
+        is_heavy = how.decodes or (how.rows is Rows.ITEMS and _is_long(selected, uids))
         while uids:
             piece: Piece = yield Read(partial(render, snapshot=snapshot, plan=how, uids=uids), heavy=is_heavy)
             is_lossy, is_unknown = is_lossy or piece.is_lossy, is_unknown or piece.is_unknown

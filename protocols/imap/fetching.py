@@ -67,9 +67,9 @@ class Plan(Struct, frozen=True):
     sections: tuple[sections.Asked, ...]  # behind the others
 
     @property
-    def is_heavy(self) -> bool:
-        """Whether bodies must be read."""
-        return bool(self.sections)
+    def decodes(self) -> bool:
+        """Whether whole parts must be decoded, however little of them is asked for."""
+        return any(not isinstance(asked, commands.Section) for asked in self.sections)
 
 
 @lru_cache(256)

@@ -105,8 +105,10 @@ class TestServer:
         self.failures = [failed for failed in self.failures if failed != login]
 
     def admit(self, account: Account) -> bool:
+        if self.connections >= self.most_connections:
+            return False
         self.connections += 1
-        return self.connections <= self.most_connections
+        return True
 
     def release(self, account: Account) -> None:
         self.connections -= 1
@@ -122,7 +124,7 @@ class TestServer:
 
     def deliver(self, message: bytes, *, user: int = 1, prefix: bytes = b"", folder: str = "INBOX") -> None:
         """A message from outside, as LMTP brings it."""
-        spool = MessageSpool(self.packs, LARGEST)
+        spool = self.spool(Account("", MailboxId(user), 1))
         spool.write(message)
         delivery = Delivery(MailboxId(user), prefix, None, folder)
         self.database.write(Deliver(spool.finish(), (delivery,), self.clock.now(), None))

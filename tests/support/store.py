@@ -1,6 +1,7 @@
 """A mailbox database in a directory of its own, and all that a test says to it and asks of it."""
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,7 @@ from core.commands import (
     RenameFolder,
     StoreFlags,
     Subscribe,
+    SweepDeliveries,
 )
 from core.errors import Refusal
 from core.folders import find, tree
@@ -141,6 +143,42 @@ class Store:
 
     def do(self, command: Command) -> Any:
         return self.database.write(command)
+
+    def group(self, *commands: Command) -> list[Any]:
+        """Carries commands out in one transaction; results, or the types of errors, in order."""
+        outcomes: list[Any] = []
+        finished = threading.Semaphore(0)
+
+        def done(result: object, error: BaseException | None) -> None:
+            outcomes.append(result if error is None else type(error))
+            finished.release()
+
+        with self._held():
+            for command in commands:
+                self.database.submit(command, done)
+        for _ in commands:
+            finished.acquire()
+        return outcomes
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """The writer stops at the beginning of a group of nothing; what is submitted meanwhile makes the next one."""
+        engine, at_gate, gate = self.database._engine, threading.Event(), threading.Event()
+        begin = engine.begin
+
+        def wait() -> Any:
+            engine.begin = begin  # type: ignore[method-assign]
+            at_gate.set()
+            gate.wait()
+            return begin()
+
+        engine.begin = wait  # type: ignore[method-assign]
+        self.database.submit(SweepDeliveries(0, 0), lambda _, __: None)
+        at_gate.wait()
+        try:
+            yield
+        finally:
+            gate.set()
 
     def changes(self, command: Command) -> list[Change]:
         """Carries a command out: what it published."""

@@ -1,0 +1,259 @@
+"""Several sessions in one folder: what each was told, folded by a naive client, is always what it is in.
+
+RFC 9051 7.4, 7.5: EXISTS, EXPUNGE and FETCH are all that a client learns of its folder, and it counts messages by them.
+"""
+
+import re
+import tempfile
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from core.audit import audit
+from core.commands import Expunge, FlagMode, Flags, StoreFlags
+from core.folders import find
+from core.model import DELETED, MAX_UID, FolderId, MailboxId, UIDRanges
+from tests.support.imap import Client, TestServer
+
+ONE = MailboxId(1)
+EVERYTHING: UIDRanges = ((1, MAX_UID),)
+LINE = re.compile(rb"\* (\d+) (EXISTS|EXPUNGE|FETCH)(?: \((?:UID (\d+))? ?(?:FLAGS \(([^)]*)\))?\))?")
+FLAG = st.sampled_from(["\\Seen", "\\Deleted", "\\Deleted", "$a", "$b"])
+MODE = st.sampled_from(["+", "-", ""])
+SESSION = st.integers(0, 2)
+PICK = st.integers(0, 1_000)
+
+
+class Known:
+    """What a client knows of one message: nothing, until it is told."""
+
+    def __init__(self) -> None:
+        self.uid: int | None = None
+        self.flags: frozenset[bytes] | None = None
+
+
+class Naive:
+    """A client that believes whatever it is told."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.messages: list[Known] = []
+        self.is_idling = False
+        self.enter()
+
+    def enter(self) -> None:
+        self.messages = []
+        self.hear(self.client.ok("SELECT INBOX"))
+        self.look()
+
+    def hear(self, answer: bytes) -> list[int]:
+        """Folds what was heard; the UIDs of messages that were told with theirs."""
+        uids = []
+        for number, what, uid, flags in LINE.findall(answer):
+            place = int(number)
+            if what == b"EXISTS":
+                assert place >= len(self.messages), "EXISTS takes nothing away"
+                self.messages += [Known() for _ in range(place - len(self.messages))]
+                continue
+            assert 1 <= place <= len(self.messages), "only of messages that exist"
+            if what == b"EXPUNGE":
+                del self.messages[place - 1]
+                continue
+            message = self.messages[place - 1]
+            if uid:
+                assert message.uid in (None, int(uid)), "a number means one message"
+                message.uid = int(uid)
+                uids.append(int(uid))
+            message.flags = frozenset(flags.split())
+        return uids
+
+    def says(self, command: str) -> bytes:
+        self.wake()
+        answer = self.client.says(command)
+        self.hear(answer)
+        return answer
+
+    def wake(self) -> None:
+        if self.is_idling:
+            self.is_idling = False
+            self.hear(self.client.send(b"DONE\r\n"))
+
+    def look(self) -> None:
+        """FETCH of everything tells nothing that was not known, but UIDs."""
+        self.wake()
+        if not self.messages:
+            return
+        before = [message.flags for message in self.messages]
+        answer = self.client.ok("FETCH 1:* (UID FLAGS)")
+        assert b"EXPUNGE" not in answer
+        told = [frozenset(flags.split()) for _, _, uid, flags in LINE.findall(answer) if uid]
+        assert len(told) == len(before)
+        assert all(known in (None, now) for known, now in zip(before, told, strict=True))
+        self.hear(answer)
+        uids = [message.uid for message in self.messages if message.uid is not None]
+        assert uids == sorted(set(uids))
+
+
+class Folder(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.directory = tempfile.TemporaryDirectory()
+        self.server = TestServer(Path(self.directory.name), users=1)
+
+    @initialize(count=st.integers(0, 4))
+    def begin(self, count: int) -> None:
+        for _ in range(count):
+            self.deliver()
+        with self.server.database.read() as tx:
+            inbox = find(tx, ONE, "INBOX")
+        assert inbox is not None
+        self.inbox: FolderId = inbox.folder_id
+        self.clients = [Naive(self.server.client()) for _ in range(3)]
+
+    @rule()
+    def deliver(self) -> None:
+        self.server.deliver(b"Subject: x\r\n\r\n")
+
+    @rule(flag=st.sampled_from([0, DELETED]), low=st.integers(1, 12), width=st.integers(0, 3))
+    def others_store(self, flag: int, low: int, width: int) -> None:
+        uids = ((low, low + width),)
+        self.server.database.write(StoreFlags(ONE, self.inbox, uids, FlagMode.ADD, Flags(flag, ("$c",))))
+
+    @rule()
+    def others_expunge(self) -> None:
+        self.server.database.write(Expunge(ONE, self.inbox, EVERYTHING))
+
+    @rule(session=SESSION, pick=PICK, flag=FLAG, mode=MODE, silent=st.booleans())
+    def store_by_number(self, session: int, pick: int, flag: str, mode: str, silent: bool) -> None:
+        naive = self.clients[session]
+        naive.wake()
+        if not naive.messages:
+            return
+        number = pick % len(naive.messages) + 1
+        message = naive.messages[number - 1]
+        answer = naive.says(f"STORE {number} {mode}FLAGS{'.SILENT' if silent else ''} ({flag})")
+        assert b"EXPUNGE\r" not in answer
+        if b" OK " in answer and not silent:
+            assert message.flags is not None
+            assert (flag.encode() in message.flags) is (mode != "-")
+        elif silent:
+            message.flags = None  # a client would work it out; here it asks
+        if message.uid is not None and not silent and b" OK STORE" in answer:
+            assert self.stored().get(message.uid) == message.flags
+
+    @rule(session=SESSION, low=st.integers(1, 12), flag=FLAG, mode=MODE)
+    def store_by_uid(self, session: int, low: int, flag: str, mode: str) -> None:
+        assert b" OK " in self.clients[session].says(f"UID STORE {low}:{low + 2} {mode}FLAGS ({flag})")
+
+    @rule(session=SESSION)
+    def expunge(self, session: int) -> None:
+        assert b" OK " in self.clients[session].says("EXPUNGE")
+
+    @rule(session=SESSION, low=st.integers(1, 12))
+    def expunge_by_uid(self, session: int, low: int) -> None:
+        assert b" OK " in self.clients[session].says(f"UID EXPUNGE {low}:{low + 3}")
+
+    @rule(
+        session=SESSION,
+        low=st.integers(1, 12),
+        to=st.sampled_from(["INBOX", "Sent"]),
+        verb=st.sampled_from(["COPY", "MOVE"]),
+    )
+    def carry_by_uid(self, session: int, low: int, to: str, verb: str) -> None:
+        assert b" OK " in self.clients[session].says(f"UID {verb} {low}:{low + 1} {to}")
+
+    @rule(session=SESSION, pick=PICK, verb=st.sampled_from(["COPY", "MOVE"]))
+    def carry_by_number(self, session: int, pick: int, verb: str) -> None:
+        naive = self.clients[session]
+        naive.wake()
+        if naive.messages:
+            uid = naive.messages[(number := pick % len(naive.messages))].uid
+            answer = naive.says(f"{verb} {number + 1} Sent")
+            copied = re.search(rb"COPYUID \d+ (\d+) ", answer)
+            assert copied is None or uid in (None, int(copied[1]))
+
+    @rule(session=SESSION)
+    def append(self, session: int) -> None:
+        assert b" OK " in self.clients[session].says("APPEND INBOX ($a) {3+}\r\nabc")
+
+    @rule(session=SESSION)
+    def search(self, session: int) -> None:
+        naive = self.clients[session]
+        naive.wake()
+        count = len(naive.messages)
+        answer = naive.client.ok("SEARCH ALL")
+        numbers = [int(number) for number in re.findall(rb"\d+", answer.split(b"\r\n")[0].partition(b"SEARCH")[2])]
+        assert numbers == list(range(1, count + 1))
+        naive.hear(answer)
+
+    @rule(session=SESSION, low=st.integers(1, 12))
+    def fetch_by_uid(self, session: int, low: int) -> None:
+        assert b" OK " in self.clients[session].says(f"UID FETCH {low}:* FLAGS")
+
+    @rule(session=SESSION)
+    def read_bodies(self, session: int) -> None:
+        naive = self.clients[session]
+        naive.wake()
+        if naive.messages:
+            assert b"EXPUNGE\r" not in naive.says("FETCH 1:* (BODY[TEXT]<0.1>)")
+
+    @rule(session=SESSION)
+    def look(self, session: int) -> None:
+        self.clients[session].look()
+
+    @rule(session=SESSION)
+    def idle(self, session: int) -> None:
+        naive = self.clients[session]
+        if not naive.is_idling:
+            naive.says("IDLE")
+            naive.is_idling = True
+
+    @rule(session=SESSION)
+    def enter_again(self, session: int) -> None:
+        self.clients[session].wake()
+        self.clients[session].enter()
+
+    @precondition(lambda self: hasattr(self, "clients"))
+    @rule(session=SESSION)
+    def noop(self, session: int) -> None:
+        """What was told adds up to what is stored."""
+        naive = self.clients[session]
+        naive.says("NOOP")
+        naive.look()
+        assert {message.uid: message.flags for message in naive.messages} == self.stored()
+
+    @invariant()
+    def who_idles_knows_everything(self) -> None:
+        for naive in getattr(self, "clients", []):
+            if naive.is_idling:
+                naive.hear(naive.client.heard())
+                assert len(naive.messages) == len(self.stored())
+            else:
+                assert naive.client.heard() == b"", "nobody speaks unasked"
+
+    def stored(self) -> dict[int | None, frozenset[bytes] | None]:
+        names = (b"\\Seen", b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Draft")
+        with self.server.database.read() as tx:
+            keywords = tx.keywords(ONE, self.inbox)
+            return {
+                entry.uid: frozenset(
+                    [name for bit, name in enumerate(names) if entry.flags >> bit & 1]
+                    + [name.encode() for bit, name in enumerate(keywords) if entry.keywords >> bit & 1]
+                )
+                for entry in tx.entries(ONE, self.inbox, 1, MAX_UID)
+            }
+
+    def teardown(self) -> None:
+        try:
+            assert self.server.faults == []
+            with self.server.database.read() as tx:
+                assert list(audit(tx)) == []
+        finally:
+            self.server.close()
+            self.directory.cleanup()
+
+
+TestViews = Folder.TestCase
+TestViews.settings = settings(settings.get_profile("ci"), max_examples=40, stateful_step_count=40)

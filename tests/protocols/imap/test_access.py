@@ -1,0 +1,231 @@
+"""Signing in, and what surrounds it."""
+
+import hashlib
+import hmac
+from base64 import b64decode, b64encode
+
+import pytest
+
+from core.model import MailboxId
+from protocols.imap.services import Account, Keys
+from protocols.imap.work import StartTls
+from tests.support.imap import Client, TestServer
+
+WRONG = b"NO [AUTHENTICATIONFAILED] Name or password is wrong\r\n"
+
+
+def plain(login: str, password: str, authzid: str = "") -> str:
+    return b64encode(f"{authzid}\0{login}\0{password}".encode()).decode()
+
+
+def test_login_tells_what_can_be_done_now(server: TestServer) -> None:
+    """RFC 9051 6.2.3, and the capabilities that a client would ask for next."""
+    answer = server.client(None).ok("LOGIN u1 pass")
+    assert answer.startswith(b"a1 OK [CAPABILITY IMAP4rev1 IMAP4rev2 ")
+    for capability in (b" MOVE", b" UIDPLUS", b" SPECIAL-USE", b" APPENDLIMIT=10000000"):
+        assert capability in answer
+    assert b"AUTH=" not in answer
+
+
+def test_a_wrong_password_and_an_unknown_name_are_answered_alike(server: TestServer) -> None:
+    client = server.client(None)
+    assert client.says("LOGIN u1 wrong") == b"a1 " + WRONG
+    assert client.says("LOGIN nobody wrong") == b"a2 " + WRONG
+
+
+def test_three_failures_end_the_connection(server: TestServer) -> None:
+    client = server.client(None)
+    client.says("LOGIN u1 wrong")
+    client.says("LOGIN u1 wrong")
+    assert client.says("LOGIN u1 wrong") == b"a3 " + WRONG + b"* BYE Too many failures\r\n"
+    assert client.session.is_closing
+    assert client.paused == [1.0, 2.0]
+
+
+def test_success_forgets_the_failures_of_that_name(server: TestServer) -> None:
+    client = server.client(None)
+    client.no("LOGIN u1 wrong", "AUTHENTICATIONFAILED")
+    client.ok("LOGIN u1 pass")
+    assert server.failures == []
+
+
+def test_plain_with_an_initial_response(server: TestServer) -> None:
+    """RFC 4959."""
+    client = server.client(None)
+    client.ok(f"AUTHENTICATE PLAIN {plain('u1', 'pass')}")
+
+
+def test_plain_without_an_initial_response(server: TestServer) -> None:
+    """RFC 9051 6.2.2."""
+    client = server.client(None)
+    assert client.says("AUTHENTICATE plain") == b"+ \r\n"
+    assert client.send(plain("u1", "pass").encode() + b"\r\n").startswith(b"a1 OK ")
+
+
+def test_acting_for_oneself_is_allowed_and_for_others_is_not(server: TestServer) -> None:
+    client = server.client(None)
+    client.no(f"AUTHENTICATE PLAIN {plain('u1', 'pass', 'u2')}", "AUTHORIZATIONFAILED")
+    client.ok(f"AUTHENTICATE PLAIN {plain('u1', 'pass', 'u1')}")
+
+
+def test_the_login_mechanism_asks_twice(server: TestServer) -> None:
+    client = server.client(None)
+    assert client.says("AUTHENTICATE LOGIN") == b"+ " + b64encode(b"Username:") + b"\r\n"
+    assert client.send(b64encode(b"u1") + b"\r\n") == b"+ " + b64encode(b"Password:") + b"\r\n"
+    assert client.send(b64encode(b"pass") + b"\r\n").startswith(b"a1 OK ")
+
+
+@pytest.mark.parametrize(
+    ("response", "answer"),
+    [
+        (b"*", b"a1 BAD Authentication was given up\r\n"),
+        (b"!!", b"a1 BAD Not base64\r\n"),
+        (b"x" * 20_000, b"a1 BAD Authentication was given up\r\n"),
+        (b64encode(b"junk"), b"a1 " + WRONG),
+    ],
+)
+def test_a_response_that_is_none_fails(server: TestServer, response: bytes, answer: bytes) -> None:
+    """RFC 9051 6.2.2: "*" gives up, and is answered with BAD."""
+    client = server.client(None)
+    client.says("AUTHENTICATE PLAIN")
+    assert client.send(response + b"\r\n") == answer
+    client.ok("LOGIN u1 pass")
+
+
+def test_a_mechanism_that_is_not_offered_is_refused(server: TestServer) -> None:
+    client = server.client(None)
+    client.no("AUTHENTICATE CRAM-MD5")
+    client.no("AUTHENTICATE SCRAM-SHA-256-PLUS")
+
+
+def test_without_tls_no_password_is_taken_where_it_may_not(server: TestServer) -> None:
+    """RFC 9051 6.2.3, LOGINDISABLED."""
+    server.plaintext_logins = False
+    client = server.client(None)
+    assert b" LOGINDISABLED " in client.greeting
+    assert b"AUTH=PLAIN" not in client.greeting
+    assert b"AUTH=SCRAM-SHA-256" in client.greeting
+    client.no("LOGIN u1 pass", "PRIVACYREQUIRED")
+    client.no(f"AUTHENTICATE PLAIN {plain('u1', 'pass')}", "PRIVACYREQUIRED")
+    assert server.failures == []
+    server.client("u1", secure=True)
+
+
+# ---------------------------------------------------------------------------------------------- SCRAM
+
+
+def scram_keys(account: Account | None, password: bytes) -> Keys:
+    salted = hashlib.pbkdf2_hmac("sha256", password, b"salt", 4096)
+    stored = hashlib.sha256(hmac.digest(salted, b"Client Key", "sha256")).digest()
+    return Keys(account, b"salt", 4096, stored, hmac.digest(salted, b"Server Key", "sha256"))
+
+
+def scram_final(first: bytes, challenge: bytes, password: bytes) -> bytes:
+    nonce = challenge.split(b",")[0]
+    unproven = b"c=biws," + nonce
+    salted = hashlib.pbkdf2_hmac("sha256", password, b"salt", 4096)
+    key = hmac.digest(salted, b"Client Key", "sha256")
+    signed = hmac.digest(hashlib.sha256(key).digest(), first + b"," + challenge + b"," + unproven, "sha256")
+    proof = bytes(a ^ b for a, b in zip(key, signed, strict=True))
+    return unproven + b",p=" + b64encode(proof)
+
+
+def scram(client: Client, login: str, password: bytes) -> bytes:
+    first = b"n=" + login.encode() + b",r=abcdef"
+    answer = client.says(b"AUTHENTICATE SCRAM-SHA-256 " + b64encode(b"n,," + first))
+    challenge = b64decode(answer.removeprefix(b"+ "))
+    answer = client.send(b64encode(scram_final(first, challenge, password)) + b"\r\n")
+    if not answer.startswith(b"+ "):
+        return answer
+    assert b64decode(answer.removeprefix(b"+ ")).startswith(b"v=")
+    return client.send(b"\r\n")
+
+
+def test_scram_lets_in_who_knows_the_password(server: TestServer) -> None:
+    """RFC 5802, RFC 7677."""
+    server.keys_of["u1"] = scram_keys(Account("u1", MailboxId(1), 1), b"pass")
+    assert scram(server.client(None), "u1", b"pass").startswith(b"a1 OK [CAPABILITY ")
+
+
+def test_scram_answers_a_wrong_password_and_an_unknown_name_alike(server: TestServer) -> None:
+    server.keys_of["u1"] = scram_keys(Account("u1", MailboxId(1), 1), b"pass")
+    server.keys_of["x"] = scram_keys(None, b"nobody knows")
+    client = server.client(None)
+    assert scram(client, "u1", b"wrong") == b"a1 " + WRONG
+    assert scram(client, "x", b"wrong") == b"a2 " + WRONG
+    assert scram(client, "u1", b"pass").startswith(b"a3 OK")
+    assert client.paused == [1.0]
+
+
+def test_scram_may_not_be_used_for_somebody_else(server: TestServer) -> None:
+    client = server.client(None)
+    said = b64encode(b"n,a=u2,n=u1,r=abc").decode()
+    client.no(f"AUTHENTICATE SCRAM-SHA-256 {said}", "AUTHORIZATIONFAILED")
+
+
+# ---------------------------------------------------------------------------------------------- TLS and limits
+
+
+def test_what_follows_starttls_in_the_clear_is_forgotten(server: TestServer) -> None:
+    """RFC 9051 6.2.1: it may have been put there by somebody between us."""
+    server.has_tls = True
+    server.plaintext_logins = False
+    client = server.client(None)
+    assert b" STARTTLS" in client.greeting
+    answer = client.send(b"a STARTTLS\r\nb NOOP\r\n")
+    assert answer == b"a OK Begin TLS negotiation\r\n"
+    assert client.session.is_secure
+    assert b"STARTTLS" not in client.ok("CAPABILITY")
+    client.bad("STARTTLS")
+    client.ok("LOGIN u1 pass")
+
+
+def test_starttls_is_work_for_the_adapter(server: TestServer) -> None:
+    server.has_tls = True
+    assert isinstance(server.client(None).begin("STARTTLS"), StartTls)
+
+
+def test_starttls_without_a_certificate_is_bad(server: TestServer) -> None:
+    server.client(None).bad("STARTTLS")
+
+
+def test_too_many_connections_are_refused(server: TestServer) -> None:
+    """D.8: throttled."""
+    server.most_connections = 0
+    server.client(None).no("LOGIN u1 pass", "LIMIT")
+
+
+def test_a_mailbox_that_is_not_mounted_is_unavailable(server: TestServer) -> None:
+    """T-1.5."""
+    server.mounted = False
+    server.client(None).no("LOGIN u1 pass", "UNAVAILABLE")
+
+
+def test_a_connection_that_ends_is_released(server: TestServer) -> None:
+    client = server.client()
+    assert server.connections == 1
+    client.leave()
+    client.leave()
+    assert server.connections == 0
+
+
+# ---------------------------------------------------------------------------------------------- the rest
+
+
+def test_enable_tells_what_is_new(server: TestServer) -> None:
+    """RFC 5161."""
+    client = server.client()
+    assert client.ok("ENABLE IMAP4rev2 NOTHING") == b"* ENABLED IMAP4rev2\r\na2 OK Enabled\r\n"
+    assert client.ok("ENABLE imap4REV2") == b"* ENABLED\r\na3 OK Enabled\r\n"
+
+
+def test_id_is_kept_and_answered(server: TestServer) -> None:
+    """RFC 2971."""
+    client = server.client(None)
+    assert client.ok('ID ("Name" "Thunder" "os" NIL)').startswith(b'* ID ("name" "Penfold")\r\n')
+    assert client.session.client_id == (("name", "Thunder"), ("os", None))
+
+
+def test_there_is_one_personal_namespace(server: TestServer) -> None:
+    """RFC 2342."""
+    assert server.client().ok("NAMESPACE").startswith(b'* NAMESPACE (("" "/")) NIL NIL\r\n')
