@@ -57,6 +57,8 @@ class SmtpStream(aiosmtpd.smtp.SMTP):
         self._reset_timeout(self._timing.first_command_seconds)
 
     def connection_lost(self, error: Exception | None) -> None:
+        if self.lost.done():
+            return
         # Not aiosmtpd's, which cancels the command under way: what becomes of a delivery must be known.
         asyncio.StreamReaderProtocol.connection_lost(self, error)
         self.transport = None
@@ -115,6 +117,9 @@ class SmtpStream(aiosmtpd.smtp.SMTP):
         except OSError:
             wire = None
         if wire is None:
+            # Not every loop tells us of a connection that ended in its handshake.
+            self._wire.abort()
+            self.connection_lost(None)
             raise PeerGone
         tls = _tls(wire)
         assert tls is not None, "start_tls makes no transport without it"
