@@ -33,9 +33,12 @@ class Asked(Struct, frozen=True):
     with_: Raw = field(name="with", default=Raw(b"{}"))
 
 
+NOTHING: Final = Raw(b"")
+
+
 class Answer(Struct, frozen=True, omit_defaults=True):
     id: int | None
-    ok: Raw | None = None
+    ok: Raw = NOTHING
     progress: Progress | None = None
     refused: str | None = None  # the refusal's type
     text: str = ""
@@ -99,7 +102,7 @@ class ControlClient:
                 progress(answer.progress)
             elif answer.refused is not None:
                 raise Refused(answer.refused, answer.text, temporary=answer.temporary)
-            elif answer.ok is not None:
+            elif answer.ok != NOTHING:
                 result: Any = msgspec.json.decode(answer.ok, type=VERBS[name].result)
                 return result  # type: ignore[no-any-return]
 

@@ -165,6 +165,7 @@ class Server:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)  # of a server before us: we hold its locks, so it is not there any more
         await self.lmtp.listen_unix(path=str(path))
+        path.chmod(0o660)  # a mail hub needs the group, and can then deliver
 
     def _gauges(self) -> Sequence[metrics.Gauge]:
         return (

@@ -16,12 +16,13 @@ from core.ports import ReadTx
 from protocols.imap import commands, responses
 from protocols.imap.patterns import matcher
 from protocols.imap.refusals import Rejected
-from protocols.imap.work import Asking, Compute, Read, Steps, Write
+from protocols.imap.work import Asking, Compute, Pause, Read, Steps, Write
 
 if TYPE_CHECKING:
     from protocols.imap.session import Session
 
 MANY_FOLDERS = 500  # more are looked through off the event loop
+PIECE_NAMES = 1_000  # sent before the adapter may see whether the client takes them
 MANY_RECENT = 2_000  # likewise messages that are counted
 
 
@@ -62,7 +63,9 @@ def do_list(session: Session, command: commands.List) -> Steps:
     listed: Listed = yield Read(lambda tx: _read(tx, account.mailbox_id))
     look = partial(_found, listed, command, rev2=session.is_rev2)
     names: list[Found] = look() if len(listed.folders) <= MANY_FOLDERS else (yield Compute(look))
-    for found in names:
+    for count, found in enumerate(names):
+        if count and count % PIECE_NAMES == 0:
+            yield Pause(0.0)
         line = responses.list_(found.attributes, SEPARATOR, found.path, child_info=found.child_info, utf8=utf8)
         session.send(line)
         folder = found.folder

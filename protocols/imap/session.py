@@ -219,11 +219,7 @@ class Session:
         if not states & self.state:
             self._reject(bad(_TOO_LATE if states == NOT_AUTHENTICATED else _TOO_EARLY[self.state]))
             return
-        try:
-            steps = call(handler)
-        except Rejected as no:
-            self._reject(no)
-            return
+        steps = call(handler)
         if isinstance(steps, GeneratorType):
             self._steps = steps
             self._advance(lambda steps: steps.send(None))

@@ -4,7 +4,7 @@ from core import folders, items
 from core.changes import FolderChange
 from core.commands import Appended, ClaimRecent, Copied, Copy, Expunge, FlagMode, Flags, StoreFlags
 from core.errors import LimitExceeded, NoSuchFolder, OverQuota
-from core.model import ANSWERED, DELETED, DRAFT, FLAGGED, SEEN, Entry, FolderId, ModSeq
+from core.model import ALL_SYSTEM_FLAGS, ANSWERED, DELETED, DRAFT, FLAGGED, SEEN, Entry, FolderId, ModSeq
 from tests.support.store import ALL, ONE, Store, folder_change
 
 NOWHERE = FolderId(999)
@@ -210,6 +210,13 @@ class TestStoreFlags:
             counted.append((folder.n_unseen, folder.n_deleted))
         assert counted == [(0, 1), (3, 3), (3, 0)]
 
+    def test_the_result_is_the_modseq_of_the_change(self, store: Store) -> None:
+        """RFC 7162 3.1.3: the answer to a conditional STORE names it."""
+        store.append("INBOX", b"x")
+        add = store.storing("INBOX", FlagMode.ADD, SEEN)
+        assert store.do(add) == store.folder("INBOX").modseq
+        assert store.do(add) == 0
+
     def test_a_new_keyword_is_told_even_when_no_message_has_it(self, store: Store) -> None:
         before = store.folder("INBOX")
         change = folder_change(store.changes(store.storing("INBOX", FlagMode.ADD, 0, "word")))
@@ -386,7 +393,7 @@ class TestExpunge:
     def test_only_what_is_marked_deleted_goes(self, store: Store) -> None:
         r"""RFC 9051 6.4.3: EXPUNGE removes messages that have \Deleted set."""
         for number in range(7):
-            store.append("INBOX", b"%d" % number, DELETED if number != 4 else SEEN)
+            store.append("INBOX", b"%d" % number, DELETED if number != 4 else ALL_SYSTEM_FLAGS & ~DELETED)
         before = store.folder("INBOX")
         changes = store.changes(Expunge(ONE, before.folder_id, ((2, 3), (5, 6), (50, 60))))
         change = folder_change(changes)

@@ -16,7 +16,6 @@ from core.view import Views
 from protocols.imap.services import Account, Keys
 from protocols.imap.session import Session
 from protocols.imap.work import Compute, Pause, Read, StartTls, Work, Write
-
 from tests.support.store import LARGEST, TestClock
 
 FOLDERS = (
@@ -26,6 +25,7 @@ FOLDERS = (
     NewFolder("Trash", "\\Trash"),
 )
 PASSWORD = b"pass"
+MESSAGE = b"Subject: x\r\n\r\nbody\r\n"
 PATIENCE = 1000  # pieces of work in one command, before a test is thought to hang
 
 
@@ -254,4 +254,22 @@ class Client:
                 return None
 
 
-Make = Callable[..., Client]
+def room(server: TestServer, count: int, flags: str = "") -> Client:
+    """A client in an INBOX with so many messages."""
+    client = server.client()
+    for _ in range(count):
+        client.append("INBOX", MESSAGE, flags)
+    client.ok("ENABLE IMAP4rev2")  # no \Recent to look past
+    client.ok("SELECT INBOX")
+    return client
+
+
+def second(server: TestServer) -> Client:
+    client = server.client()
+    client.ok("ENABLE IMAP4rev2")
+    client.ok("SELECT INBOX")
+    return client
+
+
+def untagged(answer: bytes) -> list[bytes]:
+    return [line for line in answer.split(b"\r\n") if line.startswith(b"* ")]

@@ -2,7 +2,8 @@
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -299,7 +300,7 @@ class Store:
     def uids(self, path: str, mailbox: MailboxId = ONE) -> list[int]:
         return [entry.uid for entry in self.entries(path, mailbox)]
 
-    def flags(self, path: str) -> dict[int, tuple[int, Set[str]]]:
+    def flags(self, path: str) -> dict[int, tuple[int, AbstractSet[str]]]:
         """Each UID's system flags and keywords."""
         names = self.keywords(path)
         return {

@@ -1,5 +1,6 @@
 """The `penfold` command."""
 
+import os
 import sys
 from typing import Annotated
 
@@ -41,4 +42,6 @@ def version(as_json: Annotated[bool, JSON] = False) -> None:
 
 def main() -> None:
     """The console script."""
+    # What is in a data directory is for its owner; a group may be let in, to reach the LMTP socket.
+    os.umask(0o027)
     sys.exit(app())

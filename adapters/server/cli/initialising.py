@@ -33,7 +33,7 @@ class Initialised(Struct, frozen=True):
 
 def initialise(config: Path | None, directory: Path | None, *, domain: str, hostname: str) -> Initialised:
     """Raises SettingsError, OutOfReach, Misused, InvalidAddress."""
-    file = config or (directory / SETTINGS_FILE if directory else USUAL)
+    file = (config or (directory / SETTINGS_FILE if directory else USUAL)).absolute()
     made = []
     settings = load(file) if os.path.lexists(file) else None
     if settings is not None and directory and settings.server.data_dir != directory.absolute():
@@ -61,9 +61,12 @@ def _ask_domain() -> str:
 def _write_settings(file: Path, root: Path, hostname: str) -> Settings:
     given = {"server_data_dir": root} | ({"server_hostname": hostname} if hostname else {})
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        if not file.parent.exists():
+            file.parent.mkdir(parents=True)
+            file.parent.chmod(0o750 if file.parent.absolute() == root else 0o755)
         with file.open("x", encoding="utf-8") as new:
             new.write(example(**given))
+        file.chmod(0o644)  # there is no secret in it, and the server may be another account than we are
     except OSError as fault:
         raise OutOfReach(f"{file} cannot be written ({fault.strerror}): be root, or say --dir DIR") from fault
     return load(file)

@@ -27,14 +27,19 @@ class Place(NamedTuple):
     config: Path | None = None
     directory: Path | None = None
 
+    @property
+    def has_file(self) -> bool:
+        """A demo has no settings file, and needs none to be administered."""
+        return self.directory is None or (self.directory / SETTINGS_FILE).exists()
+
     def settings(self) -> Settings:
         """Raises SettingsError, OutOfReach."""
         if self.config is not None:
             return load(self.config)
         if self.directory is not None:
-            file = self.directory / SETTINGS_FILE
-            # A demo has no file, and needs none to be administered.
-            return load(file) if file.exists() else Settings(server=Server(data_dir=self.directory.absolute()))
+            if self.has_file:
+                return load(self.directory / SETTINGS_FILE)
+            return Settings(server=Server(data_dir=self.directory.absolute()))
         if not os.path.lexists(USUAL):
             raise OutOfReach(f"there is no {USUAL}: say --config FILE or --dir DIR, or make one with `penfold init`")
         return load(USUAL)

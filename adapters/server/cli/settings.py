@@ -21,9 +21,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show the settings, and those that a running server does not have yet."""
-    in_file = [SettingRow(*setting) for setting in place.settings().effective()]
-    running = {row.name: row for row in asked_of_server(place, ShowSettings()) or in_file}
-    rows = [(running[row.name], None if running[row.name].value == row.value else row.value) for row in in_file]
+    running = asked_of_server(place, ShowSettings())
+    rows = _beside(running, [SettingRow(*setting) for setting in place.settings().effective()], has_file=place.has_file)
     rows = [(row, pending) for row, pending in rows if effective or row.source == "file" or pending is not None]
     if as_json:
         names = ("name", "value", "source", "after_restart")
@@ -33,3 +32,15 @@ def show(
         print_table(("SETTING", "VALUE", "FROM", "AFTER A RESTART"), cells)
     else:
         print_table(("SETTING", "VALUE", "FROM"), ((row.name, row.value, row.source) for row, _ in rows))
+
+
+def _beside(
+    running: list[SettingRow] | None, in_file: list[SettingRow], *, has_file: bool
+) -> list[tuple[SettingRow, str | None]]:
+    """Each setting as it holds, and the value that it will have once the server has read the file anew."""
+    if running is None:
+        return [(row, None) for row in in_file]
+    if not has_file:
+        return [(row, None) for row in running]
+    wanted = {row.name: row.value for row in in_file}
+    return [(row, wanted[row.name] if wanted[row.name] != row.value else None) for row in running]

@@ -77,6 +77,22 @@ def test_binary_messages_are_refused(server: TestServer) -> None:
     client.no("APPEND INBOX ~{5}", "UNKNOWN-CTE")
 
 
+@pytest.mark.parametrize("arguments", [b"INBOX (\\Odd)", b"INBOX junk", b'"a\tb"'])
+def test_an_append_that_makes_no_sense_is_refused_before_its_message(server: TestServer, arguments: bytes) -> None:
+    client = server.client()
+    answer = client.send(b"a APPEND %b {6}\r\n" % arguments)
+    assert answer.startswith(b"a BAD ")
+    assert client.send(b"b APPEND %b {6+}\r\nx NOOP\r\nc NOOP\r\n" % arguments).startswith(b"b BAD ")
+    client.ok("NOOP")
+
+
+def test_a_second_message_behind_a_refused_one_is_refused_too(server: TestServer) -> None:
+    client = server.client()
+    answer = client.send(b"a APPEND nowhere {3+}\r\nabc {3+}\r\ndef\r\nb NOOP\r\n")
+    assert answer.startswith(b"a NO [TRYCREATE]")
+    assert answer.endswith(b"b OK Completed\r\n")
+
+
 def test_one_message_at_a_time(server: TestServer) -> None:
     client = server.client(select="INBOX")
     answer = client.send(b"a APPEND INBOX {3+}\r\nabc {3+}\r\ndef\r\nb NOOP\r\n")

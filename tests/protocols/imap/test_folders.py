@@ -108,7 +108,8 @@ def test_recursivematch_tells_of_what_is_below_and_not_listed(server: TestServer
     for name in ("foo2", "foo2/bar1", "foo2/bar2", "baz2", "baz2/bar2", "baz2/bar22", "baz2/bar222", "eps2"):
         client.ok(f"CREATE {name}")
     client.ok("CREATE eps2/mamba")
-    for name in "foo2/bar1 foo2/bar2 baz2/bar2 baz2/bar22 baz2/bar222 eps2 eps2/mamba qux2/bar2".split():
+    deep = ("foo2/bar1", "foo2/bar2", "baz2/bar2", "baz2/bar22", "baz2/bar222", "eps2/mamba", "qux2/bar2")
+    for name in ("eps2", *deep):
         client.ok(f"SUBSCRIBE {name}")
     assert sorted(listed(client, 'LIST (RECURSIVEMATCH SUBSCRIBED) "" "*2"')) == sorted(
         [
@@ -159,6 +160,13 @@ def test_many_folders_are_looked_through_elsewhere(server: TestServer, monkeypat
     compute = client.session.next_work()
     assert isinstance(compute, Compute)
     assert client.finish(compute).count(b"* LIST") == 4
+
+
+def test_a_long_list_is_sent_in_pieces(server: TestServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(do_folders, "PIECE_NAMES", 3)
+    client = server.client()
+    assert client.ok('LIST "" *').count(b"* LIST") == 4
+    assert client.paused == [0.0]
 
 
 def test_lsub_tells_of_what_is_above_a_subscribed_name(server: TestServer) -> None:

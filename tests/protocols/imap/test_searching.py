@@ -55,7 +55,7 @@ Subject: enclosed
 nested words
 --b--
 """
-RUSSIAN = "Subject: x\nContent-Type: text/plain; charset=koi8-r\n\nПривет, мир\n".encode("koi8-r")
+RUSSIAN = "Subject: x\nContent-Type: text/plain; charset=koi8-r\n\nПривет, мир\n".encode("koi8-r")  # noqa: RUF001
 MESSAGES = [message.replace(b"\n", b"\r\n") for message in (PLAIN, GERMAN, RUSSIAN)]
 DATES = ['"07-Feb-1994 23:52:25 -0800"', '"08-Feb-1994 23:30:00 -0500"', '"09-Feb-1994 00:00:00 +0000"']
 FLAGS = ["(\\Seen $Work)", "(\\Answered \\Flagged)", "(\\Deleted \\Draft)"]

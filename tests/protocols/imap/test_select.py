@@ -1,7 +1,10 @@
 """Entering and leaving a folder, and waiting in it."""
 
+from collections.abc import Sequence
+
 import pytest
 
+from core.changes import Change
 from core.commands import Append
 from core.errors import Unavailable
 from core.model import MailboxId
@@ -193,7 +196,7 @@ def test_a_view_that_cannot_be_read_leaves_nothing_behind(server: TestServer) ->
 def test_uidnext_is_not_above_a_message_that_is_still_to_be_told(server: TestServer) -> None:
     """A client that knows UIDNEXT looks for new messages from there on; the row may be ahead of the shared view."""
     first = server.client(select="INBOX")
-    publish, held = server.views.publish, []
+    publish, held = server.views.publish, list[Sequence[Change]]()
     server.views.publish = held.append  # type: ignore[method-assign,assignment]
     server.deliver(MESSAGE)
     second = server.client()

@@ -1,7 +1,5 @@
 """The numbering of one session, apart from any store."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from core.changes import FolderChange, FolderRemoved
@@ -54,8 +52,8 @@ def entry(uid: int, flags: int = 0, keywords: int = 0) -> Entry:
 
 
 @pytest.fixture
-def folder() -> Iterator[Room]:
-    yield Room(4)
+def folder() -> Room:
+    return Room(4)
 
 
 def told(selected: Selected, *, expunge: bool = True, uid: bool = False, quiet: int = 0) -> list[str]:

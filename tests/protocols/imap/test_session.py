@@ -68,7 +68,8 @@ def test_the_greeting_tells_what_can_be_done(server: TestServer) -> None:
 
 def test_whatever_the_cut_the_conversation_is_the_same(server: TestServer) -> None:
     said = (
-        b"a LOGIN u1 pass\r\nb APPEND INBOX {10+}\r\nSubject: x\r\nc SELECT {5+}\r\nINBOX\r\nd FETCH 1 (FLAGS BODY[])\r\n"
+        b"a LOGIN u1 pass\r\nb APPEND INBOX {10+}\r\nSubject: x\r\n"
+        b"c SELECT {5+}\r\nINBOX\r\nd FETCH 1 (FLAGS BODY[])\r\n"
         b"e IDLE\r\nDONE\r\nf NONSENSE\r\ng STORE 1 +FLAGS (\\Deleted)\r\nh EXPUNGE\r\ni LOGOUT\r\n"
     )
     answers = []

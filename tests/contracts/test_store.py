@@ -1,0 +1,206 @@
+"""What core.ports promises of a transaction, asked of every adapter that gives one."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+
+import pytest
+
+from adapters.blobs.packs import Packs
+from adapters.stores.migrations import migrate
+from adapters.stores.sql import SqlWriteTx
+from adapters.stores.sqlite import SqliteConnection
+from core.audit import AuditTx
+from core.errors import NoSuchMailbox
+from core.model import (
+    MAX_UID,
+    ROOT,
+    UID,
+    Blob,
+    Entry,
+    Folder,
+    FolderId,
+    Mailbox,
+    MailboxId,
+    MessageId,
+    ModSeq,
+)
+from core.ports import Counters, NewEntry, NewMessage, StoredEntry, WriteTx
+
+ONE, TWO = MailboxId(1), MailboxId(2)
+INBOX = FolderId(1)
+
+
+@contextmanager
+def sqlite(directory: Path) -> Iterator[WriteTx]:
+    connection = SqliteConnection(directory / "mail.db", writer=True)
+    packs = Packs(directory / "packs")
+    migrate(connection, "mailbox", 0)
+    connection.begin()
+    yield SqlWriteTx(connection, packs)
+    connection.rollback()
+    connection.close()
+    packs.close()
+
+
+ADAPTERS: dict[str, Callable[[Path], AbstractContextManager[WriteTx]]] = {"sqlite": sqlite}
+
+
+@pytest.fixture(params=ADAPTERS)
+def tx(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[WriteTx]:
+    """A transaction on a database with one mailbox, which has an INBOX with three messages."""
+    with ADAPTERS[request.param](tmp_path) as tx:
+        tx.insert_mailbox(Mailbox(ONE, b"\0\xff" * 8, 0, 0), 5)
+        folder_id, uidvalidity = tx.next_folder(ONE, 100)
+        tx.insert_folder(folder(folder_id, "INBOX", uidvalidity), 5)
+        for uid in (1, 2, 3):
+            put(tx, uid, b"body %d" % uid)
+        yield tx
+
+
+def folder(folder_id: FolderId, name: str, uidvalidity: int = 1) -> Folder:
+    return Folder(ONE, folder_id, ROOT, name, None, True, uidvalidity, UID(1), ModSeq(1), UID(1), 0, 0, 0, 0)
+
+
+def blob(body: bytes) -> Blob:
+    return Blob(hashlib.sha256(body).digest(), len(body), len(body), 0, data=body)
+
+
+def put(tx: WriteTx, uid: int, body: bytes, keywords: int = 0) -> MessageId:
+    tx.put_blob(blob(body), 10)
+    message_id = tx.take_messages(ONE, 1, len(body))
+    hashed = blob(body).hash
+    tx.insert_messages(
+        [NewMessage(ONE, message_id, hashed, 1, len(body), 7, 60, None, b"", b"E", b"S", b"P", b"Y", None)]
+    )
+    after = tx.count(ONE, INBOX, Counters(uids=1, exists=1, unseen=1, octets=len(body)))
+    tx.insert_entries([NewEntry(ONE, INBOX, uid, message_id, after.modseq, 0, keywords, 9)])
+    return message_id
+
+
+def test_a_transaction_can_be_audited(tx: WriteTx) -> None:
+    for method in AuditTx.__dict__:
+        assert method.startswith("_") or hasattr(tx, method)
+
+
+def test_a_mailbox_that_is_not_there_is_refused(tx: WriteTx) -> None:
+    calls: list[Callable[[], object]] = [
+        lambda: tx.mailbox(TWO),
+        lambda: tx.next_folder(TWO, 1),
+        lambda: tx.take_messages(TWO, 1, 1),
+        lambda: tx.count(TWO, INBOX, Counters()),
+    ]
+    for call in calls:
+        with pytest.raises(NoSuchMailbox):
+            call()
+    assert tx.mailbox(ONE) == Mailbox(ONE, b"\0\xff" * 8, 18, 3)
+
+
+def test_folder_numbers_and_uidvalidities_are_given_once(tx: WriteTx) -> None:
+    given = [tx.next_folder(ONE, wish) for wish in (100, 50, 500, 500, 0)]
+    assert [number for number, _ in given] == [2, 3, 4, 5, 6]
+    assert [validity for _, validity in given] == [101, 102, 500, 501, 502]
+
+
+def test_message_numbers_come_in_blocks(tx: WriteTx) -> None:
+    assert [tx.take_messages(ONE, count, 0) for count in (1, 5, 1)] == [4, 5, 10]
+
+
+def test_each_count_takes_a_modseq_and_returns_the_row_as_it_is(tx: WriteTx) -> None:
+    before = tx.folder(ONE, INBOX)
+    assert before is not None
+    after = tx.count(ONE, INBOX, Counters(uids=2, exists=-1, unseen=-1, deleted=3, octets=-6))
+    assert after == tx.folder(ONE, INBOX)
+    assert (after.uidnext, after.modseq) == (before.uidnext + 2, before.modseq + 1)
+    assert (after.n_exists, after.n_unseen, after.n_deleted, after.n_bytes) == (2, 2, 3, 12)
+
+
+def test_a_folder_is_found_by_its_place(tx: WriteTx) -> None:
+    found = tx.child(ONE, ROOT, "INBOX")
+    assert found == tx.folder(ONE, INBOX)
+    assert [found] == tx.folders(ONE)
+    assert tx.child(ONE, ROOT, "inbox") is None
+    assert tx.child(ONE, INBOX, "INBOX") is None
+
+
+def test_updating_a_folder_leaves_its_counters(tx: WriteTx) -> None:
+    found = tx.folder(ONE, INBOX)
+    assert found is not None
+    tx.update_folder(
+        Folder(ONE, INBOX, FolderId(7), "new", "\\Sent", False, 9, UID(77), ModSeq(77), UID(3), 7, 7, 7, 7)
+    )
+    after = tx.folder(ONE, INBOX)
+    assert after == Folder(
+        ONE, INBOX, FolderId(7), "new", "\\Sent", False, 9, found.uidnext, found.modseq, UID(3), 3, 3, 0, 18
+    )
+
+
+def test_flags_change_only_where_they_would_differ(tx: WriteTx) -> None:
+    assert [entry.uid for entry, _ in change(tx, 1, 2, (0, 0), (5, 1))] == [1, 2]
+    changed = change(tx, 1, 3, (-1, -1), (4, 1))
+    assert changed == [(Entry(UID(3), 4, 1, ModSeq(50)), 0)]
+    assert [(e.flags, e.keywords) for e in tx.entries(ONE, INBOX, 1, MAX_UID)] == [(5, 1), (5, 1), (4, 1)]
+
+
+def change(tx: WriteTx, low: int, high: int, keep: tuple[int, int], add: tuple[int, int]) -> list[tuple[Entry, int]]:
+    return tx.change_flags(ONE, INBOX, low, high, modseq=50, keep=keep, add=add)
+
+
+@pytest.mark.parametrize("bit", [0, 62, 63, 64, 499])
+def test_any_keyword_of_500_can_be_set_and_taken_away(tx: WriteTx, bit: int) -> None:
+    put(tx, 4, b"four", 1 << bit)
+    assert change(tx, 2, 4, (-1, -1), (0, 1 << bit)) == [
+        (Entry(UID(uid), 0, 1 << bit, ModSeq(50)), 0) for uid in (2, 3)
+    ]
+    assert [entry.keywords for entry in tx.entries(ONE, INBOX, 1, 9)] == [0, *[1 << bit] * 3]
+    assert [row.keywords for row in tx.stored_entries(ONE, INBOX, 1, 9, 3)] == [0, *[1 << bit] * 2]
+    assert len(change(tx, 1, 3, (-1, ~(1 << bit)), (0, 0))) == 2
+    assert [entry.keywords for entry in tx.entries(ONE, INBOX, 1, 9)] == [0, 0, 0, 1 << bit]
+
+
+def test_a_message_lives_as_long_as_it_is_referred_to(tx: WriteTx) -> None:
+    first = tx.stored_entries(ONE, INBOX, 1, 1, 1)
+    assert first == [StoredEntry(UID(1), MessageId(1), 0, 0, 6)]
+    tx.add_references(ONE, [1, 1])
+    tx.drop_references(ONE, [1, 1])
+    assert [item.message_id for item in tx.items(ONE, INBOX, 1, 1)] == [1]
+    tx.drop_references(ONE, [1])
+    assert list(tx.items(ONE, INBOX, 1, 1)) == []
+
+
+def test_entries_go_by_ranges(tx: WriteTx) -> None:
+    tx.delete_entries(ONE, INBOX, ((1, 1), (3, 9)))
+    assert [entry.uid for entry in tx.entries(ONE, INBOX, 1, 9)] == [2]
+
+
+def test_a_body_comes_back_by_its_digest(tx: WriteTx) -> None:
+    found = tx.blob(blob(b"body 2").hash)
+    assert found is not None
+    assert tx.read_blob(found, 2, 99) == b"dy 2"
+    assert tx.blob(bytes(32)) is None
+
+
+def test_a_body_that_is_named_or_young_is_not_swept(tx: WriteTx) -> None:
+    tx.put_blob(blob(b"unnamed"), 20)
+    assert tx.sweep_blobs(20, 9) == 0
+    tx.put_blob(blob(b"unnamed"), 30)
+    assert tx.sweep_blobs(30, 9) == 0
+    assert tx.sweep_blobs(31, 9) == 1
+    assert tx.blob(blob(b"unnamed").hash) is None
+
+
+def test_subscriptions_are_a_set(tx: WriteTx) -> None:
+    for path in ("a", "a", "é"):
+        tx.subscribe(ONE, path)
+    tx.unsubscribe(ONE, "absent")
+    assert tx.subscriptions(ONE) == {"a", "é"}
+    assert tx.subscriptions(TWO) == set()
+
+
+def test_deliveries_are_remembered_for_their_mailbox_until_they_expire(tx: WriteTx) -> None:
+    tx.remember_delivery(ONE, b"\0token", 50)
+    assert (tx.delivery_known(ONE, b"\0token"), tx.delivery_known(TWO, b"\0token")) == (True, False)
+    assert tx.sweep_deliveries(50, 9) == 0
+    assert tx.sweep_deliveries(51, 9) == 1
+    assert not tx.delivery_known(ONE, b"\0token")
