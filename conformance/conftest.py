@@ -1,6 +1,5 @@
 """Servers that the suites share, and how long each file takes."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 

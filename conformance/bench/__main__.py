@@ -15,7 +15,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-PENFOLD, DOVECOT = 21000, 41000  # port bases
+PENFOLD, DOVECOT = 21000, 24000  # port bases, below those that the system gives to clients
 READY_SECONDS = 120
 
 # Metric -> (goal as a ratio to Dovecot, whether less is better).  None: no goal yet.

@@ -1,11 +1,12 @@
-"""A plain IMAP client over a socket: shows what a server sent, to the octet, and reads it as RFC 9051 section 9 says."""
+"""A plain IMAP client over a socket: shows what a server sent, to the octet, and reads it by RFC 9051 section 9."""
 
 import re
 import socket
 import ssl
 from collections.abc import Iterator
+from typing import Self
 
-TIMEOUT = 20.0
+TIMEOUT = 8.0
 
 
 class Text(bytes):
@@ -44,14 +45,27 @@ class Answer:
 
 class Imap:
     def __init__(self, host: str, port: int, *, tls: ssl.SSLContext | None = None, timeout: float = TIMEOUT) -> None:
+        self._place = host, port, tls, timeout
+        self._repeat: dict[str, str | bytes] = {}  # what brings a new connection where this one is
+        self._count = 0
+        self._connect()
+
+    def _connect(self) -> None:
+        host, port, tls, timeout = self._place
         self.socket = socket.create_connection((host, port), timeout=timeout)
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_hostname=host)
         self._buffer = bytearray()
-        self._count = 0
         self.greeting = self.response()
 
-    def __enter__(self) -> "Imap":
+    def reconnect(self) -> None:
+        """Begins again, signed in and with the folder selected, after a server has hung up or fallen silent."""
+        self.close()
+        self._connect()
+        for command in tuple(self._repeat.values()):
+            self.ok(command)
+
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -95,6 +109,13 @@ class Imap:
 
     def command(self, command: str | bytes, *literals: bytes) -> Answer:
         """Sends a command; each `{}` in it becomes a synchronizing literal, `~{}` a literal8."""
+        answer = self._command(command, *literals)
+        verb = command.split()[0].decode() if isinstance(command, bytes) else (command.split() or [""])[0]
+        if answer.status == b"OK" and verb in ("LOGIN", "SELECT"):
+            self._repeat[verb] = command
+        return answer
+
+    def _command(self, command: str | bytes, *literals: bytes) -> Answer:
         self._count += 1
         tag = b"c%d" % self._count
         text = command.encode() if isinstance(command, str) else command
@@ -132,11 +153,11 @@ class Imap:
     def fetch(self, messages: str, items: str, *, uid: bool = True) -> dict[int, dict[bytes, object]]:
         """(UID or number) -> item -> value."""
         answer = self.ok(f"{'UID ' if uid else ''}FETCH {messages} {items}")
-        found = {}
+        found: dict[int, dict[bytes, object]] = {}
         for number, values in fetched(answer.untagged):
-            key = int(values[b"UID"]) if uid else number  # type: ignore[call-overload]
-            found[key] = values
-        return found
+            # What others have changed comes along, as responses of its own.
+            found.setdefault(number, {}).update(values)
+        return {int(values[b"UID"]): values for values in found.values()} if uid else found  # type: ignore[call-overload]
 
 
 def fetched(untagged: list[bytes]) -> Iterator[tuple[int, dict[bytes, object]]]:
@@ -145,9 +166,9 @@ def fetched(untagged: list[bytes]) -> Iterator[tuple[int, dict[bytes, object]]]:
         found = re.match(rb"\* (\d+) FETCH ", line, re.IGNORECASE)
         if found:
             values = parse(line[found.end() :])
-            assert len(values) == 1 and isinstance(values[0], list), f"a malformed FETCH response: {line[:500]!r}"
             pairs = values[0]
-            assert len(pairs) % 2 == 0, f"a malformed FETCH response: {line[:500]!r}"
+            assert isinstance(pairs, list), f"a malformed FETCH response: {line[:500]!r}"
+            assert (len(values), len(pairs) % 2) == (1, 0), f"a malformed FETCH response: {line[:500]!r}"
             yield int(found[1]), {bytes(pairs[i]).upper(): pairs[i + 1] for i in range(0, len(pairs), 2)}
 
 

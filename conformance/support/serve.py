@@ -2,11 +2,13 @@
 
 import argparse
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
-from adapters.server import cli, demo
-from adapters.server.config import Endpoint, Size
+
+from adapters.server import demo, reactor
+from adapters.server.config import Endpoint, Settings, Size
 from adapters.server.installation import Installation
 from core.recipients import Quota
 
@@ -37,9 +39,27 @@ def main() -> int:
     demo.prepare(settings, users=chosen.users, password=chosen.password, sample=False)
     house = Installation(settings)
     for alias in chosen.full:
-        house.organization.set_recipient(replace(house.recipient(alias), use_database_quota=False, own_quota=Quota(prohibit_all=2000)))
+        house.organization.set_recipient(
+            replace(house.recipient(alias), use_database_quota=False, own_quota=Quota(prohibit_all=2000))
+        )
     house.close()
-    return cli.serve_until_stopped(settings, lambda: print("ready", flush=True))
+    return serve(settings)
+
+
+def serve(settings: Settings) -> int:
+    """Until SIGTERM; `ready` on stdout tells when it can be used."""
+    loop = reactor.install()
+    from adapters.server import logs  # only behind the reactor
+    from adapters.server.server import Server
+
+    log = logs.configure(settings.log.format, settings.log.level)
+
+    async def main() -> Callable[[], Awaitable[None]]:
+        stop = await Server(settings, loop, log).start()
+        print("ready", flush=True)
+        return stop
+
+    return reactor.run(loop, main)
 
 
 if __name__ == "__main__":

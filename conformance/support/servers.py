@@ -73,6 +73,7 @@ class Penfold:
             if line.strip() == b"ready":
                 return self
         code = self._process.wait()
+        self._forget()
         raise AssertionError(f"the server ended with {code}:\n{self.log.read_text()}")
 
     def stop(self) -> None:
@@ -91,7 +92,8 @@ class Penfold:
         self._forget()
 
     def _forget(self) -> None:
-        assert self._process is not None and self._process.stdout is not None, "it was running"
+        assert self._process is not None, "it was running"
+        assert self._process.stdout is not None, "it is a pipe"
         self._process.stdout.close()
         self._process = None
 
@@ -102,9 +104,7 @@ class Penfold:
 
     def tls(self) -> ssl.SSLContext:
         """A client's context that trusts the server's certificate, and nothing else."""
-        context = ssl.create_default_context(cafile=str(self.certificate))
-        context.check_hostname = False  # it is for the machine's name, we call 127.0.0.1
-        return context
+        return ssl.create_default_context(cafile=str(self.certificate))
 
     def client(self, user: str = "u1", *, tls: bool = False) -> Imap:
         """A session that is signed in."""

@@ -1,0 +1,234 @@
+"""The schema and every statement on a real PostgreSQL (Debian's postgresql), beside SQLite."""
+
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from adapters.blobs.packs import Packs
+from adapters.stores.migrations import steps
+from adapters.stores.sql import STATEMENTS, Params, Row, SqlWriteTx
+from core.apply import apply
+from core.audit import audit
+from core.commands import (
+    Append,
+    ClaimRecent,
+    Command,
+    Copy,
+    CreateFolder,
+    CreateMailbox,
+    DeleteFolder,
+    Deliver,
+    Delivery,
+    Expunge,
+    FlagMode,
+    Flags,
+    NewFolder,
+    PurgeFolder,
+    RenameFolder,
+    StoreFlags,
+    Subscribe,
+    SweepBlobs,
+    SweepDeliveries,
+)
+from core.errors import Refusal
+from core.model import DELETED, FLAGGED, SEEN, FolderId
+from tests.support.store import ALL, DAY, MORNING, ONE, TABLES, TWO, Store, incoming
+
+Postgres = psycopg.Connection[tuple[Any, ...]]
+
+OCTETS = {"guid", "hash", "prefix", "envelope", "structure", "parts", "summary", "utf8", "data", "token"}
+TEXTS = {"name", "special_use", "path"}
+_TYPES = {"{B}": "BYTEA", "{WR}": ""}
+_PARAMETER = re.compile(r":([a-z_0-9]+)")
+
+
+def bindir() -> Path:
+    """Where Debian keeps initdb and pg_ctl."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    assert found, "this test needs Debian's postgresql: apt-get install postgresql"
+    return found[-1].parent
+
+
+def as_postgres(*command: str | Path) -> None:
+    """PostgreSQL refuses to run as root; its output goes to a file, which the server keeps open."""
+    user = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
+    log = Path(tempfile.gettempdir()) / f"postgres-{os.getpid()}.log"
+    with log.open("ab") as output:
+        done = subprocess.run(
+            [str(word) for word in command],
+            stdout=output,
+            stderr=output,
+            stdin=subprocess.DEVNULL,
+            user=user.pw_uid if user else None,
+            group=user.pw_gid if user else None,
+            cwd="/",
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+            check=False,
+        )
+    text = log.read_text(errors="replace")
+    log.unlink()
+    assert done.returncode == 0, text
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Path]:
+    """A cluster of its own that listens on a socket in its directory only."""
+    directory = Path(tempfile.mkdtemp(prefix="postgres-"))
+    if os.geteuid() == 0:
+        shutil.chown(directory, "postgres", "postgres")
+    data = directory / "data"
+    try:
+        as_postgres(bindir() / "initdb", "-D", data, "-A", "trust", "-U", "penfold", "-E", "UTF8", "--locale=C.UTF-8")
+        options = f"-c listen_addresses= -c unix_socket_directories={directory} -c fsync=off"
+        as_postgres(bindir() / "pg_ctl", "start", "-w", "-D", data, "-l", directory / "log", "-o", options)
+        try:
+            yield directory
+        finally:
+            as_postgres(bindir() / "pg_ctl", "stop", "-w", "-m", "immediate", "-D", data)
+    finally:
+        shutil.rmtree(directory)
+
+
+@pytest.fixture
+def postgres(cluster: Path) -> Iterator[Postgres]:
+    """An empty schema."""
+    with psycopg.connect(host=str(cluster), user="penfold", dbname="postgres") as connection:
+        connection.execute("DROP SCHEMA public CASCADE")
+        connection.execute("CREATE SCHEMA public")
+        yield connection
+        connection.rollback()
+
+
+def create(postgres: Postgres, component: str) -> None:
+    for _, ddl in steps(component):
+        for mark, word in _TYPES.items():
+            ddl = ddl.replace(mark, word)
+        postgres.execute(ddl.encode())
+
+
+def translate(statement: str) -> bytes:
+    return _PARAMETER.sub(r"%(\1)s", statement).encode()
+
+
+class PostgresConnection:
+    """What adapters.stores.sql asks of a connection."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    def execute(self, statement: str, params: Params) -> Iterator[Row]:
+        cursor = self._postgres.execute(translate(statement), dict(params))
+        return iter(cursor.fetchall() if cursor.description is not None else [])
+
+    def executemany(self, statement: str, params: Iterable[Params]) -> None:
+        for row in params:
+            self.execute(statement, row)
+
+
+def rows(connection: PostgresConnection, table: str) -> list[Row]:
+    return sorted(map(tuple, connection.execute(f"SELECT * FROM {table}", {})), key=repr)
+
+
+@pytest.mark.parametrize("component", ["mailbox", "organization"])
+def test_the_schema_is_created(postgres: Postgres, component: str) -> None:
+    create(postgres, component)
+    made = {name for (name,) in postgres.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")}
+    named = {name for _, ddl in steps(component) for name in re.findall(r"^CREATE TABLE (\w+)", ddl, re.MULTILINE)}
+    assert made == named
+    if component == "mailbox":
+        assert made >= set(TABLES)
+
+
+@pytest.mark.parametrize("name", sorted(STATEMENTS))
+def test_each_statement_is_understood(postgres: Postgres, name: str) -> None:
+    create(postgres, "mailbox")
+    names = set(_PARAMETER.findall(STATEMENTS[name]))
+    params = {key: b"\0\xff" if key in OCTETS else "text" if key in TEXTS else (1 << 62) for key in names}
+    postgres.execute(translate(STATEMENTS[name]), params, prepare=True)
+
+
+def append(path: str, body: bytes, system: int = 0, *words: str, quota: int | None = None) -> Append:
+    return Append(ONE, path, incoming(body), Flags(system, words), MORNING, 60, MORNING, quota)
+
+
+def commands() -> Iterator[Command]:
+    """Every command but the removal of a mailbox, each in a way that changes something."""
+    words = tuple(f"k{n}" for n in range(66))
+    inbox, a = FolderId(1), FolderId(2)
+    for mailbox in (ONE, TWO):
+        yield CreateMailbox(mailbox, b"\0\xff" * 8, (NewFolder("INBOX"), NewFolder("a", "\\Sent")), MORNING)
+    yield CreateFolder(ONE, NewFolder("Café/b/c"), MORNING)
+    yield CreateFolder(ONE, NewFolder("Café"), MORNING)
+    yield append("INBOX", b"\0binary\xff", SEEN | DELETED, "one", "two")
+    yield append("INBOX", bytes(range(256)) * 200, FLAGGED)
+    yield append("INBOX", b"wide", 0, *words)
+    yield append("INBOX", b"no room", quota=5)
+    for mode in FlagMode:
+        yield StoreFlags(ONE, inbox, ((1, 2),), mode, Flags(FLAGGED, ("two", "three")))
+        yield StoreFlags(ONE, inbox, ((3, 3),), mode, Flags(SEEN, ("k65", "k64", "new")))
+    yield StoreFlags(ONE, inbox, ((1, 1),), FlagMode.ADD, Flags(DELETED, words[:63]))
+    yield StoreFlags(ONE, inbox, ALL, FlagMode.REMOVE, Flags(0, words[:60]))
+    yield Copy(ONE, inbox, ALL, "a", MORNING)
+    yield Copy(ONE, a, ((2, 3),), "Café/b", MORNING, True)
+    yield Copy(ONE, inbox, ((2, 2),), "INBOX", MORNING, True)
+    yield Expunge(ONE, inbox, ALL)
+    yield ClaimRecent(ONE, inbox, 4)
+    yield RenameFolder(ONE, "Café", "d/e", MORNING)
+    yield DeleteFolder(ONE, "d/e/b", MORNING)
+    yield PurgeFolder(ONE, FolderId(4))
+    yield Subscribe(ONE, "Café", True)
+    yield Subscribe(ONE, "Café", True)
+    yield Subscribe(ONE, "a", False)
+    recipients = (Delivery(ONE, b"prefix"), Delivery(TWO, b"", 3), Delivery(TWO, b""))
+    yield Deliver(incoming(b"delivered"), recipients, MORNING, b"\0token", MORNING + DAY)
+    yield Deliver(incoming(b"delivered"), recipients, MORNING, b"\0token", MORNING + DAY)
+    yield SweepDeliveries(MORNING + DAY + 1, 1)
+    yield SweepBlobs(MORNING + 1, 10)
+    yield RenameFolder(ONE, "INBOX", "INBOX/old", MORNING)
+
+
+def outcome(result: Any) -> Any:
+    if isinstance(result, list):
+        return [type(one) if isinstance(one, Refusal) else one for one in result]
+    return result
+
+
+def test_every_command_does_the_same_as_on_sqlite(postgres: Postgres, tmp_path: Path) -> None:
+    create(postgres, "mailbox")
+    connection = PostgresConnection(postgres)
+    packs = Packs(tmp_path / "postgres")
+    tx = SqlWriteTx(connection, packs)
+    sqlite = Store(tmp_path)
+    try:
+        for command in commands():
+            here: Any
+            there: Any
+            published = len(sqlite.published)
+            try:
+                there = outcome(sqlite.do(command)), sqlite.published[published:]
+            except Refusal as refusal:
+                there = type(refusal)
+            postgres.execute("SAVEPOINT command")
+            try:
+                result, changes = apply(tx, command)
+                here = outcome(result), list(changes)
+            except Refusal as refusal:
+                postgres.execute("ROLLBACK TO SAVEPOINT command")
+                here = type(refusal)
+            assert here == there, command
+            packs.sync()
+            assert {table: rows(connection, table) for table in TABLES} == sqlite.dump(), command
+        assert list(audit(tx, deep=True)) == []
+        sqlite.check()
+    finally:
+        sqlite.close()
+        packs.close()
