@@ -118,7 +118,8 @@ def test_every_part_is_the_same(filled: tuple[Imap, Imap], mails: dict[str, byte
         if not name.startswith("nasty/") and uid % 3:
             continue
         for path in _part_paths(filled[0], uid):
-            for section in (f"BODY.PEEK[{path}]", f"BODY.PEEK[{path}.MIME]", f"BODY.PEEK[{path}.HEADER]", f"BODY.PEEK[{path}.TEXT]",
+            for section in (f"BODY.PEEK[{path}]", f"BODY.PEEK[{path}.MIME]", f"BODY.PEEK[{path}.HEADER]",
+                            f"BODY.PEEK[{path}.TEXT]",
                             f"BODY.PEEK[{path}.HEADER.FIELDS (Subject)]", f"BODY.PEEK[{path}]<2.9>",
                             f"BINARY.PEEK[{path}]", f"BINARY.SIZE[{path}]"):  # fmt: skip
                 compare.ask(f"part:{name}:{section}", f"UID FETCH {uid} ({section})")

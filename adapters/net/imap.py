@@ -61,7 +61,10 @@ class ImapService:
         """Ends every session: at once where nothing runs, else behind the command that does."""
         self.is_draining = True
         for connection in set(self.connections):
-            connection.pump()
+            if connection.is_shaking_hands:
+                connection.abort()
+            else:
+                connection.pump()
         until = asyncio.get_running_loop().time() + grace
         while self.connections and asyncio.get_running_loop().time() < until:
             await asyncio.wait([c.gone for c in self.connections], timeout=until - asyncio.get_running_loop().time())
@@ -83,6 +86,7 @@ class ImapConnection(asyncio.Protocol):
         self._is_admitted = False
         self._is_blocked = False  # the client does not take what was sent
         self._is_reading = True
+        self.is_shaking_hands = False  # STARTTLS is under way: there is nobody to say goodbye to
         self._began = self._heard = self._loop.time()
         self._blocked_since = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -229,13 +233,16 @@ class ImapConnection(asyncio.Protocol):
         assert context is not None, "STARTTLS is offered only with a certificate"
         self._transport.pause_reading()
         self._flush()
+        self.is_shaking_hands = True
         try:
             transport = await self._loop.start_tls(self._transport, self, context, server_side=True)
         except (OSError, ssl.SSLError):
             self._transport.abort()
             return
-        if transport is None:
-            return
+        finally:
+            self.is_shaking_hands = False
+        if transport is None or transport.get_extra_info("ssl_object") is None:
+            return  # cut while the handshake was under way
         self._transport = transport
         self._done(None, None)
 

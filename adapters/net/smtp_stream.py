@@ -122,7 +122,9 @@ class SmtpStream(aiosmtpd.smtp.SMTP):
             self.connection_lost(None)
             raise PeerGone
         tls = _tls(wire)
-        assert tls is not None, "start_tls makes no transport without it"
+        if tls is None:  # cut while the handshake was under way
+            self.connection_lost(None)
+            raise PeerGone
         self.transport = self._wire = wire
         self.tls = tls
         return tls

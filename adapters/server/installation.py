@@ -54,6 +54,12 @@ class NotInstalled(Refusal):
     """The data directory holds no organization yet."""
 
 
+def check_installed(root: Path) -> None:
+    """Raises NotInstalled."""
+    if not (root / "organization.db").exists():
+        raise NotInstalled(f"{root} holds no organization yet: run `penfold init`")
+
+
 class Installation:
     """Everything on disk, open.  Without arguments for `publish` and `post` nothing is told to anybody."""
 
@@ -72,8 +78,8 @@ class Installation:
         self.clock, self.entropy = SystemClock(), SystemEntropy()
         self.changing = threading.Lock()  # one administrator's change at a time
         self._hooks = (publish, post, fault)
-        if not create and not (self.root / "organization.db").exists():
-            raise NotInstalled(f"{self.root} holds no organization yet: run `penfold init`")
+        if not create:
+            check_installed(self.root)
         self.root.mkdir(parents=True, exist_ok=True, mode=0o750)
         self.organization = OrganizationDatabase(self.root / "organization.db", at=self.clock.now())
         self.databases: dict[int, MailboxDatabase] = {}

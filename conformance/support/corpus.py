@@ -69,8 +69,8 @@ NASTY: dict[str, bytes] = {
         + 'Content-Type: text/plain; charset="us-ascii"; x; y=; =z; format=flowed; name="a\\"b"; charset=utf-8'
     ),
     "nasty/rfc2231": _mail(
-        _ORDINARY
-        + "Content-Type: application/x-stuff; title*0*=us-ascii'en'This%20is%20even%20more%20; title*1*=%2A%2A%2Afun%2A; "
+        _ORDINARY + "Content-Type: application/x-stuff; title*0*=us-ascii'en'This%20is%20even%20more%20; "
+        "title*1*=%2A%2A%2Afun%2A; "
         "title*2=\"isn't it!\"\nContent-Disposition: attachment; filename*=utf-8''%e2%82%ac.txt"
     ),
     "nasty/disposition": _mail(

@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from conformance.support.imap import Answer, Imap, fetched, parse
 
@@ -171,10 +172,9 @@ def _tail(rest: list) -> list[object]:  # type: ignore[type-arg]
     found: list[object] = []
     if rest:
         found.append([_upper(rest[0][0]), _parameters(rest[0][1])] if isinstance(rest[0], list) else None)
-    for value in rest[1:]:
-        # RFC 9051: one language may come as a string or as a list of one.
-        found.append(_plain(value[0]) if isinstance(value, list) and len(value) == 1 else _plain(value))
-    return found
+    # RFC 9051 7.5.2: one language may come as a string or as a list of one.
+    single = (value[0] if isinstance(value, list) and len(value) == 1 else value for value in rest[1:])
+    return [*found, *map(_plain, single)]
 
 
 def _upper(value: object) -> object:
@@ -192,14 +192,14 @@ def _parameters(values: object) -> object:
 # A difference of principle is named once: what removes it from both answers.  Its reason is in expected.toml.
 
 
-def _each(answer: object, change: Callable[[object], object]) -> object:
+def _each(answer: Any, change: Callable[[Any], object]) -> object:
     """The answer with `change` done to each value in it, innermost first."""
     if isinstance(answer, list | tuple):
         return change(type(answer)(_each(inner, change) for inner in answer))
     return change(answer)
 
 
-def _data(answer: object, change: Callable[[tuple], object]) -> object:  # type: ignore[type-arg]
+def _data(answer: object, change: Callable[[Any], object]) -> object:
     """The answer with `change` done to each of its untagged data; None takes one away."""
     if not isinstance(answer, tuple) or len(answer) != 2:
         return answer
@@ -380,7 +380,7 @@ class Comparison:
                 self.differences[case] = answers[0], answers[1]
 
     def report(self, known: Known, area: str) -> str:
-        """What is new and what has vanished, for a person; with PENFOLD_DIFFERENCES, all that differs into that file."""
+        """What is new and what has vanished, for a person; all that differs goes into the file PENFOLD_DIFFERENCES."""
         if os.environ.get("PENFOLD_DIFFERENCES"):
             with Path(os.environ["PENFOLD_DIFFERENCES"]).open("a") as file:
                 for case, answers in self.differences.items():

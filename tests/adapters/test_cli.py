@@ -92,48 +92,45 @@ def test_no_command_takes_a_password_as_a_word(house: Installed) -> None:
     house.run("mailbox", "set", "ada", "--password", "secret", code=2)
 
 
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        (("mailbox", "show", "nobody"), "No mailbox has the alias or address nobody: `penfold mailbox list` shows"),
-        (("mailbox", "rm", "nobody", "--yes"), "No mailbox has the alias"),
-        (("mailbox", "set", "ada", "--add-address", "bob@example.com"), "Another recipient has the address"),
-        (("mailbox", "set", "ada", "--add-address", "ada@elsewhere.org"), "`penfold domain add` makes it ours"),
-        (("mailbox", "set", "ada", "--add-address", "no address"), "Not an address"),
-        (("mailbox", "set", "ada", "--remove-address", "x@example.com"), "ada does not have the address"),
-        (("mailbox", "set", "ada", "--remove-address", "ada@example.com"), "make another one the primary address"),
-        (("mailbox", "set", "ada", "--quota", "1GB", "--quota-send", "2GB"), "may not be above"),
-        (("mailbox", "set", "ada", "--quota", "1GB", "--use-database-quota"), "either"),
-        (("mailbox", "set", "ada", "--name", " "), "Not a name to show"),
-        (("mailbox", "add", "ada", "--generate"), "Another recipient has the alias ada: choose another"),
-        (("mailbox", "add", "a b", "--generate"), "A name may not have the character U+0020"),
-        (("mailbox", "add", "eve", "--generate", "--database", "second"), "`penfold database list` shows"),
-        (("database", "show", "second"), "`penfold database list` shows"),
-        (("database", "add", "First"), "already there: choose another name"),
-        (("domain", "rm", "example.com"), "Recipients have addresses"),
-        (("check", "second"), "`penfold database list` shows"),
-    ],
-)
-def test_a_refusal_is_one_line_that_names_the_remedy(house: Installed, words: tuple[str, ...], says: str) -> None:
+REFUSALS = [
+    (("mailbox", "show", "nobody"), "No mailbox has the alias or address nobody: `penfold mailbox list` shows"),
+    (("mailbox", "rm", "nobody", "--yes"), "No mailbox has the alias"),
+    (("mailbox", "set", "ada", "--add-address", "bob@example.com"), "Another recipient has the address"),
+    (("mailbox", "set", "ada", "--add-address", "ada@elsewhere.org"), "`penfold domain add` makes it ours"),
+    (("mailbox", "set", "ada", "--add-address", "no address"), "Not an address"),
+    (("mailbox", "set", "ada", "--remove-address", "x@example.com"), "ada does not have the address"),
+    (("mailbox", "set", "ada", "--remove-address", "ada@example.com"), "make another one the primary address"),
+    (("mailbox", "set", "ada", "--quota", "1GB", "--quota-send", "2GB"), "may not be above"),
+    (("mailbox", "set", "ada", "--quota", "1GB", "--use-database-quota"), "either"),
+    (("mailbox", "set", "ada", "--name", " "), "Not a name to show"),
+    (("mailbox", "add", "ada", "--generate"), "Another recipient has the alias ada: choose another"),
+    (("mailbox", "add", "a b", "--generate"), "A name may not have the character U+0020"),
+    (("mailbox", "add", "eve", "--generate", "--database", "second"), "`penfold database list` shows"),
+    (("database", "show", "second"), "`penfold database list` shows"),
+    (("database", "add", "First"), "already there: choose another name"),
+    (("domain", "rm", "example.com"), "Recipients have addresses"),
+    (("check", "second"), "`penfold database list` shows"),
+]
+
+
+def test_a_refusal_is_one_line_that_names_the_remedy(house: Installed) -> None:
     house.add("ada")
     house.add("bob")
     before = house.json("mailbox", "show", "ada")
-    assert says in house.refused(*words)
+    for words, says in REFUSALS:
+        assert says in house.refused(*words), words
     assert house.json("mailbox", "show", "ada") == before
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
+def test_a_misuse_is_told_from_a_refusal(house: Installed) -> None:
+    for words in (
         ("mailbox", "set", "ada"),
         ("mailbox", "set", "ada", "--quota", "plenty"),
         ("database", "set", "first"),
         ("sessions", "kick"),
         ("sessions", "kick", "1", "--user", "ada"),
-    ],
-)
-def test_a_misuse_is_told_from_a_refusal(house: Installed, words: tuple[str, ...]) -> None:
-    house.refused(*words, code=2)
+    ):
+        house.refused(*words, code=2)
 
 
 def test_what_needs_a_server_says_so(house: Installed) -> None:
@@ -210,7 +207,7 @@ def test_removing_a_mailbox_asks_first(house: Installed) -> None:
     house.add("ada")
     result = house.run("mailbox", "rm", "ada", input="n\n", code=1)
     assert "with 0 messages, for good?" in result.stderr
-    assert house.run("mailbox", "rm", "ada", input="y\n").stdout == "ada is gone\n"
+    assert house.run("mailbox", "rm", "ada", input="y\n").stdout.endswith("ada is gone\n")
     assert house.json("mailbox", "list") == []
     assert house.json("check")["databases"][0]["mailboxes"] == 0
 

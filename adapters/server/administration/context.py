@@ -39,7 +39,7 @@ class Request(Struct, Generic[T], frozen=True, forbid_unknown_fields=True, omit_
     def shown(self) -> dict[str, object]:
         """For records: what was asked, without secrets."""
         asked: dict[str, object] = msgspec.to_builtins(self)
-        return {name: value for name, value in asked.items() if name not in SECRETS}
+        return {name: value for name, value in asked.items() if name not in SECRETS and value != {}}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.shown()})"

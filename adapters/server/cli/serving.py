@@ -15,6 +15,7 @@ from adapters.server.cli.options import CONFIG, DIRECTORY, Json, command
 from adapters.server.cli.printing import print_json
 from adapters.server.cli.reach import Place
 from adapters.server.config import Settings
+from adapters.server.installation import NotInstalled, check_installed
 
 
 def add_to(app: typer.Typer) -> None:
@@ -77,7 +78,6 @@ def _serve_until_stopped(settings: Settings, announce: Callable[[], None]) -> in
     from twisted.internet.error import CannotListenError  # and this only behind the reactor
 
     from adapters.server import logs
-    from adapters.server.installation import NotInstalled
     from adapters.server.server import Server
 
     log = logs.configure(settings.log.format, settings.log.level)
@@ -89,8 +89,6 @@ def _serve_until_stopped(settings: Settings, announce: Callable[[], None]) -> in
 
     try:
         return reactor.run(loop, main)
-    except NotInstalled as no:
-        raise OutOfReach(str(no)) from no
     except CannotListenError as fault:
         raise OutOfReach(_cannot_listen(fault.socketError, f"port {fault.port}: ")) from fault
     except ssl.SSLError as fault:
@@ -112,12 +110,16 @@ def _cannot_listen(fault: OSError, where: str = "") -> str:
 
 def _check_files(settings: Settings) -> None:
     """What would fail later, or harm."""
+    root = settings.server.data_dir
+    try:
+        check_installed(root)
+    except NotInstalled as no:
+        raise OutOfReach(str(no)) from no
     for path in filter(None, (settings.tls.certificate, settings.tls.key)):
         try:
             path.open("rb").close()
         except OSError as fault:
             raise OutOfReach(f"{path} cannot be read: {fault.strerror}") from fault
-    root = settings.server.data_dir
     if os.geteuid() == 0 and root.exists() and root.stat().st_uid != 0:
         # Files that root makes there could not be opened by their owner any more.
         raise OutOfReach(f"{root} is not root's: serve as its owner (docs/hardening.md says how)")

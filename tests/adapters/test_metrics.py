@@ -1,0 +1,50 @@
+"""The two pages for operators, rendered without a network; test_server asks for them over HTTP."""
+
+from typing import Any
+
+import pytest
+from twisted.web.resource import Resource
+
+from adapters.server.metrics import Gauge, site
+
+
+class Request:
+    """As much of a request as these pages look at."""
+
+    def __init__(self) -> None:
+        self.code = 200
+
+    def setResponseCode(self, code: int) -> None:  # noqa: N802 - Twisted's name
+        self.code = code
+
+
+def ready(is_ready: bool) -> tuple[int, bytes]:
+    page: Any = root((), is_ready=is_ready).children[b"ready"]
+    request = Request()
+    body: bytes = page.render_GET(request)
+    return request.code, body
+
+
+def root(gauges: tuple[Gauge, ...], *, is_ready: bool = True) -> Resource:
+    resource: Resource = site(gauges, lambda: is_ready).resource
+    return resource
+
+
+@pytest.mark.parametrize(("is_ready", "answer"), [(True, (200, b"ready\n")), (False, (503, b"not ready\n"))])
+def test_readiness_is_a_status_code(is_ready: bool, answer: tuple[int, bytes]) -> None:
+    """T-11.4."""
+    assert ready(is_ready) == answer
+
+
+def test_a_gauge_has_the_value_of_the_moment() -> None:
+    values = iter((3.0, 4.0))
+    page: Any = root((("penfold_things", "Things", lambda: next(values)),)).children[b"metrics"]
+    for value in (3.0, 4.0):
+        (family,) = [family for family in page.registry.collect() if family.name == "penfold_things"]
+        assert [sample.value for sample in family.samples] == [value]
+        assert family.documentation == "Things"
+
+
+def test_two_sites_in_one_process_do_not_mix() -> None:
+    for _ in range(2):
+        assert b"metrics" in root((("penfold_things", "Things", lambda: 1.0),)).children
