@@ -2,6 +2,7 @@
 
 import ssl
 import stat
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,10 +26,8 @@ def shake_hands(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> ss
     theirs = client.wrap_bio(to_client, to_server, server_hostname=name)
     for _ in range(4):
         for side in (theirs, ours):
-            try:
+            with suppress(ssl.SSLWantReadError):
                 side.do_handshake()
-            except ssl.SSLWantReadError:
-                pass
     return theirs
 
 

@@ -59,7 +59,7 @@ def test_the_demo_says_where_it_is_and_then_that_it_is_ready(server: Running, tm
     trusting.load_verify_locations(tmp_path / "demo" / "tls" / "certificate.pem")
     for user in ("u1", "u2@example.com"):
         with imaplib.IMAP4_SSL("127.0.0.1", base + 993, ssl_context=trusting) as client:
-            client.login(user, '"open sesame"')
+            client.login(user, "open sesame")
             assert client.select() == ("OK", [b"3"])
     with smtplib.SMTP("127.0.0.1", base + 25) as mail:
         mail.sendmail("a@example.org", ["u1@example.com"], "Subject: hello\r\n\r\nText\r\n")

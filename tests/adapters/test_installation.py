@@ -96,7 +96,8 @@ def test_a_refused_mailbox_leaves_nothing_behind(house: Installation) -> None:
 
 def test_a_removed_mailbox_is_gone_with_all_that_was_in_it(house: Installation) -> None:
     """T-1.4, but for the days in which it could be had back."""
-    made = house.add_database("first") and house.add_mailbox("ada", credential(house))
+    house.add_database("first")
+    made = house.add_mailbox("ada", credential(house))
     house.remove_mailbox("ada@example.com")
     with pytest.raises(NoSuchRecipient, match="ada"):
         house.recipient("ada")
