@@ -3,7 +3,6 @@
 from pathlib import Path
 
 CORPUS = Path(__file__).parents[2] / "tests" / "corpus" / "mail"
-LARGEST = 200_000
 
 
 def corpus() -> dict[str, bytes]:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,11 +114,3 @@ def stop(process: subprocess.Popen[bytes], *, seconds: float = 20.0) -> int:
 
 def remove(directory: Path) -> None:
     shutil.rmtree(directory, ignore_errors=True)
-
-
-def which(program: str) -> str:
-    return require(program)
-
-
-def words(text: str) -> Sequence[str]:
-    return text.split()
