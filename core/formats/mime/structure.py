@@ -4,8 +4,10 @@ from re import compile as pattern
 from typing import Final
 
 from .entity import Content, Entity
-from .parameters import Parameter
-from .wire import NIL, extended_value, is_utf8, nstring, string
+from .parameters import Parameter, percent_encoded
+from .wire import NIL, is_utf8, nstring, string
+
+REPLACEMENT: Final = "\ufffd".encode()  # stands for octets that could not be decoded
 
 # The grammar wants a body in every multipart; Dovecot and Cyrus send such a one when there is none.
 _EMPTY_BODY: Final = b'("TEXT" "PLAIN" ("CHARSET" "us-ascii") NIL NIL "7BIT" 0 0)'
@@ -69,13 +71,15 @@ def _params(params: tuple[Parameter, ...], *, utf8: bool, is_text: bool = False)
 def _param(param: Parameter, *, utf8: bool) -> bytes:
     """RFC 9051 7.5.2: sections are joined; what was in a charset is UTF-8 under the name with "*".
 
-    The plain form must be ASCII: there such a value, or one in raw UTF-8, is written as RFC 2231 has it.  (RFC 2047 5
-    forbids encoded words here.)
+    The plain form must be ASCII: there such a value is as it was written, and one in raw UTF-8 is put as RFC 2231 has
+    it (RFC 2047 5 forbids encoded words here).  What its charset cannot decode is as it was written in both.
     """
     name, value = param.name, param.value
-    if param.extended or not (utf8 or value.isascii() or not is_utf8(value)):
+    if param.encoded is not None:
         name += b"*"
-        value = value if utf8 else extended_value(value)
+        value = value if utf8 and REPLACEMENT not in value else param.encoded
+    elif not (utf8 or value.isascii() or not is_utf8(value)):
+        name, value = name + b"*", b"utf-8''" + percent_encoded(value)
     return string(name, utf8=utf8) + b" " + string(value, utf8=utf8)
 
 

@@ -17,7 +17,6 @@ NIL: Final = b"NIL"
 _is_plain: Final = pattern(rb'[^\x00\r\n"\\\x80-\xff]*+').fullmatch
 _UNSAFE: Final = pattern(rb"[\x00\r\n]")
 _SPECIAL: Final = pattern(rb'(["\\])')
-_NOT_ATTRIBUTE_CHAR: Final = pattern(rb"[^A-Za-z0-9!#$&+.^_`{|}~-]")  # RFC 5987 3.2.1, the safe part of RFC 2231's
 _WORD_OCTETS: Final = 45  # 60 letters of base64; with its frame 72, within the 75 of RFC 2047 2
 
 
@@ -38,11 +37,6 @@ def nstring(value: bytes | None, *, utf8: bool) -> bytes:
     if value is None:
         return NIL
     return b'"' + value + b'"' if _is_plain(value) else string(value, utf8=utf8)
-
-
-def extended_value(value: bytes) -> bytes:
-    """A parameter value in RFC 2231 form, which is ASCII; its name gets a "*"."""
-    return b"utf-8''" + _NOT_ATTRIBUTE_CHAR.sub(lambda octet: b"%%%02X" % octet[0][0], value)
 
 
 def downgraded(value: bytes) -> bytes:

@@ -46,6 +46,24 @@ def test_parameters_are_decoded_and_their_sections_joined(raw: str, expected: li
     assert params(raw) == expected
 
 
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        ("a/b; c=d", None),
+        ("a/b; c*0=one; c*1=two", None),
+        ("a/b; c*=iso-8859-1'en'J%FCrgen", b"iso-8859-1'en'J%FCrgen"),
+        ("a/b; c*0*=iso-8859-1''J%FC; c*1*=rgen; c*2=100%", b"iso-8859-1''J%FCrgen100%25"),
+        ("a/b; c*0=a b; c*1*=%41", b"''a%20b%41"),
+        ("a/b; c*=J%C3%BCrgen", b"''J%C3%BCrgen"),
+        ("a/b; c*=utf-8''Jürgen", b"utf-8''J%C3%BCrgen"),
+    ],
+)
+def test_charset_and_language_are_kept(raw: str, expected: bytes | None) -> None:
+    """RFC 2231 5: without them, octets that the charset does not have would be lost."""
+    ((_, _, encoded),) = parse_parameters(raw.encode())[1]
+    assert encoded == expected
+
+
 def test_the_value_is_what_comes_first() -> None:
     assert parse_parameters(b" text/plain charset=x")[0] == b"text/plain"
     assert parse_parameters(b"")[0] == b""
@@ -58,7 +76,7 @@ def test_parameters_beyond_the_limit_are_not_read() -> None:
 
 
 def test_raw_octets_are_kept() -> None:
-    assert parse_parameters(b'a/b; c="\xfc"')[1] == (Parameter(b"c", b"\xfc", extended=False),)
+    assert parse_parameters(b'a/b; c="\xfc"')[1] == (Parameter(b"c", b"\xfc"),)
 
 
 def test_comments_nest() -> None:

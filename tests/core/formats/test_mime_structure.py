@@ -64,7 +64,7 @@ PLAIN = '("TEXT" "PLAIN" ("CHARSET" "us-ascii") NIL NIL "7BIT" 3 1 NIL NIL NIL N
         ),
         (
             "Content-Type: image/png; name*=iso-8859-1''%FC.png",
-            '("image" "png" ("name*" "utf-8\'\'%C3%BC.png") NIL NIL "7BIT" 3 NIL NIL NIL NIL)',
+            '("image" "png" ("name*" "iso-8859-1\'\'%FC.png") NIL NIL "7BIT" 3 NIL NIL NIL NIL)',
         ),
         (
             "Content-Type: image/png; name=ü.png",
