@@ -161,17 +161,17 @@ def _dated(key: commands.Dated, asked: Asked) -> Predicate:
     relation, day = _RELATIONS[key.relation], date(*key.day).toordinal()
     if key.by == "internal":
         return lambda m: relation(_internal_day(m), day)
-    return lambda m: relation(_sent_day(m), day)
+
+    def is_sent(message: Candidate) -> bool:
+        sent = message.summary.sent_day
+        return sent is not None and relation(sent, day)  # what has no Date was not sent on, before or since any day
+
+    return is_sent
 
 
 def _internal_day(message: Candidate) -> int:
     _, _, at, zone = message.row
     return EPOCH_DAY + (at + zone * 60_000_000) // MICROSECONDS_PER_DAY
-
-
-def _sent_day(message: Candidate) -> int:
-    sent = message.summary.sent_day
-    return _internal_day(message) if sent is None else sent  # RFC 5256 2.2 for messages without a Date
 
 
 def _larger(key: commands.Larger, asked: Asked) -> Predicate:

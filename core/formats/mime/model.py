@@ -85,7 +85,7 @@ class Summary(Struct, frozen=True, array_like=True):
     """What SEARCH, SORT and THREAD ask of a message again and again, decoded.  A field that is absent is empty."""
 
     subject: str
-    from_: str  # these four: the decoded text of the whole field, for exact substring search
+    from_: str  # these four: the decoded text of the field, and what else ENVELOPE says of it, for substring search
     to: str
     cc: str
     bcc: str

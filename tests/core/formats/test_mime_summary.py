@@ -73,3 +73,18 @@ def test_a_field_beyond_its_limit_is_clipped_and_says_so() -> None:
     assert len(scanned.summary.to) <= MAX_FIELD
     assert b'"some.example")) NIL' in scanned.envelope
     assert b"MISSING" not in scanned.envelope
+
+
+def test_what_only_the_envelope_says_is_found_too() -> None:
+    """RFC 9051 6.4.4: SEARCH FROM looks in the ENVELOPE, which drops blanks, comments and quotes."""
+    found = summary('From: "J. \\"X\\" Roe" <a (the first) . b @ (at home) c.example>\n\n')
+    assert found.from_.split("\n") == [
+        '"J. \\"X\\" Roe" <a (the first) . b @ (at home) c.example>',
+        'J. "X" Roe',
+        "a.b@c.example",
+    ]
+
+
+def test_plain_addresses_are_kept_once() -> None:
+    found = summary("From: Joe <joe@a.example>, x@b.example\n\n")
+    assert found.from_ == "Joe <joe@a.example>, x@b.example"

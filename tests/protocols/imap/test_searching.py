@@ -129,7 +129,8 @@ def test_flags_numbers_and_sizes(client: Client, keys: str, numbers: list[int]) 
         ("SENTON 7-Feb-1994", [1]),
         ("SENTON 8-Feb-1994", [2]),
         ("SENTBEFORE 8-Feb-1994", [1]),
-        ("SENTSINCE 8-Feb-1994", [2, 3]),  # the third has no Date: its internal date stands for it
+        ("SENTSINCE 8-Feb-1994", [2]),  # the third has no Date, so that it was sent on no day
+        ("NOT SENTSINCE 8-Feb-1994", [1, 3]),
     ],
 )
 def test_days_are_those_that_were_written(client: Client, keys: str, numbers: list[int]) -> None:
