@@ -27,8 +27,8 @@ def do_append(session: Session, request: tuple[commands.Append, LiteralStart]) -
     account = session.signed_in
     quota = session.services.quota(account)
     try:
-        if start.binary:
-            raise Rejected("Binary messages are not taken", code=responses.UNKNOWN_CTE)
+        if not start.size:
+            raise Rejected("An empty message gives up the APPEND")  # RFC 3502 6.3.11
         yield Read(lambda tx: _check(tx, account, command.mailbox, quota, start.size))
     except (Rejected, NoSuchFolder) as no:
         session.refuse_literal()
@@ -41,7 +41,7 @@ def do_append(session: Session, request: tuple[commands.Append, LiteralStart]) -
         session.send(responses.continuation())
     spool = session.services.spool(account)
     try:
-        yield from _receive(session, spool, command)
+        yield from _receive(session, spool, command, binary=start.binary)
         small = spool.size <= SMALL_MESSAGE
         message = spool.finish() if small else (yield Compute(spool.finish))
         now = session.services.clock.now()
@@ -77,13 +77,20 @@ def _try_create(no: Rejected | NoSuchFolder) -> Rejected:
     return no if isinstance(no, Rejected) else Rejected(str(no), code=responses.TRYCREATE)
 
 
-def _receive(session: Session, spool: Spool, command: commands.Append) -> Asking[None]:
-    """Takes the message, to the end of the command."""
+def _receive(session: Session, spool: Spool, command: commands.Append, *, binary: bool) -> Asking[None]:
+    """Takes the message, to the end of the command.
+
+    RFC 3516 4.4: what came as a literal8 may hold NUL, and must be refused with this code where that is not stored.
+    """
+    has_nul = False
     while True:
         match (yield Await.LITERAL):
             case LiteralData(chunk):
+                has_nul = has_nul or (binary and b"\0" in chunk)
                 spool.write(chunk)
             case CommandEnd(text, literals):
+                if has_nul:
+                    raise Rejected("Messages with NUL are not taken", code=responses.UNKNOWN_CTE)
                 try:
                     check_append_end(text, literals, utf8=command.utf8, tag=command.tag)
                 except BadSyntax as fault:

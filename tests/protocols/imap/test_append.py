@@ -71,10 +71,26 @@ def test_a_message_that_was_sent_unasked_and_refused_is_passed_over(server: Test
     assert [line[:4] for line in lines] == [b"a NO", b"b OK", b""]
 
 
-def test_binary_messages_are_refused(server: TestServer) -> None:
+def test_a_literal8_is_kept_as_it_came(server: TestServer) -> None:
+    """RFC 3516 4.4: eight-bit octets, and only NUL is too much."""
+    client = server.client(select="INBOX")
+    body = b"Subject: \xe9\r\n\r\n" + bytes(range(1, 256))
+    assert client.send(b"a APPEND INBOX ~{%d+}\r\n%b\r\n" % (len(body), body)).endswith(b"Appended\r\n")
+    assert body in client.ok("FETCH 1 BODY.PEEK[]")
+
+
+def test_a_message_with_nul_is_refused_and_the_rest_is_passed_over(server: TestServer) -> None:
     """RFC 3516 4.4."""
-    client = server.client()
-    client.no("APPEND INBOX ~{5}", "UNKNOWN-CTE")
+    client = server.client(select="INBOX")
+    answer = client.send(b"a APPEND INBOX ~{5+}\r\nab\0cd\r\nb NOOP\r\n")
+    assert answer == b"a NO [UNKNOWN-CTE] Messages with NUL are not taken\r\nb OK Completed\r\n"
+
+
+def test_an_empty_message_gives_up_the_append(server: TestServer) -> None:
+    """RFC 3502 6.3.11."""
+    client = server.client(select="INBOX")
+    client.no("APPEND INBOX {0}", "")
+    assert client.send(b"a APPEND INBOX {0+}\r\n\r\nb NOOP\r\n").startswith(b"a NO ")
 
 
 @pytest.mark.parametrize("arguments", [b"INBOX (\\Odd)", b"INBOX junk", b'"a\tb"'])
