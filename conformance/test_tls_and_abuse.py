@@ -89,7 +89,6 @@ def test_half_done_starttls_does_not_stop_service(penfold: Penfold) -> None:
     works(penfold)
 
 
-@pytest.mark.xfail(reason="Penfold defect: it waits ten seconds, and SMTP and LMTP log a fault", strict=True)
 @pytest.mark.parametrize("service", ["imap", "smtp", "lmtp"])
 def test_a_server_that_is_to_end_does_not_wait_for_handshakes(directory: Path, service: str) -> None:
     server = Penfold(directory / f"ending-{service}", users=1).start()

@@ -121,14 +121,15 @@ class ImapConnection(asyncio.Protocol):
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
+        if self.gone.done():
+            return
         self.session.end()
         self._service.connections.discard(self)
         if self._is_admitted:
             self._service.leave(self.session.peer)
         if self._timer is not None:
             self._timer.cancel()
-        if not self.gone.done():
-            self.gone.set_result(None)
+        self.gone.set_result(None)
         self._service.log.info("imap.left", connection=self.number)
 
     def pause_writing(self) -> None:
@@ -236,13 +237,15 @@ class ImapConnection(asyncio.Protocol):
         self.is_shaking_hands = True
         try:
             transport = await self._loop.start_tls(self._transport, self, context, server_side=True)
-        except (OSError, ssl.SSLError):
-            self._transport.abort()
-            return
+        except OSError:  # SSLError is one too
+            transport = None
         finally:
             self.is_shaking_hands = False
         if transport is None or transport.get_extra_info("ssl_object") is None:
-            return  # cut while the handshake was under way
+            # Not every loop tells us of a connection that ended in its handshake.
+            self._transport.abort()
+            self.connection_lost(None)
+            return
         self._transport = transport
         self._done(None, None)
 

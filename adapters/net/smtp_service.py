@@ -111,7 +111,10 @@ class SmtpService(Generic[Target]):
         for server in self._servers:
             server.close()
         for connection in set(self._connections):
-            connection.wake()
+            if connection.is_shaking_hands:
+                connection.abort()
+            else:
+                connection.wake()
         if await self._all_left(grace):
             return True
         for connection in set(self._connections):

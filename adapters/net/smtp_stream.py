@@ -42,6 +42,7 @@ class SmtpStream(aiosmtpd.smtp.SMTP):
         self._output_size = 0
         self._writable: asyncio.Future[None] | None = None
         self._leaving = False
+        self.is_shaking_hands = False  # STARTTLS is under way: there is nobody to say goodbye to
         # None while we are the ones who are waited for.
         self._deadline: float | None = None
         self.lost: asyncio.Future[None] = self.loop.create_future()
@@ -109,6 +110,7 @@ class SmtpStream(aiosmtpd.smtp.SMTP):
         self._forget_input()
         self._reading_paused = False
         self._deadline = None
+        self.is_shaking_hands = True
         try:
             # aiosmtpd would take the standard library's TLS on any loop: 256 KiB for a connection, uvloop's has 24.
             wire = await self.loop.start_tls(
@@ -116,13 +118,12 @@ class SmtpStream(aiosmtpd.smtp.SMTP):
             )
         except OSError:
             wire = None
-        if wire is None:
+        finally:
+            self.is_shaking_hands = False
+        tls = None if wire is None else _tls(wire)
+        if wire is None or tls is None:
             # Not every loop tells us of a connection that ended in its handshake.
             self._wire.abort()
-            self.connection_lost(None)
-            raise PeerGone
-        tls = _tls(wire)
-        if tls is None:  # cut while the handshake was under way
             self.connection_lost(None)
             raise PeerGone
         self.transport = self._wire = wire

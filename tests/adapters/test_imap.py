@@ -161,6 +161,26 @@ async def test_a_client_that_speaks_no_tls_after_starttls_is_cut_off(house: Hous
     assert await wire.end() == b""
 
 
+async def test_a_connection_that_ends_in_its_handshake_leaves_nothing_behind(house: House) -> None:
+    """Neither among the sessions nor among those that its address may have."""
+    wire = await house.client(user=None)
+    await wire.says(b"a STARTTLS")
+    (connection,) = house.service.connections
+    wire.close()
+    async with asyncio.timeout(30):
+        await connection.gone
+    assert not house.service.connections
+    assert house.left == 1
+
+
+async def test_draining_does_not_wait_for_handshakes(house: House) -> None:
+    wire = await house.client(user=None)
+    await wire.says(b"a STARTTLS")
+    async with asyncio.timeout(30):  # drain itself would wait for an hour
+        await house.service.drain(3600)
+    assert not house.service.connections
+
+
 async def test_pipelined_commands_are_answered_in_order(house: House) -> None:
     wire = await house.client()
     await wire.send(b"".join(b"t%d NOOP\r\n" % n for n in range(2000)))

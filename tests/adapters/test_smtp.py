@@ -923,6 +923,16 @@ async def test_draining_lets_transactions_finish_and_sends_the_others_away() -> 
 
 
 @on_uvloop
+async def test_draining_does_not_wait_for_handshakes() -> None:
+    async with serving(FakeDriver(), tls=server_context()) as server:
+        client = await server.greeted()
+        await client.says("STARTTLS")
+        async with asyncio.timeout(30):  # drain itself would wait for an hour
+            await server.service.drain(3600)
+        await all_left(server)
+
+
+@on_uvloop
 async def test_who_comes_while_draining_is_sent_away() -> None:
     async with serving(FakeDriver()) as server:
         server.service.draining = True
