@@ -13,12 +13,14 @@ from typing import Any, Protocol
 
 from core.apply import apply
 from core.changes import Change
-from core.commands import Command
+from core.commands import Append, Command, Deliver
 from core.errors import Busy, Refusal, Unavailable
 from core.ports import WriteTx
 
 GROUP_COMMANDS = 256  # more would make the first of a group wait long for the last
-QUEUE_COMMANDS = 2048  # what may wait before new commands are refused as Busy
+GROUP_OCTETS = 8 << 20  # of bodies; likewise
+QUEUE_COMMANDS = 2048  # what may wait in a lane before new commands are refused as Busy
+QUEUE_OCTETS = 64 << 20  # of bodies that wait in memory; what is larger than a frame waits in a pack of its own
 
 Done = Callable[[object, BaseException | None], None]
 
@@ -49,11 +51,12 @@ class Engine(Protocol):
 class Pending:
     """A command in the queue, what became of it, and whom to tell."""
 
-    __slots__ = ("changes", "command", "done", "error", "result")
+    __slots__ = ("changes", "command", "done", "error", "octets", "result")
 
     def __init__(self, command: Command, done: Done) -> None:
         self.command = command
         self.done = done
+        self.octets = _octets(command)
         self.result: object = None
         self.error: BaseException | None = None
         self.changes: tuple[Change, ...] = ()
@@ -79,6 +82,7 @@ class Writer:
         self._post = post
         self._fault = fault
         self._lanes: tuple[deque[Pending], deque[Pending]] = (deque(), deque())  # interactive, bulk
+        self._octets = 0  # of bodies that wait
         self._wake = threading.Condition()
         self._is_closing = False
         self._thread = threading.Thread(target=self._run, name=f"writer-{name}", daemon=True)
@@ -90,9 +94,11 @@ class Writer:
             if self._is_closing:
                 raise Unavailable("The database is being closed")
             lane = self._lanes[bulk]
-            if len(lane) >= QUEUE_COMMANDS:
+            pending = Pending(command, done)
+            if len(lane) >= QUEUE_COMMANDS or self._octets + pending.octets > QUEUE_OCTETS:
                 raise Busy("The database has too much work waiting")
-            lane.append(Pending(command, done))
+            lane.append(pending)
+            self._octets += pending.octets
             self._wake.notify()
 
     def close(self) -> None:
@@ -134,8 +140,9 @@ class Writer:
                 if self._is_closing:
                     return []
                 self._wake.wait()
-            group = [interactive.popleft() for _ in range(min(len(interactive), GROUP_COMMANDS - 1))]
-            group += [bulk.popleft() for _ in range(min(len(bulk), max(1, (GROUP_COMMANDS - len(group)) // 8)))]
+            group = _taken(interactive, GROUP_COMMANDS - 1)
+            group += _taken(bulk, max(1, (GROUP_COMMANDS - len(group)) // 8))
+            self._octets -= sum(pending.octets for pending in group)
         return group
 
     def _carry_out(self, group: list[Pending]) -> None:
@@ -186,3 +193,22 @@ class Writer:
             self._guarded(self._publish, changes)
         for pending in group:
             self._guarded(pending.done, pending.result, pending.error)
+
+
+def _taken(lane: deque[Pending], most: int) -> list[Pending]:
+    """The next commands of a lane: at least one if there is any, then as many as a group has room for."""
+    taken: list[Pending] = []
+    room = GROUP_OCTETS
+    while lane and len(taken) < most and (not taken or lane[0].octets <= room):
+        taken.append(lane.popleft())
+        room -= taken[-1].octets
+    return taken
+
+
+def _octets(command: Command) -> int:
+    """How much of a body waits in memory with the command."""
+    match command:
+        case Append(message=message) | Deliver(message=message):
+            return len(message.blob.data or b"")
+        case _:
+            return 0

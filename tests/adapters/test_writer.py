@@ -9,9 +9,10 @@ import pytest
 from adapters.stores import writer as module
 from adapters.stores.writer import Writer
 from core.changes import Change, FolderRemoved
-from core.commands import Command, SweepBlobs
+from core.commands import Command, Deliver, SweepBlobs
 from core.errors import Busy, OverQuota, Refusal, Unavailable
 from core.model import FolderId, MailboxId
+from tests.support.store import incoming
 
 
 class Broken(Exception):
@@ -311,6 +312,28 @@ def test_a_full_queue_refuses_more(bench: Bench, monkeypatch: pytest.MonkeyPatch
     assert bench.writer.waiting() == 4
     bench.finish()
     assert bench.outcomes() == done(0, 1, 2, 3, 5)
+
+
+def test_bodies_that_wait_are_bounded_in_octets(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "QUEUE_OCTETS", 100)
+    monkeypatch.setattr(module, "GROUP_OCTETS", 70)
+    monkeypatch.setattr(module, "_octets", lambda given: given.limit)
+    bench.hold()
+    for number in (40, 50):
+        bench.submit(number)
+    with pytest.raises(Busy):
+        bench.submit(11)
+    bench.submit(10, bulk=True)
+    bench.finish()
+    groups = [heard for heard in bench.heard if isinstance(heard, list)]
+    assert groups == [[0], [40, 10], [50]]
+    assert bench.writer._octets == 0
+
+
+def test_the_octets_of_a_command_are_those_of_its_body() -> None:
+    message = incoming(b"12345")
+    assert module._octets(Deliver(message, (), 0, None)) == 5
+    assert module._octets(command(1)) == 0
 
 
 def test_interactive_commands_go_first_and_each_group_has_room_for_a_bulk_one(
