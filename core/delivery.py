@@ -25,7 +25,7 @@ def deliver(tx: WriteTx, command: Deliver) -> Outcome:
 
 def _deliver(tx: WriteTx, command: Deliver, delivery: Delivery) -> tuple[Delivered, tuple[Change, ...]]:
     # The retry of a delivery is answered like the first, even when that one has filled the mailbox.
-    if command.token is not None and tx.delivery_known(delivery.mailbox_id, command.token):
+    if command.token is not None and tx.delivery_known(delivery.mailbox_id, command.token, command.at):
         return Delivered(None), ()
     folder = selectable(tx, delivery.mailbox_id, delivery.folder)
     check_quota(tx, delivery.mailbox_id, delivery.quota, len(delivery.prefix) + command.message.blob.size)

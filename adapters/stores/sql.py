@@ -154,8 +154,8 @@ class SqlReadTx:
         """(number, live octets, dead octets) of every pack that a row names."""
         return [(pack, live, dead) for pack, live, dead in self._rows("packs")]
 
-    def delivery_known(self, mailbox_id: MailboxId, token: bytes) -> bool:
-        return self._one("delivery_known", mailbox=mailbox_id, token=token) is not None
+    def delivery_known(self, mailbox_id: MailboxId, token: bytes, at: int) -> bool:
+        return self._one("delivery_known", mailbox=mailbox_id, token=token, at=at) is not None
 
 
 class SqlWriteTx(SqlReadTx):

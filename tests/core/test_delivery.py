@@ -92,6 +92,14 @@ def test_the_duplicate_is_known_also_after_its_message_was_deleted(store: Store)
     assert store.deliver(incoming(b"x"), Delivery(ONE, b""), token=TOKEN) == [Delivered(None)]
 
 
+def test_an_expired_token_counts_no_more_though_nobody_has_swept(store: Store) -> None:
+    """T-7.2: the window is finite; a new one begins with the new delivery."""
+    for uid in (1, 2):
+        assert store.deliver(incoming(b"x"), Delivery(ONE, b""), token=TOKEN) == [Delivered(uid)]
+        assert store.deliver(incoming(b"x"), Delivery(ONE, b""), token=TOKEN) == [Delivered(None)]
+        store.clock.advance(7 * DAY + 1)
+
+
 def test_tokens_are_forgotten_when_they_expire(store: Store) -> None:
     """T-7.2: the window is finite."""
     store.deliver(incoming(b"x"), Delivery(ONE, b""), token=b"old")

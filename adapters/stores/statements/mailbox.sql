@@ -155,9 +155,10 @@ DELETE FROM pack WHERE pack_id = :pack
 SELECT pack_id, live_bytes, dead_bytes FROM pack ORDER BY pack_id
 
 -- name: delivery_known
-SELECT 1 FROM delivery_seen WHERE mailbox_id = :mailbox AND token = :token
+SELECT 1 FROM delivery_seen WHERE mailbox_id = :mailbox AND token = :token AND expires_at >= :at
 -- name: remember_delivery
 INSERT INTO delivery_seen(mailbox_id, token, expires_at) VALUES (:mailbox, :token, :expires_at)
+ON CONFLICT(mailbox_id, token) DO UPDATE SET expires_at = excluded.expires_at
 -- name: expired_deliveries
 SELECT mailbox_id, token FROM delivery_seen WHERE expires_at < :now ORDER BY expires_at LIMIT :limit
 -- name: delete_delivery
