@@ -19,7 +19,7 @@ from core.commands import (
 from core.errors import LimitExceeded, OverQuota
 from core.folders import Outcome, existing, keyword_mask, learn_keywords, removed, selectable
 from core.limits import COPY_ROWS
-from core.model import DELETED, SEEN, UID, Entry, Folder, Incoming, MailboxId, ModSeq, ranges
+from core.model import DELETED, MAX_UID, SEEN, UID, Entry, Folder, Incoming, MailboxId, ModSeq, ranges
 from core.ports import Counters, NewEntry, NewMessage, ReadTx, StoredEntry, WriteTx
 
 
@@ -90,6 +90,8 @@ def _enter(tx: WriteTx, folder: Folder, rows: Sequence[StoredEntry], at: int) ->
     gained = removed(rows)
     add = Counters(len(rows), -gained.exists, -gained.unseen, -gained.deleted, -gained.octets)
     after = tx.count(mailbox_id, folder_id, add)
+    if after.uidnext > MAX_UID:
+        raise LimitExceeded("The folder has given out all its UIDs: move its messages to a new one")
     first = after.uidnext - len(rows)
     tx.insert_entries(
         [

@@ -52,6 +52,15 @@ class TestAppend:
         assert store.keywords("INBOX") == ()
         assert store.append("INBOX", b"x") == 2, "no UID was lost"
 
+    def test_a_folder_that_has_given_out_its_uids_takes_no_more(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """RFC 9051 2.3.1.1: UIDs, and so UIDNEXT, are 32-bit numbers."""
+        monkeypatch.setattr(items, "MAX_UID", 3)
+        assert [store.append("INBOX", body) for body in (b"one", b"two")] == [1, 2]
+        store.refuses(store.appending("INBOX", b"three"), LimitExceeded)
+        assert store.folder("INBOX").uidnext == 3
+
     def test_a_message_that_just_fits_is_taken(self, store: Store) -> None:
         """T-1.2: the quota is a number of octets that may be used."""
         store.append("INBOX", b"12345")
