@@ -50,6 +50,17 @@ def ranges(uids: Iterable[int]) -> UIDRanges:
     return tuple(runs)
 
 
+def merged(*several: UIDRanges) -> UIDRanges:
+    """Ranges that hold each UID of any of these, once."""
+    runs: list[tuple[int, int]] = []
+    for low, high in sorted(run for some in several for run in some):
+        if runs and low <= runs[-1][1] + 1:
+            runs[-1] = (runs[-1][0], max(runs[-1][1], high))
+        else:
+            runs.append((low, high))
+    return tuple(runs)
+
+
 def within(uid: int, uid_ranges: UIDRanges) -> bool:
     """Whether a UID lies in one of the ranges."""
     return any(low <= uid <= high for low, high in uid_ranges)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from core.changes import Change, FolderChange, MailboxRemoved
-from core.model import KEYWORDS_IN_MASK, UID, Entry, FolderId, MailboxId, ModSeq, UIDRanges
+from core.model import KEYWORDS_IN_MASK, UID, Entry, FolderId, MailboxId, ModSeq, UIDRanges, ranges
 
 CHUNK_MESSAGES = 1024
 _MASK = (1 << KEYWORDS_IN_MASK) - 1
@@ -182,6 +182,23 @@ class FolderView:
 
     # ------------------------------------------------------------------------------------------ change
 
+    def difference(self, newer: FolderView, mailbox_id: MailboxId, folder_id: FolderId) -> FolderChange:
+        """All that has come between this view and a newer one of the same folder, as one change.
+
+        Chunks that both hold are passed over, so that it costs what has changed.
+        """
+        before, after = _unshared(self, newer), _unshared(newer, self)
+        return FolderChange(
+            mailbox_id,
+            folder_id,
+            ModSeq(self.modseq),
+            ModSeq(newer.modseq),
+            arrived=tuple(entry for uid, entry in after.items() if uid > self.last_uid),
+            changed=tuple(entry for uid, entry in after.items() if uid in before and entry != before[uid]),
+            expunged=ranges(uid for uid in before if uid not in after),
+            keywords=newer.keywords if newer.keywords != self.keywords else None,
+        )
+
     def apply(self, change: FolderChange) -> FolderView:
         """The view after a change."""
         chunks = list(self._chunks)
@@ -198,6 +215,13 @@ class FolderView:
             if self._firsts[index] > high:
                 break
             chunks[index] = chunks[index].without(low, high)
+
+
+def _unshared(view: FolderView, other: FolderView) -> dict[int, Entry]:
+    """The messages, by UID and in order, of the chunks that another view does not hold."""
+    shared = set(map(id, other._chunks))
+    own = (chunk for chunk in view._chunks if id(chunk) not in shared)
+    return {entry.uid: entry for chunk in own for entry in map(chunk.entry, range(len(chunk.uids)))}
 
 
 def _mark(chunks: list[Chunk], entries: Iterable[Entry]) -> None:

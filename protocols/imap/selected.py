@@ -12,9 +12,11 @@ from msgspec.structs import replace
 
 from core.changes import Change, FolderChange
 from core.limits import KEYWORDS_PER_FOLDER
-from core.model import ALL_SYSTEM_FLAGS, MAX_UID, Entry, FolderId, ModSeq, UIDRanges, within
+from core.model import ALL_SYSTEM_FLAGS, MAX_UID, Entry, FolderId, ModSeq, UIDRanges, merged, within
 from core.view import FolderView, Watch
 from protocols.imap import responses
+
+NEWS_ENTRIES = 4_096  # kept for a client that stays silent; beyond it is cheaper to compare views
 
 
 class Selected:
@@ -23,7 +25,9 @@ class Selected:
     __slots__ = (
         "_announced",
         "_ghosts",
+        "_is_behind",
         "_news",
+        "_room",
         "folder_id",
         "is_gone",
         "path",
@@ -49,21 +53,35 @@ class Selected:
         self._ghosts: UIDRanges = ()
         # Without the views that came with them: a client that stays silent would keep every one alive.
         self._news: list[FolderChange] = []
+        self._room = NEWS_ENTRIES
+        self._is_behind = False  # there was too much to keep: the news is how the newest view differs from ours
 
     def hear(self, change: Change) -> None:
         """Something was committed; the client hears of it when `tell` is next called."""
-        if isinstance(change, FolderChange):
-            self._news.append(change)
-        else:
+        if not isinstance(change, FolderChange):
             self.is_gone = True
+            return
+        self._room -= 1 + len(change.arrived) + len(change.changed) + len(change.expunged)
+        self._is_behind = self._is_behind or self._room < 0
+        if self._is_behind:
+            self._news.clear()
+        else:
+            self._news.append(change)
 
     @property
     def has_news(self) -> bool:
-        return bool(self._news or self._ghosts or self.is_gone)
+        return bool(self._news or self._is_behind or self._ghosts or self.is_gone)
+
+    def _pending(self) -> list[FolderChange]:
+        """What the client has not been told."""
+        if not self._is_behind:
+            return self._news
+        newest = self.watch.view
+        return [] if newest is None else [self.view.difference(newest, *self.watch.folder.key)]
 
     def lost(self, uids: UIDRanges) -> bool:
         """Whether some of these messages are gone, though the client has not been told."""
-        gone = [run for change in self._news for run in change.expunged]
+        gone = [run for change in self._pending() for run in change.expunged]
         return any(self._any_in(uids, run) for run in (*self._ghosts, *gone))
 
     def _any_in(self, uids: UIDRanges, run: tuple[int, int]) -> bool:
@@ -99,7 +117,9 @@ class Selected:
         """
         if expunge and self._ghosts:
             yield from self._bury()
-        news, self._news = self._news, []
+        news = self._pending()
+        self.is_gone = self.is_gone or (self._is_behind and not news)  # the newest view is lost too
+        self._news, self._room, self._is_behind = [], NEWS_ENTRIES, False
         for change in news:
             if change.modseq <= self.view.modseq:
                 continue  # the view was loaded after it
@@ -109,7 +129,7 @@ class Selected:
             if change.expunged and expunge:
                 yield from self._expunged(change.expunged)
             elif change.expunged:
-                self._ghosts += change.expunged
+                self._ghosts = merged(self._ghosts, change.expunged)
                 change = replace(change, expunged=())
             self._advance(change)
             if change.keywords is not None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from core.apply import APPLY
 from core.commands import Command
-from core.model import each, ranges, within
+from core.model import each, merged, ranges, within
 
 
 @given(st.sets(st.integers(1, 40)))
@@ -15,6 +15,12 @@ def test_ranges_hold_exactly_the_uids_and_are_as_few_as_can_be(uids: set[int]) -
     assert list(each(runs)) == sorted(uids)
     assert all(high + 1 < low for (_, high), (low, _) in pairwise(runs))
     assert {uid for uid in range(42) if within(uid, runs)} == uids
+
+
+@given(st.lists(st.sets(st.integers(1, 40)), max_size=3))
+def test_merged_ranges_hold_what_any_of_them_holds(several: list[set[int]]) -> None:
+    together = merged(*[ranges(sorted(uids)) for uids in several])
+    assert together == ranges(sorted(set().union(*several)))
 
 
 def test_every_command_can_be_carried_out() -> None:

@@ -118,6 +118,24 @@ class TestFolderView:
             assert folder.modseq == since + 1
             oracle.check(folder, data.draw(uid_ranges()))
 
+    @given(entry_lists(), st.data())
+    def test_a_view_and_its_difference_to_another_make_the_other(
+        self, entries: list[Entry], data: st.DataObject
+    ) -> None:
+        first = folder = FolderView.of(entries, 1, ("a",))
+        for since in range(1, 1 + data.draw(st.integers(0, 5))):
+            folder = folder.apply(self._change(data, folder, since))
+        for newer in (
+            folder,
+            FolderView.of(contents(folder), folder.modseq, ("a", "b")),
+        ):  # with and without shared chunks
+            made = first.difference(newer, ONE, INBOX)
+            after = first.apply(made)
+            assert contents(after) == contents(newer)
+            assert (after.modseq, after.keywords) == (newer.modseq, newer.keywords)
+            old = set(contents(first))
+            assert not old & {*made.changed, *made.arrived}, "nothing is told that is known"
+
     def _change(self, data: st.DataObject, folder: FolderView, since: int) -> FolderChange:
         uids = [found.uid for found in contents(folder)]
         kind = data.draw(st.sampled_from(["arrived", "changed", "expunged"]))

@@ -5,6 +5,7 @@ import pytest
 from core.changes import FolderChange, FolderRemoved
 from core.model import DELETED, SEEN, UID, Entry, FolderId, MailboxId, ModSeq, UIDRanges
 from core.view import FolderView, Views
+from protocols.imap import selected as module
 from protocols.imap.selected import Selected, flag_octets
 
 PLACE = (MailboxId(1), FolderId(2))
@@ -158,6 +159,36 @@ def test_a_silent_session_keeps_no_views_alive(folder: Room) -> None:
         folder.publish(changed=(entry(1, flags),))
     assert not any(isinstance(held, FolderView) for change in first._news for held in (change,))
     assert told(first)[-1] == "* 1 FETCH (FLAGS (\\Seen \\Answered \\Flagged))"
+
+
+def test_too_much_news_for_a_silent_session_is_not_kept(folder: Room, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "NEWS_ENTRIES", 10)
+    first, _ = folder.sessions
+    folder.publish(expunged=((1, 1),))
+    assert told(first, expunge=False) == []
+    for flags in range(1, 32):
+        folder.publish(changed=(entry(2, flags), entry(3, flags)))
+    folder.publish(expunged=((3, 3),))
+    folder.publish(arrived=(5,))
+    assert first._news == []
+    assert first.has_news
+    assert first.lost(((3, 3),))
+    every = "(\\Seen \\Answered \\Flagged \\Deleted \\Draft)"
+    assert told(first, expunge=False) == ["* 5 EXISTS", f"* 2 FETCH (FLAGS {every})"]
+    assert told(first) == ["* 1 EXPUNGE", "* 2 EXPUNGE"]
+    assert not first.has_news
+    folder.publish(arrived=(6,))
+    assert told(first) == ["* 4 EXISTS"]
+
+
+def test_too_much_news_and_no_view_to_compare_with_ends_the_numbering(
+    folder: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "NEWS_ENTRIES", 1)
+    first, _ = folder.sessions
+    folder.publish(changed=(entry(1, SEEN),), skip=1)
+    assert told(first) == []
+    assert first.is_gone
 
 
 def test_recent_messages_are_those_from_a_uid_on(folder: Room) -> None:
