@@ -143,6 +143,10 @@ class FolderView:
         """The parts of the ranges in which this view has messages, ending in UIDs that it has."""
         clipped = []
         for low, high in uid_ranges:
+            if low == high:
+                if self._find(low) is not None:
+                    clipped.append((low, high))
+                continue
             first, last = self._at_or_after(low), self._at_or_before(high)
             if first and last and first <= last:
                 clipped.append((first, last))

@@ -16,6 +16,8 @@ from protocols.imap.work import Compute, Pause, Read, StartTls, Work, Write
 
 STEPS = 32  # pieces of work done for one connection before the others have their turn
 STALLED_SECONDS = 300  # a client that takes nothing of what it asked for is cut off after this
+# A piece is on its way to the client while the next is read; a client that takes nothing holds two of them.
+SEND_HIGH, SEND_LOW = 256 * 1024, 128 * 1024
 CHECK_SECONDS = 15  # how often a connection looks at its clocks
 
 Done = Callable[[Any, BaseException | None], None]
@@ -95,7 +97,7 @@ class ImapConnection(asyncio.Protocol):
     # ------------------------------------------------------------------------------------------ asyncio's side
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's are of no class of asyncio's
+        self._take(cast("asyncio.Transport", transport))  # uvloop's are of no class of asyncio's
         address = transport.get_extra_info("peername")
         peer = address[0] if isinstance(address, tuple) else ""
         is_secure = transport.get_extra_info("ssl_object") is not None
@@ -111,6 +113,10 @@ class ImapConnection(asyncio.Protocol):
         self._timer = self._loop.call_later(CHECK_SECONDS, self._check)
         self.session.greet()
         self.pump()
+
+    def _take(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        transport.set_write_buffer_limits(SEND_HIGH, SEND_LOW)
 
     def data_received(self, data: bytes) -> None:
         self._heard = self._loop.time()
@@ -160,6 +166,10 @@ class ImapConnection(asyncio.Protocol):
             if self._is_blocked:
                 return
             work = self.session.next_work()
+            if isinstance(work, Read) and work.heavy:
+                self._do(work)  # a thread reads the next piece while this one is sent
+                self._flush()
+                return
             self._flush()
             if work is None or not self._do(work):
                 return
@@ -246,7 +256,7 @@ class ImapConnection(asyncio.Protocol):
             self._transport.abort()
             self.connection_lost(None)
             return
-        self._transport = transport
+        self._take(transport)
         self._done(None, None)
 
     def _fault(self) -> None:

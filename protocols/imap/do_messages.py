@@ -89,7 +89,8 @@ def do_fetch(session: Session, command: commands.Fetch) -> Steps:
 
 
 def _is_long(selected: Selected, uids: UIDRanges) -> bool:
-    return selected.view.number(uids[-1][1]) - selected.view.number(uids[0][0]) > FEW_MESSAGES
+    low, high = uids[0][0], uids[-1][1]
+    return high - low > FEW_MESSAGES and selected.view.number(high) - selected.view.number(low) > FEW_MESSAGES
 
 
 def _send(session: Session, piece: Piece) -> Asking[None]:

@@ -55,6 +55,8 @@ class Message:
 
     def extent(self, path: tuple[int, ...], specifier: mime.Specifier) -> tuple[int, int] | None:
         """Where a section lies in prefix and blob taken together: our own trace headers are part of its header."""
+        if not path and not specifier:
+            return 0, self.item.size
         found = mime.extent(self.parts, path, specifier)
         if found is None:
             return None
