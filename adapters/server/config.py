@@ -19,6 +19,7 @@ from core.recipients import check_domain
 
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _OCTETS: Final = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}  # as Exchange counts them
+_SMALLEST_LIMIT: Final = 64 << 10  # RFC 5321 4.5.3.1.7; and 0 would be announced as no limit (RFC 1870 3)
 _HOST: Final = re.compile(r"\*|\[[0-9A-Fa-f:.%]+\]|[0-9A-Za-z.-]+")
 
 
@@ -118,7 +119,6 @@ class Server(Struct, frozen=True):
 
     hostname: Annotated[HostName, Meta(description="The name in greetings; empty: the machine's own.")] = HostName("")
     data_dir: Annotated[Path, Meta(description="Where everything is kept.")] = Path("/var/lib/penfold")
-    user: Annotated[str, Meta(description="The user to become once the ports are open; empty: stay.")] = ""
 
 
 class Imap(Struct, frozen=True):
@@ -131,10 +131,6 @@ class Imap(Struct, frozen=True):
         Endpoint("*:993"),
     )
     max_message_size: Annotated[Size, Meta(description="The largest message that clients may append.")] = Size(50 << 20)
-    login_timeout: Annotated[Duration, Meta(description="How long a client may take to sign in.")] = Duration(60)
-    idle_timeout: Annotated[
-        Duration, Meta(description="How long a client may say nothing; RFC 9051 wants at least 30 minutes.")
-    ] = Duration(1800)
 
 
 class Smtp(Struct, frozen=True):
@@ -157,7 +153,7 @@ class Smtp(Struct, frozen=True):
 
 
 class Lmtp(Struct, frozen=True):
-    """LMTP, for mail hubs on this machine.  Who can connect, can deliver."""
+    """LMTP, for mail hubs: over TCP for smtp.trusted_hubs, over a Unix socket for its owner and group."""
 
     listen: Annotated[tuple[Endpoint, ...], Meta(description='Also "unix:PATH", relative to the data directory.')] = (
         Endpoint("127.0.0.1:24"),
@@ -209,10 +205,12 @@ class Delivery(Struct, frozen=True):
 
 
 class Connections(Struct, frozen=True):
-    """How many clients may be connected at a time."""
+    """How many IMAP clients may be connected at a time."""
 
     total: Count = 20_000
-    per_ip: Annotated[Count, Meta(description="Offices behind one address need many.")] = 200
+    per_ip: Annotated[
+        Count, Meta(description="Offices behind one address need many; this machine's own do not count.")
+    ] = 200
     per_user: Annotated[Count, Meta(description="A mail program alone takes five.")] = 30
 
 
@@ -266,7 +264,8 @@ def load(path: Path) -> Settings:
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as fault:
-        raise SettingsError(str(path), [Problem(0, f"Cannot be read: {fault}")]) from fault
+        reason = getattr(fault, "strerror", None) or fault
+        raise SettingsError(str(path), [Problem(0, f"Cannot be read: {reason}")]) from fault
     return parse(text, name=str(path), folder=path.parent.absolute())
 
 
@@ -334,6 +333,8 @@ class _Reading:
         plain = get_args(kind)[0] if get_origin(kind) is Annotated else kind
         if get_origin(plain) is Literal and written not in get_args(plain):
             raise ValueError("Expected " + " or ".join(f'"{choice}"' for choice in get_args(plain)))
+        if get_origin(plain) is tuple and not isinstance(written, list):
+            raise ValueError("Expected a list" + (f', as ["{written}"]' if isinstance(written, str) else ""))
         if written == "" and type(None) in get_args(plain):
             return None  # TOML has no word for nothing
         return msgspec.convert(written, kind, dec_hook=self._read_own)
@@ -363,17 +364,33 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     for name, count in (("connections.per_ip", connections.per_ip), ("connections.per_user", connections.per_user)):
         if name in settings.given and count > connections.total:
             yield name, f"More than connections.total, which is {connections.total}"
+    for name, size in (
+        ("imap.max_message_size", settings.imap.max_message_size),
+        ("smtp.max_message_size", settings.smtp.max_message_size),
+    ):
+        if size < _SMALLEST_LIMIT:
+            yield name, f"Less than {Size(_SMALLEST_LIMIT)}, which every mail server must take"
+    yield from _not_on_sockets(settings)
     yield from _taken_twice(settings)
+
+
+def _not_on_sockets(settings: Settings) -> Iterator[tuple[str, str]]:
+    for name, value in _listeners(settings):
+        if name != "lmtp.listen" and any(endpoint.path for endpoint in value):
+            yield name, 'Only lmtp.listen can have a "unix:PATH"'
 
 
 def _taken_twice(settings: Settings) -> Iterator[tuple[str, str]]:
     taken: dict[str, str] = {}
-    for name, value in _each(settings):
-        if name.endswith((".listen", ".listen_tls")):
-            for endpoint in value:
-                if endpoint in taken and endpoint.port != 0:
-                    yield name, f"{endpoint} is taken by {taken[endpoint]} already"
-                taken.setdefault(endpoint, name)
+    for name, value in _listeners(settings):
+        for endpoint in value:
+            if endpoint in taken and (endpoint.port != 0 or endpoint.path):
+                yield name, f"{endpoint} is taken by {taken[endpoint]} already"
+            taken.setdefault(endpoint, name)
+
+
+def _listeners(settings: Settings) -> Iterator[tuple[str, tuple[Endpoint, ...]]]:
+    return ((name, value) for name, value in _each(settings) if name.endswith((".listen", ".listen_tls")))
 
 
 def _plain(message: str) -> str:

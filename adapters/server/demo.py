@@ -1,6 +1,6 @@
 """`penfold demo`: a server with users and mail to try clients on, made in one go."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -33,16 +33,17 @@ def settings(directory: Path, port_base: int) -> Settings:
 
 
 def directions(port_base: int, users: int, password: str) -> str:
-    """How to point a client at the demo."""
+    """How to point a client at the demo; no line is wider than a terminal."""
     return f"""\
-Penfold demo: users u1 to u{users} (u1@{DOMAIN} ...), password {password!r}, all on {LOOPBACK}
+Penfold demo on {LOOPBACK}
+  Users  u1 to u{users}, addresses u1@{DOMAIN} ..., password {password}
   IMAP   port {port_base + 143} (STARTTLS or plain), port {port_base + 993} (TLS)
-  SMTP   port {port_base + 25}, LMTP port {port_base + 24}: mail for the users is taken from this machine
-The certificate is self-signed; a client that asks whether to trust it may be told yes."""
+  SMTP   port {port_base + 25}, LMTP port {port_base + 24}: for mail to these users
+The certificate is self-signed: tell a client that asks to trust it."""
 
 
 def prepare(chosen: Settings, *, users: int, password: str, sample: bool) -> None:
-    """Makes what is not there yet: the domain, the users, and sample mail for those that are new."""
+    """Makes what is not there yet: the domain, the users, sample mail for those that are new; one password for all."""
     house = Installation(chosen, create=True)
     try:
         if not house.organization.databases():
@@ -50,24 +51,27 @@ def prepare(chosen: Settings, *, users: int, password: str, sample: bool) -> Non
             database = house.organization.databases()[0]
             house.organization.set_database_quota(database.database_id, Quota())
             house.organization.add_domain(DOMAIN)
-        known = sum(1 for _ in _aliases(house))
-        if known < users:
-            # One hash for all: they share one password, and a demo of 1,000 users should not take half a minute.
-            credential = house.passwords.make(password.encode())
-            for number in range(known + 1, users + 1):
-                house.add_mailbox(f"u{number}", credential, name=f"User {number}")
-                if sample:
-                    _fill(house, f"u{number}")
+        _make_users(house, [f"u{number}" for number in range(1, users + 1)], password, sample=sample)
     finally:
         house.close()
 
 
-def _aliases(house: Installation) -> Iterator[str]:
-    after = ""
-    while page := house.organization.recipients(after=after):
-        for recipient in page:
-            yield recipient.alias
-        after = page[-1].alias
+def _make_users(house: Installation, aliases: Sequence[str], password: str, *, sample: bool) -> None:
+    everybody = {recipient.alias: recipient for recipient in house.recipients()}
+    known = [everybody[alias] for alias in aliases if alias in everybody]
+    if known and house.directory.verify(known[0].alias, password.encode()):
+        known = []  # the password is that of last time
+    if not known and everybody.keys() >= set(aliases):
+        return
+    # One hash for all: they share one password, and a demo of 1,000 users should not take half a minute.
+    credential = house.passwords.make(password.encode())
+    for recipient in known:
+        house.organization.set_credential(recipient.recipient_id, credential, at=house.clock.now())
+    for alias in aliases:
+        if alias not in everybody:
+            house.add_mailbox(alias, credential, name=f"User {alias[1:]}")
+            if sample:
+                _fill(house, alias)
 
 
 def _fill(house: Installation, alias: str) -> None:

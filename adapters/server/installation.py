@@ -9,7 +9,7 @@ administration.log    what administrators changed
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,10 @@ class NotInstalled(Refusal):
     """The data directory holds no organization yet."""
 
 
+class DatabaseMissing(Unavailable):
+    """The file of a mailbox database is not there.  An empty one in its place would bounce all mail for it."""
+
+
 def check_installed(root: Path) -> None:
     """Raises NotInstalled."""
     if not (root / "organization.db").exists():
@@ -72,7 +76,7 @@ class Installation:
         post: Callable[[Callable[[], None]], Any] = lambda run: run(),
         fault: Callable[[BaseException], None] = lambda fault: None,
     ) -> None:
-        """Raises NotInstalled, DatabaseLocked, SqliteTooOld, SchemaTooNew."""
+        """Raises NotInstalled, DatabaseMissing, DatabaseLocked, SqliteTooOld, SchemaTooNew."""
         self.settings = settings
         self.root = settings.server.data_dir
         self.clock, self.entropy = SystemClock(), SystemEntropy()
@@ -87,6 +91,7 @@ class Installation:
         try:
             for info in self.organization.databases():
                 if info.mounted:
+                    self._check_there(info)
                     self._mount(info)
         except BaseException:
             self.close()
@@ -103,12 +108,19 @@ class Installation:
             postmaster=settings.delivery.postmaster,
         )
 
+    def _check_there(self, info: MailboxDatabaseInfo) -> None:
+        path = self._database_file(info)
+        if not path.exists() and any(recipient.database_id == info.database_id for recipient in self.recipients()):
+            raise DatabaseMissing(f"{path} is missing, with all the mail that was in it")
+
+    def _database_file(self, info: MailboxDatabaseInfo) -> Path:
+        return self.root / "databases" / f"{info.name}.db"
+
     def _mount(self, info: MailboxDatabaseInfo) -> None:
-        folder = self.root / "databases"
-        folder.mkdir(exist_ok=True, mode=0o750)
-        packs = Packs(folder / info.name)
+        path = self._database_file(info)
+        path.parent.mkdir(exist_ok=True, mode=0o750)
+        packs = Packs(path.parent / info.name)
         publish, post, fault = self._hooks
-        path = folder / f"{info.name}.db"
         self._packs[info.database_id] = packs
         self.databases[info.database_id] = MailboxDatabase(
             path, packs, at=self.clock.now(), publish=publish, post=post, fault=fault
@@ -186,6 +198,13 @@ class Installation:
         if (database := self.databases.get(info.database_id)) is None:
             raise Unavailable(f"The mailbox database {info.name} is not mounted")
         return database
+
+    def recipients(self) -> Iterator[Recipient]:
+        """All of them, in the order of their aliases."""
+        after = ""
+        while page := self.organization.recipients(after=after):
+            yield from page
+            after = page[-1].alias
 
     def recipient(self, alias: str) -> Recipient:
         """By alias or address, enabled or not.  Raises NoSuchRecipient."""

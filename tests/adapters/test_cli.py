@@ -1,14 +1,17 @@
 """The `penfold` command on an installation without a server; what a server adds is in test_server."""
 
 import json
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
 from adapters.server.cli import app
-from tests.adapters.installed import PASSWORD, Installed
+from tests.adapters.installed import PASSWORD, Installed, running
 
 
 @pytest.fixture
@@ -35,8 +38,10 @@ def test_init_says_what_to_do_next(tmp_path: Path) -> None:
     house = Installed(tmp_path / "mail")
     told = house.run("init", "--domain", "example.com").stdout
     assert f"penfold mailbox add ada --config {house.file}" in told
-    assert f"penfold serve --config {house.file}" in told
+    assert f"penfold serve --config {house.file}" in told.splitlines()
     assert "Everything was there already" in house.run("init").stdout
+    house.add("ada")
+    assert "mailbox add" not in house.run("init", "--domain", "example.org").stdout
 
 
 def test_init_lets_no_stranger_look_into_the_data(tmp_path: Path) -> None:
@@ -140,21 +145,58 @@ def test_what_needs_a_server_says_so(house: Installed) -> None:
 
 def test_a_directory_without_an_installation_is_out_of_reach(tmp_path: Path) -> None:
     house = Installed(tmp_path / "nothing")
-    assert "run `penfold init`" in house.refused("mailbox", "list", code=3)
+    for words in (("mailbox", "list"), ("serve",), ("show",)):
+        assert "run `penfold init`" in house.refused(*words, code=3)
     assert not house.directory.exists()
-    assert "run `penfold init`" in house.refused("serve", code=3)
+    house.directory.mkdir()
+    for words in (("mailbox", "list"), ("serve",)):
+        assert "run `penfold init`" in house.refused(*words, code=3)
+    assert list(house.directory.iterdir()) == []
+
+
+def test_a_directory_that_cannot_be_made_is_out_of_reach(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    house = Installed(tmp_path / "file" / "mail")
+    assert "cannot be written (Not a directory)" in house.refused("init", "--domain", "example.com", code=3)
+    assert "Not a directory" in house.refused("demo", code=3)
 
 
 def test_a_damaged_installation_is_out_of_reach(house: Installed) -> None:
     (house.directory / "organization.db").write_bytes(b"no database" * 1000)
-    assert "is the disk sound" in house.refused("mailbox", "list", code=3)
+    for words in (("mailbox", "list"), ("demo",)):
+        assert "is the disk sound" in house.refused(*words, code=3)
+    with running("serve", "--dir", str(house.directory)) as server:
+        assert server.ended() == 3
+        assert "is the disk sound" in server.log
+
+
+def test_a_mailbox_database_that_is_missing_is_not_replaced_by_an_empty_one(house: Installed) -> None:
+    house.add("ada")
+    file = house.directory / "databases" / "first.db"
+    file.unlink()
+    assert f"{file} is missing, with all the mail that was in it: mount its disk" in house.refused("check", code=3)
+    assert not file.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@pytest.mark.parametrize("words", [("mailbox", "list"), ("serve",), ("show",), ("init",), ("demo",)])
+def test_a_stranger_is_told_whose_the_installation_is(house: Installed, words: tuple[str, ...]) -> None:
+    for folder in house.directory.parents[:-1]:
+        folder.chmod(folder.stat().st_mode | 0o011)
+    house.directory.chmod(0o700)
+    os.seteuid(65534)
+    try:
+        refused = house.refused(*words, code=3)
+    finally:
+        os.seteuid(0)
+    assert "root" in refused
 
 
 def test_every_mistake_in_the_settings_is_told_with_its_line(house: Installed) -> None:
     house.file.write_text("[imap]\nlisten = 143\n[smpt]\n")
     result = house.run("mailbox", "list", code=4)
     assert result.stderr.splitlines() == [
-        f"penfold: {house.file}:2: imap.listen: Expected array, got int",
+        f"penfold: {house.file}:2: imap.listen: Expected a list",
         f"penfold: {house.file}:3: Unknown section [smpt]: did you mean smtp?",
     ]
 
@@ -234,7 +276,7 @@ def test_databases_and_domains_are_shown(house: Installed) -> None:
 
 def test_a_sound_store_passes_its_check(house: Installed) -> None:
     house.add("ada")
-    assert house.run("check", "--deep").stdout == "first: sound (1 mailboxes)\n"
+    assert house.run("check", "--deep").stdout == "first: sound (1 mailbox)\n"
     assert house.json("check") == {
         "sound": True,
         "deep": False,
@@ -264,6 +306,30 @@ def test_names_move_no_cursor_and_are_no_markup(house: Installed) -> None:
     from adapters.server.cli.printing import shown
 
     assert shown("a\x1b[2J\u202eb\n") == "a?[2J?b?"
+
+
+def test_files_are_kept_from_strangers_at_least() -> None:
+    """An administrator's umask may be stricter."""
+    for before, after in ((0o022, 0o027), (0o077, 0o077)):
+        program = (
+            f"import os; os.umask({before}); from adapters.server import cli; cli.app = lambda: 0\n"
+            "try: cli.main()\nfinally: print(os.umask(0))"
+        )
+        printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+        assert int(printed) == after
+
+
+def test_an_empty_list_of_settings_says_what_that_means(tmp_path: Path) -> None:
+    house = Installed(tmp_path).init()
+    house.file.write_text("")
+    result = CliRunner().invoke(app, ["show", "--config", str(house.file)])
+    assert result.stdout == "Every setting is at its default: --effective shows them.\n"
+
+
+@pytest.mark.parametrize("words", [("--port-base", "-1"), ("--port-base", "64543"), ("--users", "0")])
+def test_a_demo_with_numbers_that_cannot_be_is_misused(tmp_path: Path, words: tuple[str, ...]) -> None:
+    Installed(tmp_path / "demo").run("demo", *words, code=2)
+    assert not (tmp_path / "demo").exists()
 
 
 def test_the_version_is_printed() -> None:

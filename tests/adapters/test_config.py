@@ -141,9 +141,9 @@ def test_what_is_no_toml_is_told_with_its_line(text: str, line: int) -> None:
         ('["log"]\n"levl" = 1', 2),
         ("[ log ] # here\n  levl=1", 2),
         ("[imap]\nlisten = [ # ] \n '*:1', ']', \n]\n[log]\nlevl = 1", 6),
-        ('[server]\nuser = """\nlevl = 1\n\\""" [\n"""\n[log]\nlevl = 1', 7),
-        ("[server]\nuser = '''a\n[x]'''\n[log]\nlevl = 1", 5),
-        ("[server]\nuser = \"a # [ ''' \"\n[log]\nlevl = 1", 4),
+        ('[delivery]\npostmaster = """\nlevl = 1\n\\""" [\n"""\n[log]\nlevl = 1', 7),
+        ("[delivery]\npostmaster = '''a\n[x]'''\n[log]\nlevl = 1", 5),
+        ("[delivery]\npostmaster = \"a # [ ''' \"\n[log]\nlevl = 1", 4),
         ("log = 3", 1),
         ("[[log]]\nlevel='info'", 1),
     ],
@@ -172,6 +172,26 @@ listen = ["127.0.0.1:24", "127.0.0.1:0", "127.0.0.1:0"]
     assert problems("[tls]\nkey = 'key.pem'") == [(2, "tls.key: A key is of no use without tls.certificate")]
 
 
+def test_only_lmtp_listens_on_a_unix_socket() -> None:
+    """Anything else would have taken any free port for it, on all addresses."""
+    assert parse('lmtp.listen = ["unix:run/lmtp.sock"]').lmtp.listen == ("unix:run/lmtp.sock",)
+    for name in ("imap.listen", "imap.listen_tls", "smtp.listen", "metrics.listen"):
+        assert problems(f'{name} = ["127.0.0.1:1", "unix:a"]') == [
+            (1, f'{name}: Only lmtp.listen can have a "unix:PATH"')
+        ]
+
+
+def test_a_list_is_asked_for_where_one_is_needed() -> None:
+    assert problems('imap.listen = "*:143"') == [(1, 'imap.listen: Expected a list, as ["*:143"]')]
+    assert problems("imap.listen = 143") == [(1, "imap.listen: Expected a list")]
+
+
+@pytest.mark.parametrize("name", ["imap.max_message_size", "smtp.max_message_size"])
+def test_messages_that_every_server_must_take_are_taken(name: str) -> None:
+    assert problems(f"{name} = 0") == [(1, f"{name}: Less than 64KB, which every mail server must take")]
+    parse(f'{name} = "64KB"')
+
+
 def test_a_refused_value_does_not_make_more_mistakes() -> None:
     assert problems("[tls]\nkey = 3\ncertificate = 'cert.pem'") == [(2, "tls.key: Expected a path")]
 
@@ -190,7 +210,7 @@ def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="Cannot be read"):
+    with pytest.raises(SettingsError, match=r"nothing\.toml: Cannot be read: No such file or directory$"):
         load(tmp_path / "nothing.toml")
     (tmp_path / "latin.toml").write_bytes(b"\xff")
     with pytest.raises(SettingsError, match="Cannot be read"):

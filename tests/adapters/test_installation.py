@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from adapters.server.config import HostName, Server, Settings, Tls
-from adapters.server.installation import DEFAULT_FOLDERS, Installation, NotInstalled
+from adapters.server.installation import DEFAULT_FOLDERS, DatabaseMissing, Installation, NotInstalled
 from adapters.stores.sqlite import DatabaseLocked
 from core.errors import NoSuchRecipient
 from core.recipients import Credential, InvalidAlias, NoSuchDatabase, RecipientExists
@@ -75,6 +75,24 @@ def test_a_database_that_cannot_be_opened_leaves_no_lock_behind(settings: Settin
             Installation(settings)
     file.rmdir()
     file.with_suffix(".away").rename(file)
+    Installation(settings).close()
+
+
+def test_a_database_is_made_anew_only_where_no_mail_is_lost(settings: Settings, house: Installation) -> None:
+    """A crash may come between its entry and its file; a disk that is not mounted looks the same."""
+    for name in ("first", "second"):
+        house.add_database(name)
+    house.add_mailbox("ada", credential(house), database="first")
+    house.close()
+    folder = settings.server.data_dir / "databases"
+    (folder / "second.db").unlink()
+    Installation(settings).close()
+    assert (folder / "second.db").exists()
+    (folder / "first.db").rename(folder / "first.away")
+    for create in (False, True):
+        with pytest.raises(DatabaseMissing, match=r"first\.db is missing"):
+            Installation(settings, create=create)
+    (folder / "first.away").rename(folder / "first.db")
     Installation(settings).close()
 
 

@@ -43,5 +43,5 @@ def version(as_json: Annotated[bool, JSON] = False) -> None:
 def main() -> None:
     """The console script."""
     # What is in a data directory is for its owner; a group may be let in, to reach the LMTP socket.
-    os.umask(0o027)
+    os.umask(os.umask(0o077) | 0o027)
     sys.exit(app())

@@ -21,7 +21,7 @@ def add_to(app: typer.Typer) -> None:
 
 def check(
     place: Place,
-    databases: Annotated[list[str] | None, typer.Argument(metavar="[DATABASE]...", help="If not given, all.")] = None,
+    databases: Annotated[list[str] | None, typer.Argument(metavar="DATABASE", help="If not given, all.")] = None,
     deep: Annotated[bool, typer.Option("--deep", help="Also read every body and compare it with its hash.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -58,5 +58,5 @@ def _verdict(database: DatabaseChecked) -> str:
     if not database.mounted:
         return "not mounted, not checked"
     if database.broken_count:
-        return f"{database.broken_count} broken promises"
-    return f"sound ({database.mailboxes} mailboxes)"
+        return f"{database.broken_count} broken {'promise' if database.broken_count == 1 else 'promises'}"
+    return f"sound ({database.mailboxes} {'mailbox' if database.mailboxes == 1 else 'mailboxes'})"

@@ -19,7 +19,7 @@ from adapters.server.cli.reach import Place, reach
 
 app = typer.Typer(no_args_is_help=True, help="Mailbox databases.")
 
-Name = Annotated[str, typer.Argument(help="The database's name.")]
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The database's name.")]
 
 
 @command(app, "list")

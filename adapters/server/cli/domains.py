@@ -22,7 +22,7 @@ def list_all(place: Place, as_json: Json = False) -> None:
 @command(app, "add")
 def add(
     place: Place,
-    domain: Annotated[str, typer.Argument(help="Such as example.com.")],
+    domain: Annotated[str, typer.Argument(metavar="DOMAIN", help="Such as example.com.")],
     default: Annotated[bool, typer.Option("--default", help="Let new mailboxes have addresses in it.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -33,7 +33,9 @@ def add(
 
 @command(app, "rm")
 def remove(
-    place: Place, domain: Annotated[str, typer.Argument(help="Such as example.com.")], as_json: Json = False
+    place: Place,
+    domain: Annotated[str, typer.Argument(metavar="DOMAIN", help="Such as example.com.")],
+    as_json: Json = False,
 ) -> None:
     """From now on mail for a domain is not ours.  Nobody may have an address in it."""
     with reach(place) as channel:

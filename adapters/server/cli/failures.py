@@ -29,6 +29,7 @@ REMEDIES: Final = {
     "RecipientExists": "choose another, or change that one with `penfold mailbox set`",
     "AddressInUse": "`penfold mailbox show ADDRESS` shows whose it is",
     "DatabaseExists": "choose another name",
+    "DatabaseMissing": "mount its disk, or restore it from the backup",
     "DatabaseLocked": "is a server just starting or stopping?  Try again in a moment",
     "NotRunning": "start one with `penfold serve`",
     "Interrupted": "try again once it runs",
@@ -69,7 +70,15 @@ def told_in_one_line() -> Iterator[None]:
     except Exception as fault:  # noqa: BLE001 - an administrator is told of it as of anything else
         if TRACEBACK in os.environ:
             traceback.print_exc()
+        if isinstance(fault, OSError) and isinstance(fault.filename, (str, bytes, os.PathLike)):
+            _end(OUT_OF_REACH, _of_a_file(fault))
         _end(FAULT, f"a fault of Penfold's: {type(fault).__name__}: {fault} (with {TRACEBACK}=1 it says where)")
+
+
+def _of_a_file(fault: OSError) -> str:
+    """The machine's fault rather than ours."""
+    remedy = ": be its owner, or root" if isinstance(fault, PermissionError) else ""
+    return f"{os.fsdecode(fault.filename)} cannot be used: {fault.strerror or fault}{remedy}"
 
 
 def _end(code: int, text: str) -> None:

@@ -1,6 +1,7 @@
 """What `penfold init` makes, in an order in which a second try finds what the first has left."""
 
 import os
+import shlex
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -101,22 +102,23 @@ def _initialised(channel: Channel, file: Path, settings: Settings, made: list[st
 
 def told(now: Initialised) -> str:
     """What there is, and what to do next."""
-    place = "" if now.settings_file == str(USUAL) else f" --config {now.settings_file}"
-    self_signed = " (self-signed: clients will ask; [tls] is for a better one)"
+    place = "" if now.settings_file == str(USUAL) else f" --config {shlex.quote(now.settings_file)}"
     steps = [
-        f"penfold mailbox add ada{place}          a mailbox; asks for its password",
-        f"penfold mailbox add postmaster{place}   mail for postmaster needs a reader (RFC 5321)",
-        f"penfold serve{place}                    until it is stopped",
+        f"# A mailbox; asks for its password.\npenfold mailbox add ada{place}",
+        f"# Mail for postmaster needs a reader (RFC 5321).\npenfold mailbox add postmaster{place}",
+        f"# Until it is stopped.\npenfold serve{place}",
     ]
+    is_self_signed = now.certificate.startswith(now.data_dir)
     return "\n".join(
         (
             f"Settings      {now.settings_file}",
             f"Data          {now.data_dir}",
             f"Domains       {', '.join(now.domains)}",
             f"Databases     {', '.join(now.databases)}",
-            f"Certificate   {now.certificate}{self_signed if now.certificate.startswith(now.data_dir) else ''}",
+            f"Certificate   {now.certificate}",
+            *(["              (self-signed: clients will ask; [tls] is for a better one)"] if is_self_signed else []),
             "",
             "Everything was there already." if not now.made else "Next:",
-            *(f"  {step}" for step in steps[2 if now.has_mailboxes else 0 :] if now.made),
+            *(steps[2 if now.has_mailboxes else 0 :] if now.made else []),
         )
     )

@@ -28,13 +28,13 @@ from adapters.server.cli.reach import Channel, Place, reach
 
 app = typer.Typer(no_args_is_help=True, help="People and their mailboxes.")
 
-Alias = Annotated[str, typer.Argument(help="The mailbox, by its alias or one of its addresses.")]
+Alias = Annotated[str, typer.Argument(metavar="ALIAS", help="The mailbox, by its alias or one of its addresses.")]
 
 
 @command(app, "add")
 def add(
     place: Place,
-    alias: Annotated[str, typer.Argument(help="The name to sign in with.")],
+    alias: Annotated[str, typer.Argument(metavar="ALIAS", help="The name to sign in with.")],
     address: Annotated[str, typer.Option(help="The primary address; if not given, ALIAS@ the default domain.")] = "",
     name: Annotated[str, typer.Option(help="The name to show; if not given, the alias.")] = "",
     database: Annotated[str, typer.Option(help="The mailbox database; if not given, the first.")] = "",
@@ -43,8 +43,8 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Make a mailbox.  The password is asked for, unless --password-stdin or --generate says where it is from."""
+    password = passwords.chosen(stdin=password_stdin, generate=generate)  # nothing is locked while people type
     with reach(place) as channel:
-        password = passwords.chosen(stdin=password_stdin, generate=generate)
         mailbox = channel.ask(AddMailbox(alias, password.text, address, name, database))
     _say(mailbox, f"{mailbox.alias} has a mailbox now, and the address {mailbox.addresses[0]}", password, as_json)
 
@@ -165,8 +165,8 @@ def change(
     has_password = ask_password or password_stdin or generate
     if not has_password and wanted == SetMailbox(alias):
         raise Misused("nothing to change: see `penfold mailbox set --help`")
+    password = passwords.chosen(stdin=password_stdin, generate=generate) if has_password else None
     with reach(place) as channel:
-        password = passwords.chosen(stdin=password_stdin, generate=generate) if has_password else None
         changed = channel.ask(msgspec.structs.replace(wanted, password=password.text if password else None))
     _say_changed(changed, "is changed", as_json, password)
 
@@ -201,8 +201,9 @@ def remove(
     as_json: Json = False,
 ) -> None:
     """Remove a mailbox, with all the mail in it, for good."""
-    with reach(place) as channel:
-        if not yes:
+    if not yes:
+        with reach(place) as channel:
             mailbox = channel.ask(ShowMailbox(alias))
-            typer.confirm(f"Remove {mailbox.alias} with {mailbox.messages} messages, for good?", abort=True, err=True)
+        typer.confirm(f"Remove {mailbox.alias} with {mailbox.messages} messages, for good?", abort=True, err=True)
+    with reach(place) as channel:
         _say_changed(channel.ask(RemoveMailbox(alias)), "is gone", as_json)

@@ -16,9 +16,13 @@ P = ParamSpec("P")
 
 JSON: Final = typer.Option("--json", help="Print JSON, for programs.")
 CONFIG: Final = typer.Option(
-    "--config", envvar="PENFOLD_CONFIG", show_default="/etc/penfold/penfold.toml", help="The settings file."
+    "--config",
+    envvar="PENFOLD_CONFIG",
+    show_default="/etc/penfold/penfold.toml",
+    readable=False,  # that is told later, with the remedy and the right exit code
+    help="The settings file.",
 )
-DIRECTORY: Final = typer.Option("--dir", help="The directory of an installation, in place of --config.")
+DIRECTORY: Final = typer.Option("--dir", readable=False, help="The directory of an installation, in place of --config.")
 PASSWORD_STDIN: Final = typer.Option("--password-stdin", help="Read the password from the first line of the input.")
 GENERATE: Final = typer.Option("--generate", help="Make a password up and print it.")
 

@@ -30,7 +30,7 @@ class Place(NamedTuple):
     @property
     def has_file(self) -> bool:
         """A demo has no settings file, and needs none to be administered."""
-        return self.directory is None or (self.directory / SETTINGS_FILE).exists()
+        return self.directory is None or os.path.lexists(self.directory / SETTINGS_FILE)
 
     def settings(self) -> Settings:
         """Raises SettingsError, OutOfReach."""
@@ -39,6 +39,8 @@ class Place(NamedTuple):
         if self.directory is not None:
             if self.has_file:
                 return load(self.directory / SETTINGS_FILE)
+            if not os.path.lexists(self.directory):
+                raise OutOfReach(f"there is no {self.directory}: run `penfold init` to make an installation")
             return Settings(server=Server(data_dir=self.directory.absolute()))
         if not os.path.lexists(USUAL):
             raise OutOfReach(f"there is no {USUAL}: say --config FILE or --dir DIR, or make one with `penfold init`")
@@ -118,23 +120,31 @@ class _Local:
 @contextmanager
 def _opened(settings: Settings, *, create: bool) -> Iterator[_Local]:
     """The installation, with its locks.  Raises OutOfReach, DatabaseLocked."""
-    from adapters.server.installation import NotInstalled
-    from adapters.stores.migrations import SchemaTooNew
-    from adapters.stores.sqlite import ENGINE_ERRORS, SqliteTooOld
-
-    root = settings.server.data_dir
-    try:
+    with opening(settings.server.data_dir):
         channel = _Local(settings, create=create)
-    except PermissionError as fault:
-        raise OutOfReach(f"{fault.filename} cannot be opened: be {_owner(root)}, or root") from fault
-    except (NotInstalled, SqliteTooOld, SchemaTooNew) as no:
-        raise OutOfReach(str(no)) from no
-    except ENGINE_ERRORS as fault:
-        raise OutOfReach(f"{root} cannot be opened ({fault}): is the disk sound, and not full?") from fault
     try:
         yield channel
     finally:
         channel.house.close()
+
+
+@contextmanager
+def opening(root: Path) -> Iterator[None]:
+    """What goes wrong with the files of an installation while it is opened.  Raises OutOfReach."""
+    from adapters.server.installation import NotInstalled
+    from adapters.stores.migrations import SchemaTooNew
+    from adapters.stores.sqlite import ENGINE_ERRORS, SqliteTooOld
+
+    try:
+        yield
+    except PermissionError as fault:
+        raise OutOfReach(f"{fault.filename or root} cannot be opened: be {_owner(root)}, or root") from fault
+    except (NotInstalled, SqliteTooOld, SchemaTooNew) as no:
+        raise OutOfReach(str(no)) from no
+    except ENGINE_ERRORS as fault:
+        reason = fault.strerror if isinstance(fault, OSError) else fault
+        remedy = "is the disk sound and not full, and may you write there?"
+        raise OutOfReach(f"{root} cannot be opened ({reason}): {remedy}") from fault
 
 
 def _become_owner(root: Path) -> None:

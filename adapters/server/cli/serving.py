@@ -13,7 +13,7 @@ import typer
 from adapters.server.cli.failures import OutOfReach, told_in_one_line
 from adapters.server.cli.options import CONFIG, DIRECTORY, Json, command
 from adapters.server.cli.printing import print_json
-from adapters.server.cli.reach import Place
+from adapters.server.cli.reach import Place, opening
 from adapters.server.config import Settings
 from adapters.server.installation import NotInstalled, check_installed
 
@@ -52,8 +52,10 @@ def serve(place: Place) -> None:
 
 def demo(
     directory: Annotated[Path, typer.Option("--dir", help="Where the demo keeps its data.")] = Path("demo"),
-    port_base: Annotated[int, typer.Option(help="Added to every protocol's usual port.")] = 10000,
-    users: Annotated[int, typer.Option(help="How many users u1, u2, ... there are.")] = 3,
+    port_base: Annotated[
+        int, typer.Option(min=0, max=65535 - 993, help="Added to every protocol's usual port.")
+    ] = 10000,
+    users: Annotated[int, typer.Option(min=1, help="How many users u1, u2, ... there are.")] = 3,
     password: Annotated[str, typer.Option(help="The password of them all.")] = "pass",  # noqa: S107 - it is a demo
     sample: Annotated[bool, typer.Option(help="Whether new users find mail in their mailbox.")] = True,
 ) -> None:
@@ -66,7 +68,8 @@ def demo(
 
     with told_in_one_line():
         settings = demonstration.settings(directory.absolute(), port_base)
-        demonstration.prepare(settings, users=users, password=password, sample=sample)
+        with opening(settings.server.data_dir):
+            demonstration.prepare(settings, users=users, password=password, sample=sample)
         raise typer.Exit(_serve_until_stopped(settings, announce))
 
 
@@ -87,16 +90,17 @@ def _serve_until_stopped(settings: Settings, announce: Callable[[], None]) -> in
         announce()
         return stop
 
-    try:
-        return reactor.run(loop, main)
-    except CannotListenError as fault:
-        raise OutOfReach(_cannot_listen(fault.socketError, f"port {fault.port}: ")) from fault
-    except ssl.SSLError as fault:
-        raise OutOfReach(f"tls.certificate and tls.key cannot be used: {fault}") from fault
-    except OSError as fault:
-        if fault.filename is not None:
-            raise OutOfReach(f"{fault.filename} cannot be used: {fault.strerror}") from fault
-        raise OutOfReach(_cannot_listen(fault)) from fault
+    with opening(settings.server.data_dir):
+        try:
+            return reactor.run(loop, main)
+        except CannotListenError as fault:
+            raise OutOfReach(_cannot_listen(fault.socketError, f"port {fault.port}: ")) from fault
+        except ssl.SSLError as fault:
+            raise OutOfReach(f"tls.certificate and tls.key cannot be used: {fault}") from fault
+        except OSError as fault:
+            if fault.filename is not None:
+                raise OutOfReach(f"{fault.filename} cannot be used: {fault.strerror}") from fault
+            raise OutOfReach(_cannot_listen(fault)) from fault
 
 
 def _cannot_listen(fault: OSError, where: str = "") -> str:
@@ -104,6 +108,7 @@ def _cannot_listen(fault: OSError, where: str = "") -> str:
         errno.EADDRINUSE: "something else listens there: stop it, or change the `listen` settings",
         errno.EACCES: "ports below 1024 need CAP_NET_BIND_SERVICE (docs/hardening.md says how), or change the settings",
         errno.EADDRNOTAVAIL: "this machine does not have the address: change the `listen` settings",
+        socket.EAI_NONAME: "change the `listen` settings",
     }.get(fault.errno or 0, "")
     return ": ".join(filter(None, (f"cannot start: {where}{fault.strerror or fault}", remedy)))
 

@@ -44,7 +44,7 @@ def _cells(row: SessionRow) -> tuple[object, ...]:
 @command(app, "kick")
 def kick(
     place: Place,
-    number: Annotated[int | None, typer.Argument(help="The session's number.")] = None,
+    number: Annotated[int | None, typer.Argument(metavar="NUMBER", help="The session's number.")] = None,
     user: Annotated[str | None, typer.Option(help="All sessions of this mailbox.")] = None,
     as_json: Json = False,
 ) -> None:

@@ -27,6 +27,8 @@ def show(
     if as_json:
         names = ("name", "value", "source", "after_restart")
         print_json([dict(zip(names, (r.name, r.value, r.source, pending), strict=True)) for r, pending in rows])
+    elif not rows:
+        print("Every setting is at its default: --effective shows them.")
     elif any(pending is not None for _, pending in rows):
         cells = ((row.name, row.value, row.source, pending or "") for row, pending in rows)
         print_table(("SETTING", "VALUE", "FROM", "AFTER A RESTART"), cells)
