@@ -9,7 +9,7 @@ from adapters.server.executor import StoreExecutor
 from adapters.server.spooling import MessageSpool
 from adapters.server.storedriver import Target
 from adapters.stores.organization import OrganizationDatabase
-from core.ports import Clock, Entropy
+from core.ports import Clock, Entropy, EventLog
 from core.recipients import Recipient, effective
 from core.view import Views
 from protocols.imap.services import Account, Keys
@@ -33,6 +33,7 @@ class Accounts:
         append_limit: int,
         plaintext_logins: bool,
         has_tls: bool,
+        log: EventLog,
     ) -> None:
         self.views = views
         self.clock = clock
@@ -46,6 +47,7 @@ class Accounts:
         self._admission = admission
         self._executor = executor
         self._spool = spool
+        self._log = log
 
     # ------------------------------------------------------------------------------------------ signing in
 
@@ -67,9 +69,11 @@ class Accounts:
 
     def login_failed(self, peer: str, login: str) -> None:
         self._throttle.failed(peer or None, login)
+        self._log.warning("signin.refused", peer=peer, login=login)
 
     def login_succeeded(self, peer: str, login: str) -> None:
         self._throttle.succeeded(peer or None, login)
+        self._log.info("signin", peer=peer, login=login)
 
     def admit(self, account: Account) -> bool:
         return self._admission.sign_in(account.mailbox_id)

@@ -1,6 +1,7 @@
 """A running server: the installation, the protocols on their ports, and the order in which all begins and ends."""
 
 import asyncio
+import errno
 import os
 import ssl
 from collections.abc import Callable, Sequence
@@ -109,6 +110,7 @@ class Server:
             append_limit=largest[0],
             plaintext_logins=settings.auth.plaintext_logins,
             has_tls=True,
+            log=self.log,
         )
         self.imap = ImapService(
             accounts,
@@ -163,7 +165,10 @@ class Server:
             return
         path = self.installation.root / endpoint.path
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.unlink(missing_ok=True)  # of a server before us: we hold its locks, so it is not there any more
+        if path.is_socket():
+            path.unlink()  # of a server before us: we hold its locks, so it is not there any more
+        elif path.exists():
+            raise FileExistsError(errno.EEXIST, "lmtp.listen names a file that is no socket", str(path))
         await self.lmtp.listen_unix(path=str(path))
         path.chmod(0o660)  # a mail hub needs the group, and can then deliver
 

@@ -19,11 +19,19 @@ from adapters.stores.migrations import SchemaTooNew
 from adapters.stores.sqlite import DatabaseLocked, SqliteConnection
 from core import items
 from core.changes import FolderChange
-from core.commands import CreateFolder, Delivery, Expunge, FlagMode, NewFolder
-from core.errors import FolderExists, LimitExceeded, MessageExpunged, NoSuchFolder, OverQuota, Unavailable
+from core.commands import CreateFolder, CreateMailbox, Delivery, Expunge, FlagMode, NewFolder
+from core.errors import (
+    FolderExists,
+    LimitExceeded,
+    MessageExpunged,
+    NoSuchFolder,
+    NoSuchMailbox,
+    OverQuota,
+    Unavailable,
+)
 from core.model import DELETED, FLAGGED, MAX_UID, SEEN, Blob
 from core.view import FolderView
-from tests.support.store import ALL, DAY, MORNING, ONE, Store, incoming, incoming_blob
+from tests.support.store import ALL, DAY, MORNING, ONE, TWO, Store, incoming, incoming_blob
 
 
 def noise(octets: int, seed: int = 1) -> bytes:
@@ -125,11 +133,15 @@ class TestGroups:
     def test_a_statement_that_breaks_a_constraint_is_a_fault_of_its_command_only(
         self, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(sql.SqlWriteTx, "delivery_known", lambda *_: False)
-        delivery = store.delivering(incoming(b"x"), Delivery(ONE, b""), token=b"t")
-        outcomes = store.group(delivery, delivery, store.appending("INBOX", b"y"))
+        def nowhere(*_: object) -> None:
+            raise NoSuchMailbox
+
+        create = CreateMailbox(TWO, b"2" * 16, (), MORNING)
+        with monkeypatch.context() as blind:
+            blind.setattr(sql.SqlWriteTx, "mailbox", nowhere)
+            outcomes = store.group(create, create, store.appending("INBOX", b"y"))
         assert outcomes[1] is apsw.ConstraintError
-        assert store.uids("INBOX") == [1, 2]
+        assert store.uids("INBOX") == [1]
         assert [type(fault) for fault in store.faults] == [apsw.ConstraintError]
         store.faults.clear()
 
