@@ -12,10 +12,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from adapters.blobs.packs import Packs
 from adapters.stores.migrations import steps
 from adapters.stores.sql import STATEMENTS, Params, Row, SqlWriteTx
+from core import items
 from core.apply import apply
 from core.audit import audit
 from core.commands import (
@@ -31,6 +33,7 @@ from core.commands import (
     Expunge,
     FlagMode,
     Flags,
+    ForgetTombstones,
     NewFolder,
     PurgeFolder,
     RenameFolder,
@@ -45,7 +48,7 @@ from tests.support.store import ALL, DAY, MORNING, ONE, TABLES, TWO, Store, inco
 
 Postgres = psycopg.Connection[tuple[Any, ...]]
 
-OCTETS = {"guid", "hash", "prefix", "envelope", "structure", "parts", "summary", "utf8", "data", "token"}
+OCTETS = {"guid", "hash", "prefix", "envelope", "structure", "parts", "summary", "utf8", "data", "token", "key"}
 TEXTS = {"name", "special_use", "path"}
 _TYPES = {"{B}": "BYTEA", "{WR}": ""}
 _PARAMETER = re.compile(r":([a-z_0-9]+)")
@@ -177,10 +180,14 @@ def commands() -> Iterator[Command]:
         yield StoreFlags(ONE, inbox, ((3, 3),), mode, Flags(SEEN, ("k65", "k64", "new")))
     yield StoreFlags(ONE, inbox, ((1, 1),), FlagMode.ADD, Flags(DELETED, words[:63]))
     yield StoreFlags(ONE, inbox, ALL, FlagMode.REMOVE, Flags(0, words[:60]))
+    yield StoreFlags(ONE, inbox, ALL, FlagMode.ADD, Flags(FLAGGED), unchanged_since=3)
+    for keys in ((b"\0one", b"two"), (b"three", b"two")):
+        yield replace(append("a", b"threaded"), message=replace(incoming(b"threaded"), thread_keys=keys))
     yield Copy(ONE, inbox, ALL, "a", MORNING)
     yield Copy(ONE, a, ((2, 3),), "Café/b", MORNING, True)
     yield Copy(ONE, inbox, ((2, 2),), "INBOX", MORNING, True)
     yield Expunge(ONE, inbox, ALL)
+    yield ForgetTombstones(ONE, inbox)
     yield ClaimRecent(ONE, inbox, 4)
     yield RenameFolder(ONE, "Café", "d/e", MORNING)
     yield DeleteFolder(ONE, "d/e/b", MORNING)
@@ -202,7 +209,10 @@ def outcome(result: Any) -> Any:
     return result
 
 
-def test_every_command_does_the_same_as_on_sqlite(postgres: Postgres, tmp_path: Path) -> None:
+def test_every_command_does_the_same_as_on_sqlite(
+    postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(items, "TOMBSTONES_PER_FOLDER", 1)
     create(postgres, "mailbox")
     connection = PostgresConnection(postgres)
     packs = Packs(tmp_path / "postgres")

@@ -23,6 +23,7 @@ APPLY: dict[type, Callable[[WriteTx, Any], Outcome]] = {
     commands.StoreFlags: items.store_flags,
     commands.Expunge: items.expunge,
     commands.ClaimRecent: items.claim_recent,
+    commands.ForgetTombstones: items.forget_tombstones,
     commands.Deliver: delivery.deliver,
 }
 

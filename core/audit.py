@@ -95,6 +95,8 @@ def _numbers(tx: AuditTx, folder: Folder, with_message: int) -> Iterator[str]:
         yield f"UIDNEXT is {folder.uidnext}, but UID {highest} was given out"
     if newest > folder.modseq:
         yield f"HIGHESTMODSEQ is {folder.modseq}, but {newest} was given out"
+    if any(modseq <= folder.tombstone_floor for modseq, _, _ in tombstones):
+        yield f"a tombstone is older than {folder.tombstone_floor}, up to which they were forgotten"
     if any(uid in uids for _, low, high in tombstones for uid in range(low, high + 1)):
         yield "a UID is both present and expunged"
     known = len(tx.keywords(folder.mailbox_id, folder.folder_id))

@@ -9,7 +9,7 @@ from enum import Enum
 
 from msgspec import Struct
 
-from core.model import FolderId, Incoming, MailboxId, UIDRanges
+from core.model import FolderId, Incoming, MailboxId, ModSeq, UIDRanges
 
 
 class FlagMode(Enum):
@@ -101,11 +101,14 @@ class Copy(Struct, frozen=True):
 
 
 class StoreFlags(Struct, frozen=True):
+    """The result is `Stored`."""
+
     mailbox_id: MailboxId
     folder_id: FolderId
     uids: UIDRanges
     mode: FlagMode
     flags: Flags
+    unchanged_since: int | None = None  # a MODSEQ: messages that changed later are left alone (RFC 7162 3.1.3)
 
 
 class Expunge(Struct, frozen=True):
@@ -143,6 +146,13 @@ class Deliver(Struct, frozen=True):
     token_expires_at: int = 0
 
 
+class ForgetTombstones(Struct, frozen=True):
+    """Takes away a slice of a folder's tombstones beyond TOMBSTONES_PER_FOLDER; the result is how many."""
+
+    mailbox_id: MailboxId
+    folder_id: FolderId
+
+
 class SweepBlobs(Struct, frozen=True):
     """Forgets up to `limit` contents that no message names and that are older than `before`."""
 
@@ -171,6 +181,7 @@ Command = (
     | Expunge
     | ClaimRecent
     | Deliver
+    | ForgetTombstones
     | SweepBlobs
     | SweepDeliveries
 )
@@ -179,6 +190,13 @@ Command = (
 class Appended(Struct, frozen=True):
     uidvalidity: int
     uid: int
+
+
+class Stored(Struct, frozen=True):
+    """The MODSEQ of the change, 0 when nothing changed, and the messages that `unchanged_since` kept from it."""
+
+    modseq: ModSeq
+    modified: UIDRanges = ()
 
 
 class Copied(Struct, frozen=True):

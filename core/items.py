@@ -14,12 +14,28 @@ from core.commands import (
     Expunge,
     FlagMode,
     Flags,
+    ForgetTombstones,
+    Stored,
     StoreFlags,
 )
 from core.errors import LimitExceeded, OverQuota
 from core.folders import Outcome, existing, keyword_mask, learn_keywords, removed, selectable
-from core.limits import COPY_ROWS
-from core.model import DELETED, MAX_UID, SEEN, UID, Entry, Folder, Incoming, MailboxId, ModSeq, ranges
+from core.limits import COPY_ROWS, ROWS_PER_COMMAND, TOMBSTONES_PER_FOLDER
+from core.model import (
+    DELETED,
+    MAX_UID,
+    SEEN,
+    UID,
+    Entry,
+    Folder,
+    Incoming,
+    MailboxId,
+    MessageId,
+    ModSeq,
+    UIDRanges,
+    ranges,
+    without,
+)
 from core.ports import Counters, NewEntry, NewMessage, ReadTx, StoredEntry, WriteTx
 
 
@@ -63,6 +79,7 @@ def file(
     """Puts a new message, whose blob is stored, into a folder."""
     mailbox_id, size = folder.mailbox_id, len(prefix) + message.blob.size
     message_id = tx.take_messages(mailbox_id, 1, size)
+    thread_id = _join_thread(tx, mailbox_id, message_id, message.thread_keys)
     row = NewMessage(
         mailbox_id,
         message_id,
@@ -78,10 +95,19 @@ def file(
         message.parts,
         message.summary,
         message.utf8,
+        thread_id,
     )
     tx.insert_messages((row,))
     change = _enter(tx, folder, [StoredEntry(UID(0), message_id, flags, keywords, size)], at)
     return change.arrived[0].uid, change
+
+
+def _join_thread(tx: WriteTx, mailbox_id: MailboxId, message_id: MessageId, keys: Sequence[bytes]) -> MessageId:
+    """RFC 8474 5.2: the conversation that the message belongs to from now on, the oldest that it could join."""
+    known = tx.threads(mailbox_id, keys)
+    thread_id = min(known.values(), default=message_id)
+    tx.remember_thread(mailbox_id, [key for key in keys if key not in known], thread_id)
+    return thread_id
 
 
 def _enter(tx: WriteTx, folder: Folder, rows: Sequence[StoredEntry], at: int) -> FolderChange:
@@ -176,10 +202,7 @@ def expunge(tx: WriteTx, command: Expunge) -> Outcome:
 
 
 def store_flags(tx: WriteTx, command: StoreFlags) -> Outcome:
-    """RFC 9051 6.4.6.  What would not change is left alone and keeps its MODSEQ (RFC 7162 3.1.3).
-
-    The result is the MODSEQ of this change, 0 when nothing changed.
-    """
+    """RFC 9051 6.4.6.  What would not change is left alone and keeps its MODSEQ (RFC 7162 3.1.3)."""
     folder = existing(tx, command.mailbox_id, command.folder_id)
     learned = None
     if command.mode is FlagMode.REMOVE:
@@ -188,18 +211,34 @@ def store_flags(tx: WriteTx, command: StoreFlags) -> Outcome:
         keywords, learned = learn_keywords(tx, folder, command.flags.keywords)
     keep, add = _masks(command.mode, command.flags, keywords)
     modseq = ModSeq(folder.modseq + 1)
+    modified = _modified(tx, folder, command, add)
     changed = [
         pair
-        for low, high in command.uids
+        for low, high in without(command.uids, modified)
         for pair in tx.change_flags(folder.mailbox_id, folder.folder_id, low, high, modseq=modseq, keep=keep, add=add)
     ]
     if not changed and learned is None:
-        return 0, ()
+        return Stored(ModSeq(0), modified), ()
     tx.count(folder.mailbox_id, folder.folder_id, _flag_counters(changed))
     entries = tuple(entry for entry, _ in changed)
-    return modseq, (
+    return Stored(modseq, modified), (
         FolderChange(folder.mailbox_id, folder.folder_id, folder.modseq, modseq, changed=entries, keywords=learned),
     )
+
+
+def _modified(tx: WriteTx, folder: Folder, command: StoreFlags, add: tuple[int, int]) -> UIDRanges:
+    """RFC 7162 3.1.3: the messages that have changed since the client last looked, and so are left alone.
+
+    Since 0 asks whether there is such a flag at all: system flags always are, a keyword where it is set.
+    """
+    if command.unchanged_since is None:
+        return ()
+    entries = [
+        entry for low, high in command.uids for entry in tx.entries(folder.mailbox_id, folder.folder_id, low, high)
+    ]
+    if command.unchanged_since == 0 and command.mode is FlagMode.ADD and not command.flags.system:
+        return ranges(entry.uid for entry in entries if entry.keywords & add[1])
+    return ranges(entry.uid for entry in entries if entry.modseq > command.unchanged_since)
 
 
 def _masks(mode: FlagMode, flags: Flags, keywords: int) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -219,6 +258,12 @@ def _flag_counters(changed: Sequence[tuple[Entry, int]]) -> Counters:
         unseen=sum(bool(before & SEEN) - bool(entry.flags & SEEN) for entry, before in changed),
         deleted=sum(bool(entry.flags & DELETED) - bool(before & DELETED) for entry, before in changed),
     )
+
+
+def forget_tombstones(tx: WriteTx, command: ForgetTombstones) -> Outcome:
+    """RFC 7162 5.3: a client that was away for longer is told of all that is missing; the result is how many went."""
+    existing(tx, command.mailbox_id, command.folder_id)
+    return tx.forget_tombstones(command.mailbox_id, command.folder_id, TOMBSTONES_PER_FOLDER, ROWS_PER_COMMAND), ()
 
 
 def claim_recent(tx: WriteTx, command: ClaimRecent) -> Outcome:

@@ -7,5 +7,6 @@ FOLDER_DEPTH: Final = 32  # far beyond what people nest; bounds every walk
 FOLDER_NAME_OCTETS: Final = 255  # one level, in UTF-8: as long as file systems allow
 KEYWORDS_PER_FOLDER: Final = 500  # they are never forgotten, and each is sent with every SELECT
 ROWS_PER_COMMAND: Final = 2_000  # a command holds the writer for some 20 ms at most
+TOMBSTONES_PER_FOLDER: Final = 10_000  # ranges of UIDs; a client that was away for longer is told what is missing
 COPY_ROWS: Final = 50_000  # COPY must be all or nothing, so it may hold the writer longer, but not for ever
 DELIVERIES_PER_COMMAND: Final = 100  # recipients of one message that are filed in one transaction

@@ -61,6 +61,26 @@ def merged(*several: UIDRanges) -> UIDRanges:
     return tuple(runs)
 
 
+def without(uid_ranges: UIDRanges, gone: UIDRanges) -> UIDRanges:
+    """The ranges less those UIDs; both ascending and disjoint."""
+    if not gone:
+        return uid_ranges
+    kept = []
+    at = 0
+    for low, high in uid_ranges:
+        while at < len(gone) and gone[at][1] < low:
+            at += 1
+        following = at
+        while following < len(gone) and gone[following][0] <= high:
+            if gone[following][0] > low:
+                kept.append((low, gone[following][0] - 1))
+            low = gone[following][1] + 1
+            following += 1
+        if low <= high:
+            kept.append((low, high))
+    return tuple(kept)
+
+
 def within(uid: int, uid_ranges: UIDRanges) -> bool:
     """Whether a UID lies in one of the ranges."""
     return any(low <= uid <= high for low, high in uid_ranges)
@@ -96,6 +116,7 @@ class Folder(Struct, frozen=True):
     n_unseen: int
     n_deleted: int
     n_bytes: int
+    tombstone_floor: ModSeq = ModSeq(0)  # tombstones of this and lower MODSEQs may have been forgotten
 
 
 class Entry(Struct, frozen=True, array_like=True):
@@ -133,6 +154,7 @@ class Incoming(Struct, frozen=True):
     parts: bytes
     summary: bytes
     utf8: bytes | None
+    thread_keys: tuple[bytes, ...] = ()  # by which the messages of one conversation find each other
 
 
 class Item(Struct, frozen=True):
@@ -151,3 +173,4 @@ class Item(Struct, frozen=True):
     parts: bytes
     utf8: bytes | None
     hash: bytes
+    thread_id: MessageId  # the number of the conversation's first message

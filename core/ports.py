@@ -29,6 +29,7 @@ class NewMessage(Struct, frozen=True, array_like=True):
     parts: bytes
     summary: bytes
     utf8: bytes | None
+    thread_id: MessageId
 
 
 class NewEntry(Struct, frozen=True, array_like=True):
@@ -85,6 +86,20 @@ class ReadTx(Protocol):
         self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int
     ) -> Iterator[tuple[int, int, int, int]]:
         """(UID, size, internal_at, internal_zone) of a range of UIDs."""
+        ...
+
+    def objects(
+        self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int
+    ) -> Iterator[tuple[int, int, int]]:
+        """(UID, message, thread) of a range of UIDs."""
+        ...
+
+    def saved_dates(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> Iterator[tuple[int, int]]:
+        """(UID, saved_at) of a range of UIDs."""
+        ...
+
+    def vanished(self, mailbox_id: MailboxId, folder_id: FolderId, since: int) -> Iterator[tuple[int, int]]:
+        """The ranges of UIDs that went away after a MODSEQ, as far as their tombstones are kept."""
         ...
 
     def summaries(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> Iterator[tuple[int, bytes]]:
@@ -162,6 +177,18 @@ class WriteTx(ReadTx, Protocol):
     def insert_tombstone(
         self, mailbox_id: MailboxId, folder_id: FolderId, modseq: int, low: int, high: int
     ) -> None: ...
+    def threads(self, mailbox_id: MailboxId, keys: Iterable[bytes]) -> dict[bytes, MessageId]:
+        """The conversations that are known by these keys."""
+        ...
+
+    def remember_thread(self, mailbox_id: MailboxId, keys: Iterable[bytes], thread_id: MessageId) -> None:
+        """From now on these keys lead to this conversation; those that lead to another go on doing so."""
+        ...
+
+    def forget_tombstones(self, mailbox_id: MailboxId, folder_id: FolderId, keep: int, limit: int) -> int:
+        """Deletes the oldest tombstones beyond so many, about `limit` at once, and raises the floor; how many went."""
+        ...
+
     def delivery_known(self, mailbox_id: MailboxId, token: bytes, at: int) -> bool:
         """Whether the token was remembered and had not expired by then."""
         ...

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from core.changes import Change, FolderChange, MailboxRemoved
-from core.model import KEYWORDS_IN_MASK, UID, Entry, FolderId, MailboxId, ModSeq, UIDRanges, ranges
+from core.model import KEYWORDS_IN_MASK, UID, Entry, FolderId, MailboxId, ModSeq, UIDRanges, ranges, without
 
 CHUNK_MESSAGES = 1024
 _MASK = (1 << KEYWORDS_IN_MASK) - 1
@@ -21,7 +21,7 @@ _MASK = (1 << KEYWORDS_IN_MASK) - 1
 class Chunk:
     """Up to CHUNK_MESSAGES messages in UID order, as columns.  Never changed once it is in a view."""
 
-    __slots__ = ("flags", "keywords", "modseqs", "uids", "wide")
+    __slots__ = ("_newest", "flags", "keywords", "modseqs", "uids", "wide")
 
     def __init__(self, uids: array[int], flags: array[int], keywords: array[int], modseqs: array[int]) -> None:
         self.uids = uids
@@ -29,6 +29,7 @@ class Chunk:
         self.keywords = keywords
         self.modseqs = modseqs
         self.wide: dict[int, int] = {}  # by UID: keywords that the column has no room for
+        self._newest = 0
 
     @classmethod
     def of(cls, entries: Sequence[Entry]) -> Chunk:
@@ -45,6 +46,13 @@ class Chunk:
         chunk = Chunk(self.uids[:], self.flags[:], self.keywords[:], self.modseqs[:])
         chunk.wide = dict(self.wide)
         return chunk
+
+    @property
+    def newest(self) -> int:
+        """The highest MODSEQ here; found once, by whoever asks first."""
+        if not self._newest:
+            self._newest = max(self.modseqs)
+        return self._newest
 
     def entry(self, index: int) -> Entry:
         uid = self.uids[index]
@@ -135,6 +143,24 @@ class FolderView:
                 for index in range(first, stop):
                     yield start + index + 1, chunk.entry(index)
 
+    def changed_since(self, uid_ranges: UIDRanges, modseq: int) -> UIDRanges:
+        """The messages among these UIDs that have changed after a MODSEQ; chunks without any cost nothing."""
+        found: list[int] = []
+        for low, high in uid_ranges:
+            at = max(bisect_right(self._firsts, low) - 1, 0)
+            for chunk in self._chunks[at:]:
+                if chunk.uids[0] > high:
+                    break
+                if chunk.newest > modseq:
+                    first, stop = bisect_left(chunk.uids, low), bisect_right(chunk.uids, high)
+                    found += [chunk.uids[index] for index in range(first, stop) if chunk.modseqs[index] > modseq]
+        return ranges(found)
+
+    def missing(self, uid_ranges: UIDRanges) -> UIDRanges:
+        """The UIDs of the ranges of which this view has no message."""
+        here = ranges(uid for chunk in self._chunks for uid in chunk.uids)
+        return without(uid_ranges, here)
+
     def uids_of_numbers(self, numbers: UIDRanges) -> UIDRanges:
         """UID ranges that hold, of this view, just the messages with these sequence numbers (which all exist)."""
         return tuple((self.uid(low), self.uid(high)) for low, high in numbers)
@@ -166,6 +192,21 @@ class FolderView:
             return 0
         uids = self._chunks[at].uids
         return uids[bisect_right(uids, uid) - 1]
+
+    def count(self, uid_ranges: UIDRanges) -> int:
+        """How many messages have UIDs in the ranges."""
+        return sum(self.number(high) - self.number(low) + 1 for low, high in self.clip(uid_ranges))
+
+    def part(self, uid_ranges: UIDRanges, start: int, stop: int) -> UIDRanges:
+        """Of the messages in the ranges, counted from 0, those from `start` to before `stop`."""
+        chosen = []
+        for low, high in self.clip(uid_ranges):
+            first, last = self.number(low), self.number(high)
+            count = last - first + 1
+            if start < count and stop > 0:
+                chosen.append((self.uid(first + max(start, 0)), self.uid(first + min(stop, count) - 1)))
+            start, stop = start - count, stop - count
+        return tuple(chosen)
 
     def slices(self, uid_ranges: UIDRanges, count: int) -> Iterator[UIDRanges]:
         """The ranges cut so that each piece holds at most `count` of this view's messages."""

@@ -2,10 +2,14 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 from adapters.server.executor import StoreExecutor
 from adapters.stores.database import MailboxDatabase
-from core.commands import Command, PurgeFolder, SweepBlobs, SweepDeliveries
+from core.commands import Command, ForgetTombstones, PurgeFolder, SweepBlobs, SweepDeliveries
+from core.errors import NoSuchFolder
+from core.limits import TOMBSTONES_PER_FOLDER
+from core.model import FolderId, MailboxId
 from core.ports import Clock
 
 HOUR = 3600.0
@@ -15,7 +19,7 @@ PAUSE = 0.05  # seconds between slices
 
 
 class Maintenance:
-    """Once an hour: forgets bodies that nothing names and delivery tokens that expired, and purges deleted folders."""
+    """Once an hour: purges deleted folders, forgets bodies that nothing names, expired tokens and old tombstones."""
 
     def __init__(self, executor: StoreExecutor, databases: Mapping[int, MailboxDatabase], clock: Clock) -> None:
         self._executor = executor
@@ -33,6 +37,7 @@ class Maintenance:
         """One round over a database."""
         await self._purge_folders(database_id)
         await self._repeat(database_id, lambda now: SweepDeliveries(now, SLICE))
+        await self._forget_tombstones(database_id)
         if await self._repeat(database_id, lambda now: SweepBlobs(now - GRACE, SLICE)):
             await self._executor.computed(self._databases[database_id].forget_packs)
 
@@ -45,6 +50,20 @@ class Maintenance:
             while not is_gone:
                 is_gone = await self._executor.written(database_id, purge, bulk=True)
                 await asyncio.sleep(PAUSE)
+
+    async def _forget_tombstones(self, database_id: int) -> None:
+        crowded = await self._executor.computed(lambda: self._crowded(database_id))
+        for mailbox_id, folder_id in crowded:
+            forget = ForgetTombstones(mailbox_id, folder_id)
+            gone = 1
+            with suppress(NoSuchFolder):  # deleted since
+                while gone:
+                    gone = await self._executor.written(database_id, forget, bulk=True)
+                    await asyncio.sleep(PAUSE)
+
+    def _crowded(self, database_id: int) -> list[tuple[MailboxId, FolderId]]:
+        with self._databases[database_id].read() as tx:
+            return tx.crowded_tombstones(TOMBSTONES_PER_FOLDER)
 
     async def _repeat(self, database_id: int, command: Callable[[int], Command]) -> int:
         """A command in slices until one comes back unfilled; how many rows went."""

@@ -116,6 +116,21 @@ class SqlReadTx:
     ) -> Iterator[tuple[int, int, int, int]]:
         return self._rows("sizes", mailbox=mailbox_id, folder=folder_id, low=low, high=high)
 
+    def objects(
+        self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int
+    ) -> Iterator[tuple[int, int, int]]:
+        return self._rows("objects", mailbox=mailbox_id, folder=folder_id, low=low, high=high)
+
+    def saved_dates(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> Iterator[tuple[int, int]]:
+        return self._rows("saved_dates", mailbox=mailbox_id, folder=folder_id, low=low, high=high)
+
+    def vanished(self, mailbox_id: MailboxId, folder_id: FolderId, since: int) -> Iterator[tuple[int, int]]:
+        return self._rows("vanished", mailbox=mailbox_id, folder=folder_id, since=since)
+
+    def crowded_tombstones(self, keep: int) -> list[tuple[MailboxId, FolderId]]:
+        """The folders with more tombstones than that."""
+        return [(MailboxId(m), FolderId(f)) for m, f in self._rows("crowded_tombstones", keep=keep)]
+
     def summaries(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> Iterator[tuple[int, bytes]]:
         return self._rows("summaries", mailbox=mailbox_id, folder=folder_id, low=low, high=high)
 
@@ -165,7 +180,7 @@ class SqlWriteTx(SqlReadTx):
         self._do("insert_mailbox", mailbox=mailbox.mailbox_id, guid=mailbox.guid, at=at)
 
     def delete_mailbox(self, mailbox_id: MailboxId) -> None:
-        for statement in ("delete_subscriptions", "delete_deliveries", "delete_mailbox"):
+        for statement in ("delete_subscriptions", "delete_deliveries", "delete_threads", "delete_mailbox"):
             self._do(statement, mailbox=mailbox_id)
 
     def next_folder(self, mailbox_id: MailboxId, uidvalidity: int) -> tuple[FolderId, int]:
@@ -253,6 +268,7 @@ class SqlWriteTx(SqlReadTx):
                     "parts": m.parts,
                     "summary": m.summary,
                     "utf8": m.utf8,
+                    "thread": m.thread_id,
                 }
                 for m in messages
             ),
@@ -347,6 +363,26 @@ class SqlWriteTx(SqlReadTx):
 
     def insert_tombstone(self, mailbox_id: MailboxId, folder_id: FolderId, modseq: int, low: int, high: int) -> None:
         self._do("insert_tombstone", mailbox=mailbox_id, folder=folder_id, modseq=modseq, low=low, high=high)
+
+    def threads(self, mailbox_id: MailboxId, keys: Iterable[bytes]) -> dict[bytes, MessageId]:
+        found = ((key, self._one("thread", mailbox=mailbox_id, key=key)) for key in keys)
+        return {key: MessageId(row[0]) for key, row in found if row is not None}
+
+    def remember_thread(self, mailbox_id: MailboxId, keys: Iterable[bytes], thread_id: MessageId) -> None:
+        for key in keys:
+            self._do("insert_thread", mailbox=mailbox_id, key=key, thread=thread_id)
+
+    def forget_tombstones(self, mailbox_id: MailboxId, folder_id: FolderId, keep: int, limit: int) -> int:
+        place = {"mailbox": mailbox_id, "folder": folder_id}
+        (before,) = self._returning("count_tombstones", **place)
+        if before <= keep:
+            return 0
+        # Those of one MODSEQ go together, so that the floor is true.
+        (floor,) = self._returning("tombstone_after", **place, rows=min(before - keep, limit) - 1)
+        self._do("forget_tombstones", **place, floor=floor)
+        self._do("raise_floor", **place, floor=floor)
+        (after,) = self._returning("count_tombstones", **place)
+        return int(before - after)
 
     def remember_delivery(self, mailbox_id: MailboxId, token: bytes, expires_at: int) -> None:
         self._do("remember_delivery", mailbox=mailbox_id, token=token, expires_at=expires_at)

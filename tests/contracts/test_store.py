@@ -72,7 +72,7 @@ def put(tx: WriteTx, uid: int, body: bytes, keywords: int = 0) -> MessageId:
     message_id = tx.take_messages(ONE, 1, len(body))
     hashed = blob(body).hash
     tx.insert_messages(
-        [NewMessage(ONE, message_id, hashed, 1, len(body), 7, 60, None, b"", b"E", b"S", b"P", b"Y", None)]
+        [NewMessage(ONE, message_id, hashed, 1, len(body), 7, 60, None, b"", b"E", b"S", b"P", b"Y", None, message_id)]
     )
     after = tx.count(ONE, INBOX, Counters(uids=1, exists=1, unseen=1, octets=len(body)))
     tx.insert_entries([NewEntry(ONE, INBOX, uid, message_id, after.modseq, 0, keywords, 9)])

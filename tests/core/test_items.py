@@ -1,8 +1,20 @@
 import pytest
+from msgspec.structs import replace
 
 from core import folders, items
 from core.changes import FolderChange
-from core.commands import Appended, ClaimRecent, Copied, Copy, Expunge, FlagMode, Flags, StoreFlags
+from core.commands import (
+    Appended,
+    ClaimRecent,
+    Copied,
+    Copy,
+    Expunge,
+    FlagMode,
+    Flags,
+    ForgetTombstones,
+    Stored,
+    StoreFlags,
+)
 from core.errors import LimitExceeded, NoSuchFolder, OverQuota
 from core.model import ALL_SYSTEM_FLAGS, ANSWERED, DELETED, DRAFT, FLAGGED, SEEN, Entry, FolderId, ModSeq
 from tests.support.store import ALL, ONE, Store, folder_change
@@ -223,8 +235,29 @@ class TestStoreFlags:
         """RFC 7162 3.1.3: the answer to a conditional STORE names it."""
         store.append("INBOX", b"x")
         add = store.storing("INBOX", FlagMode.ADD, SEEN)
-        assert store.do(add) == store.folder("INBOX").modseq
-        assert store.do(add) == 0
+        assert store.do(add) == Stored(store.folder("INBOX").modseq)
+        assert store.do(add) == Stored(ModSeq(0))
+
+    def test_what_has_changed_since_is_left_alone(self, store: Store) -> None:
+        """RFC 7162 3.1.3, UNCHANGEDSINCE: the others are changed all the same."""
+        for _ in range(5):
+            store.append("INBOX", b"x")
+        since = store.folder("INBOX").modseq
+        store.mark("INBOX", FLAGGED, uids=((2, 3), (5, 5)))
+        add = replace(store.storing("INBOX", FlagMode.ADD, SEEN, uids=((1, 3), (5, 9))), unchanged_since=since)
+        assert store.do(add) == Stored(store.folder("INBOX").modseq, ((2, 3), (5, 5)))
+        assert {uid for uid, (system, _) in store.flags("INBOX").items() if system & SEEN} == {1}
+        assert store.do(replace(add, uids=((2, 2),))) == Stored(ModSeq(0), ((2, 2),))
+
+    def test_since_zero_asks_whether_there_is_such_a_flag(self, store: Store) -> None:
+        """RFC 7162 3.1.3: a system flag always is, a keyword where it is set."""
+        store.append("INBOX", b"x", 0, "$MDNSent")
+        store.append("INBOX", b"y")
+        ask = replace(store.storing("INBOX", FlagMode.ADD, 0, "$MDNSent"), unchanged_since=0)
+        assert store.do(ask) == Stored(store.folder("INBOX").modseq, ((1, 1),))
+        assert store.flags("INBOX")[2] == (0, {"$MDNSent"})
+        ask = replace(store.storing("INBOX", FlagMode.ADD, SEEN), unchanged_since=0)
+        assert store.do(ask) == Stored(ModSeq(0), ((1, 2),))
 
     def test_a_new_keyword_is_told_even_when_no_message_has_it(self, store: Store) -> None:
         before = store.folder("INBOX")
@@ -492,3 +525,82 @@ def test_keyword_names_that_differ_in_case_in_one_command_are_one(store: Store) 
         assert folders.keyword_mask(tx, folder, ["a", "A"]) == (0, ["a", "A"])
     store.append("INBOX", b"x", 0, "a", "A")
     assert len(store.keywords("INBOX")) == 1
+
+
+class TestTombstones:
+    def _expunged(self, store: Store, *uids: int) -> None:
+        """Expunges each of these UIDs on its own, so that each has a tombstone and a MODSEQ."""
+        for uid in uids:
+            store.mark("INBOX", DELETED, uids=((uid, uid),))
+            store.expunge("INBOX", ((uid, uid),))
+
+    def _vanished(self, store: Store, since: int) -> list[tuple[int, int]]:
+        inbox = store.folder("INBOX").folder_id
+        with store.read() as tx:
+            return list(tx.vanished(ONE, inbox, since))
+
+    def test_what_vanished_since_a_modseq(self, store: Store) -> None:
+        """RFC 7162 3.2.6."""
+        for _ in range(6):
+            store.append("INBOX", b"x")
+        self._expunged(store, 4)
+        since = store.folder("INBOX").modseq
+        self._expunged(store, 2, 6)
+        assert self._vanished(store, 0) == [(4, 4), (2, 2), (6, 6)]
+        assert self._vanished(store, since) == [(2, 2), (6, 6)]
+        assert self._vanished(store, store.folder("INBOX").modseq) == []
+
+    def test_the_oldest_are_forgotten_and_the_floor_tells(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """RFC 7162 5.3."""
+        monkeypatch.setattr(items, "TOMBSTONES_PER_FOLDER", 3)
+        monkeypatch.setattr(items, "ROWS_PER_COMMAND", 2)
+        for _ in range(12):
+            store.append("INBOX", b"x")
+        self._expunged(store, 1, 3, 5, 7, 9, 11)
+        forget = ForgetTombstones(ONE, store.folder("INBOX").folder_id)
+        kept = self._vanished(store, 0)
+        assert [store.do(forget) for _ in range(3)] == [2, 1, 0]
+        assert self._vanished(store, 0) == kept[3:]
+        floor = store.folder("INBOX").tombstone_floor
+        assert self._vanished(store, floor) == kept[3:]
+
+    def test_those_of_one_modseq_go_together(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(items, "TOMBSTONES_PER_FOLDER", 1)
+        for _ in range(7):
+            store.append("INBOX", b"x")
+        store.mark("INBOX", DELETED, uids=((1, 1), (3, 3), (5, 5)))
+        store.expunge("INBOX")
+        assert store.do(ForgetTombstones(ONE, store.folder("INBOX").folder_id)) == 3
+        assert self._vanished(store, 0) == []
+
+
+class TestThreads:
+    def _file(self, store: Store, body: bytes, *keys: bytes) -> int:
+        """Appends a message with these thread keys; its conversation."""
+        append = store.appending("INBOX", body)
+        uid = store.do(replace(append, message=replace(append.message, thread_keys=keys))).uid
+        inbox = store.folder("INBOX").folder_id
+        with store.read() as tx:
+            ((_, _, thread),) = tx.objects(ONE, inbox, uid, uid)
+            return int(thread)
+
+    def test_a_message_joins_the_oldest_conversation_that_it_knows(self, store: Store) -> None:
+        """RFC 8474 5.2."""
+        first, other = self._file(store, b"1", b"a"), self._file(store, b"2", b"b")
+        assert first != other
+        assert self._file(store, b"3", b"c", b"b") == other
+        assert self._file(store, b"4", b"d", b"c") == other
+        assert self._file(store, b"5", b"e", b"a", b"b") == first, "both are known: the older one"
+        assert self._file(store, b"6", b"b") == other, "and it stays what it was"
+
+    def test_without_keys_each_is_its_own(self, store: Store) -> None:
+        assert self._file(store, b"1") != self._file(store, b"2")
+
+    def test_a_copy_is_the_same_object(self, store: Store) -> None:
+        """RFC 8474 5.1: EMAILID and THREADID go along with COPY."""
+        self._file(store, b"1", b"a")
+        copied = store.copy("INBOX", "INBOX")
+        inbox = store.folder("INBOX").folder_id
+        with store.read() as tx:
+            (one, two) = tx.objects(ONE, inbox, 1, 9)
+        assert (copied.target, one[1:]) == (((2, 2),), two[1:])

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from core.apply import APPLY
 from core.commands import Command
-from core.model import each, merged, ranges, within
+from core.model import each, merged, ranges, within, without
 
 
 @given(st.sets(st.integers(1, 40)))
@@ -21,6 +21,11 @@ def test_ranges_hold_exactly_the_uids_and_are_as_few_as_can_be(uids: set[int]) -
 def test_merged_ranges_hold_what_any_of_them_holds(several: list[set[int]]) -> None:
     together = merged(*[ranges(sorted(uids)) for uids in several])
     assert together == ranges(sorted(set().union(*several)))
+
+
+@given(st.sets(st.integers(1, 40)), st.sets(st.integers(1, 40)))
+def test_ranges_without_others_hold_what_the_others_do_not(uids: set[int], gone: set[int]) -> None:
+    assert list(each(without(ranges(sorted(uids)), ranges(sorted(gone))))) == sorted(uids - gone)
 
 
 def test_every_command_can_be_carried_out() -> None:

@@ -21,7 +21,7 @@ from core.errors import (
     ProtectedFolder,
     Refusal,
 )
-from core.model import DELETED, SEEN, Incoming, UIDRanges
+from core.model import DELETED, SEEN, Incoming, ModSeq, UIDRanges, ranges
 
 FOLDERS = 12
 DEPTH = 4
@@ -361,15 +361,18 @@ class Oracle:
             self._remove(folder, gone)
         return len(gone)
 
-    def storeflags(self, command: c.StoreFlags) -> int:
+    def storeflags(self, command: c.StoreFlags) -> c.Stored:
         folder = self._with_folders(command.mailbox_id).numbered(command.folder_id)
         known = len(folder.keywords)
         named = frozenset(name.lower() for name in command.flags.keywords)
         if command.mode is not c.FlagMode.REMOVE:
             self._learn(folder, command.flags.keywords)
-        changed = False
+        changed, modified = False, []
         for entry in folder.entries:
             if not inside(entry.uid, command.uids):
+                continue
+            if self._is_modified(entry, command, named):
+                modified.append(entry.uid)
                 continue
             flags, words = entry.flags, entry.words
             if command.mode is c.FlagMode.ADD:
@@ -382,9 +385,15 @@ class Oracle:
                 entry.flags, entry.words, entry.modseq = flags, words, folder.modseq + 1
                 changed = True
         if not changed and len(folder.keywords) == known:
-            return 0
+            return c.Stored(ModSeq(0), ranges(modified))
         folder.modseq += 1
-        return folder.modseq
+        return c.Stored(ModSeq(folder.modseq), ranges(modified))
+
+    def _is_modified(self, entry: AnEntry, command: c.StoreFlags, named: frozenset[str]) -> bool:
+        since = command.unchanged_since
+        if since == 0 and command.mode is c.FlagMode.ADD and not command.flags.system:
+            return bool(entry.words & named)
+        return since is not None and entry.modseq > since
 
     def claimrecent(self, command: c.ClaimRecent) -> int:
         folder = self._with_folders(command.mailbox_id).numbered(command.folder_id)

@@ -20,6 +20,7 @@ FLAGS = st.builds(Flags, st.integers(0, ALL_SYSTEM_FLAGS), WORDS)
 MODES = st.sampled_from(FlagMode)
 QUOTAS = st.one_of(st.none(), st.none(), st.integers(0, 400))
 TOKENS = st.one_of(st.none(), st.sampled_from([b"token 1", b"token 2", b"token 3"]))
+MODSEQS = st.one_of(st.none(), st.none(), st.integers(0, 12))
 SPECIAL_USES = st.one_of(st.none(), st.sampled_from(["\\Sent", "\\Trash"]))
 
 

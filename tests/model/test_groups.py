@@ -54,7 +54,7 @@ COMMANDS: st.SearchStrategy[Command] = st.one_of(
     st.builds(Append, some.MAILBOXES, PLACES, MESSAGES, some.FLAGS, AT, st.just(0), AT, some.QUOTAS),
     st.builds(Append, some.MAILBOXES, PLACES, MESSAGES, some.FLAGS, AT, st.just(0), AT),
     st.builds(Copy, some.MAILBOXES, FOLDER_IDS, some.UIDS, PLACES, AT, st.booleans(), some.QUOTAS),
-    st.builds(StoreFlags, some.MAILBOXES, FOLDER_IDS, some.UIDS, some.MODES, some.FLAGS),
+    st.builds(StoreFlags, some.MAILBOXES, FOLDER_IDS, some.UIDS, some.MODES, some.FLAGS, some.MODSEQS),
     st.builds(Expunge, some.MAILBOXES, FOLDER_IDS, some.UIDS),
     st.builds(ClaimRecent, some.MAILBOXES, FOLDER_IDS, st.integers(1, 9)),
     st.builds(

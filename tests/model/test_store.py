@@ -244,11 +244,24 @@ class StoreAndOracle(RuleBasedStateMachine):
         if dead := self.oracle.mailboxes.get(mailbox_id, AMailbox()).dead:
             self.do(PurgeFolder(mailbox_id, FolderId(data.draw(st.sampled_from(dead)).folder_id or 0)))
 
-    @rule(mailbox_id=some.MAILBOXES, uids=some.UIDS, mode=some.MODES, flags=some.FLAGS, data=st.data())
+    @rule(
+        mailbox_id=some.MAILBOXES,
+        uids=some.UIDS,
+        mode=some.MODES,
+        flags=some.FLAGS,
+        since=some.MODSEQS,
+        data=st.data(),
+    )
     def store_flags(
-        self, mailbox_id: MailboxId, uids: UIDRanges, mode: FlagMode, flags: Flags, data: st.DataObject
+        self,
+        mailbox_id: MailboxId,
+        uids: UIDRanges,
+        mode: FlagMode,
+        flags: Flags,
+        since: int | None,
+        data: st.DataObject,
     ) -> None:
-        self.do(StoreFlags(mailbox_id, self.pick(data, mailbox_id), uids, mode, flags))
+        self.do(StoreFlags(mailbox_id, self.pick(data, mailbox_id), uids, mode, flags, since))
 
     @rule(mailbox_id=some.MAILBOXES, uids=some.UIDS, data=st.data())
     def expunge(self, mailbox_id: MailboxId, uids: UIDRanges, data: st.DataObject) -> None:

@@ -57,6 +57,7 @@ TABLES = (
     "entry",
     "entry_keyword",
     "expunged",
+    "thread_key",
     "subscription",
     "delivery_seen",
 )

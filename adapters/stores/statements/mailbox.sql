@@ -13,6 +13,8 @@ DELETE FROM mailbox WHERE mailbox_id = :mailbox
 DELETE FROM subscription WHERE mailbox_id = :mailbox
 -- name: delete_deliveries
 DELETE FROM delivery_seen WHERE mailbox_id = :mailbox
+-- name: delete_threads
+DELETE FROM thread_key WHERE mailbox_id = :mailbox
 -- name: next_folder
 UPDATE mailbox SET next_folder_id = next_folder_id + 1,
   next_uidvalidity = CASE WHEN next_uidvalidity < :uidvalidity THEN :uidvalidity ELSE next_uidvalidity END + 1
@@ -25,13 +27,13 @@ UPDATE mailbox SET used_count = used_count + :count, used_bytes = used_bytes + :
 
 -- name: folders
 SELECT mailbox_id, folder_id, parent_id, name, special_use, selectable, uidvalidity, uidnext, modseq, recent_from,
-  n_exists, n_unseen, n_deleted, n_bytes FROM folder WHERE mailbox_id = :mailbox
+  n_exists, n_unseen, n_deleted, n_bytes, tombstone_floor FROM folder WHERE mailbox_id = :mailbox
 -- name: folder
 SELECT mailbox_id, folder_id, parent_id, name, special_use, selectable, uidvalidity, uidnext, modseq, recent_from,
-  n_exists, n_unseen, n_deleted, n_bytes FROM folder WHERE mailbox_id = :mailbox AND folder_id = :folder
+  n_exists, n_unseen, n_deleted, n_bytes, tombstone_floor FROM folder WHERE mailbox_id = :mailbox AND folder_id = :folder
 -- name: child
 SELECT mailbox_id, folder_id, parent_id, name, special_use, selectable, uidvalidity, uidnext, modseq, recent_from,
-  n_exists, n_unseen, n_deleted, n_bytes FROM folder WHERE mailbox_id = :mailbox AND parent_id = :parent AND name = :name
+  n_exists, n_unseen, n_deleted, n_bytes, tombstone_floor FROM folder WHERE mailbox_id = :mailbox AND parent_id = :parent AND name = :name
 -- name: graveyard
 SELECT mailbox_id, folder_id FROM folder WHERE parent_id = -1 ORDER BY mailbox_id, folder_id
 -- name: insert_folder
@@ -51,7 +53,7 @@ DELETE FROM expunged WHERE mailbox_id = :mailbox AND folder_id = :folder
 UPDATE folder SET uidnext = uidnext + :uids, modseq = modseq + 1, n_exists = n_exists + :exists, n_unseen = n_unseen + :unseen,
   n_deleted = n_deleted + :deleted, n_bytes = n_bytes + :octets WHERE mailbox_id = :mailbox AND folder_id = :folder
 RETURNING mailbox_id, folder_id, parent_id, name, special_use, selectable, uidvalidity, uidnext, modseq, recent_from,
-  n_exists, n_unseen, n_deleted, n_bytes
+  n_exists, n_unseen, n_deleted, n_bytes, tombstone_floor
 
 -- name: subscriptions
 SELECT path FROM subscription WHERE mailbox_id = :mailbox
@@ -72,7 +74,7 @@ SELECT uid, bit FROM entry_keyword
 WHERE mailbox_id = :mailbox AND folder_id = :folder AND uid BETWEEN :low AND :high ORDER BY uid, bit
 -- name: items
 SELECT e.uid, e.message_id, m.size, m.internal_at, m.internal_zone, e.saved_at, m.sent_at, m.prefix, m.envelope, m.structure,
-  m.parts, m.utf8, m.hash
+  m.parts, m.utf8, m.hash, CASE WHEN m.thread_id = 0 THEN m.message_id ELSE m.thread_id END
 FROM entry e JOIN message m ON m.mailbox_id = e.mailbox_id AND m.message_id = e.message_id
 WHERE e.mailbox_id = :mailbox AND e.folder_id = :folder AND e.uid BETWEEN :low AND :high ORDER BY e.uid
 -- name: sizes
@@ -83,6 +85,13 @@ WHERE e.mailbox_id = :mailbox AND e.folder_id = :folder AND e.uid BETWEEN :low A
 SELECT e.uid, m.summary
 FROM entry e JOIN message m ON m.mailbox_id = e.mailbox_id AND m.message_id = e.message_id
 WHERE e.mailbox_id = :mailbox AND e.folder_id = :folder AND e.uid BETWEEN :low AND :high ORDER BY e.uid
+-- name: objects
+SELECT e.uid, e.message_id, CASE WHEN m.thread_id = 0 THEN m.message_id ELSE m.thread_id END
+FROM entry e JOIN message m ON m.mailbox_id = e.mailbox_id AND m.message_id = e.message_id
+WHERE e.mailbox_id = :mailbox AND e.folder_id = :folder AND e.uid BETWEEN :low AND :high ORDER BY e.uid
+-- name: saved_dates
+SELECT uid, saved_at FROM entry
+WHERE mailbox_id = :mailbox AND folder_id = :folder AND uid BETWEEN :low AND :high ORDER BY uid
 -- name: stored_entries
 SELECT e.uid, e.message_id, e.flags, e.keywords, m.size
 FROM entry e JOIN message m ON m.mailbox_id = e.mailbox_id AND m.message_id = e.message_id
@@ -111,14 +120,27 @@ WHERE mailbox_id = :mailbox AND folder_id = :folder AND uid = :uid
 DELETE FROM entry WHERE mailbox_id = :mailbox AND folder_id = :folder AND uid BETWEEN :low AND :high
 -- name: insert_tombstone
 INSERT INTO expunged(mailbox_id, folder_id, modseq, uid_low, uid_high) VALUES (:mailbox, :folder, :modseq, :low, :high)
+-- name: vanished
+SELECT uid_low, uid_high FROM expunged
+WHERE mailbox_id = :mailbox AND folder_id = :folder AND modseq > :since ORDER BY modseq, uid_low
+-- name: crowded_tombstones
+SELECT mailbox_id, folder_id FROM expunged GROUP BY mailbox_id, folder_id HAVING COUNT(modseq) > :keep
+-- name: count_tombstones
+SELECT COUNT(modseq) FROM expunged WHERE mailbox_id = :mailbox AND folder_id = :folder
+-- name: tombstone_after
+SELECT modseq FROM expunged WHERE mailbox_id = :mailbox AND folder_id = :folder ORDER BY modseq, uid_low LIMIT 1 OFFSET :rows
+-- name: forget_tombstones
+DELETE FROM expunged WHERE mailbox_id = :mailbox AND folder_id = :folder AND modseq <= :floor
+-- name: raise_floor
+UPDATE folder SET tombstone_floor = :floor WHERE mailbox_id = :mailbox AND folder_id = :folder
 -- name: tombstones
 SELECT modseq, uid_low, uid_high FROM expunged WHERE mailbox_id = :mailbox AND folder_id = :folder ORDER BY modseq, uid_low
 
 -- name: insert_message
 INSERT INTO message(mailbox_id, message_id, scope, hash, n_entries, size, internal_at, internal_zone, sent_at, prefix, envelope,
-  structure, parts, summary, utf8)
+  structure, parts, summary, utf8, thread_id)
 VALUES (:mailbox, :message, 0, :hash, :n_entries, :size, :internal_at, :internal_zone, :sent_at, :prefix, :envelope,
-  :structure, :parts, :summary, :utf8)
+  :structure, :parts, :summary, :utf8, :thread)
 -- name: add_reference
 UPDATE message SET n_entries = n_entries + 1 WHERE mailbox_id = :mailbox AND message_id = :message
 -- name: drop_reference
@@ -153,6 +175,11 @@ SELECT pack_id FROM pack WHERE live_bytes = 0 AND pack_id < :newest
 DELETE FROM pack WHERE pack_id = :pack
 -- name: packs
 SELECT pack_id, live_bytes, dead_bytes FROM pack ORDER BY pack_id
+
+-- name: thread
+SELECT thread_id FROM thread_key WHERE mailbox_id = :mailbox AND thread_key = :key
+-- name: insert_thread
+INSERT INTO thread_key(mailbox_id, thread_key, thread_id) VALUES (:mailbox, :key, :thread) ON CONFLICT DO NOTHING
 
 -- name: delivery_known
 SELECT 1 FROM delivery_seen WHERE mailbox_id = :mailbox AND token = :token AND expires_at >= :at

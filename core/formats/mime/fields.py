@@ -15,7 +15,7 @@ _NAME: Final = rb"^([!-9;-~]++)"  # RFC 5322 3.6.8 ftext; blanks before the colo
 
 _FIELD: Final = pattern(_NAME + _VALUE, MULTILINE)
 _KNOWN: Final = pattern(
-    rb"\n(date|subject|from|sender|reply-to|to|cc|bcc|message-id|in-reply-to|references"
+    rb"\n(date|subject|from|sender|reply-to|to|cc|bcc|message-id|in-reply-to|references|thread-index"
     rb"|content-(?:type|id|description|transfer-encoding|md5|disposition|language|location))" + _VALUE,
     IGNORECASE,
 )

@@ -103,6 +103,7 @@ class Summary(Struct, frozen=True, array_like=True):
     references: tuple[str, ...]  # oldest first; RFC 5256 rules, In-Reply-To included
     preview: str
     clipped: bool  # a field exceeded its limit: for it the header itself must be searched
+    conversation: str = ""  # what Outlook's Thread-Index calls the conversation, in hexadecimal; empty without one
 
 
 class Scan(Struct, frozen=True, array_like=True):

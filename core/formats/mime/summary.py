@@ -9,7 +9,7 @@ from .fields import Fields
 from .limits import MAX_FIELD
 from .model import Summary
 from .text import decode_unfolded
-from .threads import base_subject, message_ids, references
+from .threads import base_subject, conversation, message_ids, references
 
 NEARBY: Final = 500  # characters between one address and the next that a writer may put there
 
@@ -41,6 +41,7 @@ def summarize(found: Fields, addresses: Addresses, preview: str, *, clipped: boo
         references=references(_raw(found, b"references"), parents),
         preview=preview,
         clipped=clipped or any(len(value) > MAX_FIELD for values in found.values() for value in values),
+        conversation=conversation(_raw(found, b"thread-index")),
     )
 
 

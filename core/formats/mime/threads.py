@@ -1,5 +1,6 @@
 """What SORT and THREAD compare: base subjects and message ids (RFC 5256)."""
 
+from binascii import Error, a2b_base64
 from re import DOTALL, IGNORECASE
 from re import compile as pattern
 from typing import Final
@@ -12,6 +13,9 @@ _BLANKS: Final = pattern(r"[ \t]{2,}|\t")
 _BLOB: Final = pattern(r"\[[^\[\]]*+\][ \t]*+")
 _BLOBS: Final = pattern(r"(?:\[[^\[\]]*+\][ \t]*+)*+")
 _REFWD: Final = pattern(r"(?:re|fwd?)[ \t]*+(?:\[[^\[\]]*+\][ \t]*+)?:", IGNORECASE)
+
+_INDEX_OCTETS: Final = 21  # of the 22, without what the last digit of base64 shares with the replies
+_INDEX_DIGITS: Final = 28
 
 _MESSAGE_ID: Final = pattern(rb'<[ \t]*+("(?:[^"\\]++|\\.)*+"|[^<>@"\s]++)[ \t]*+@[ \t]*+([^<>@\s]++)[ \t]*+>', DOTALL)
 
@@ -84,6 +88,18 @@ def message_ids(raw: bytes) -> tuple[str, ...]:
         if len(local) + len(match[2]) < MAX_MESSAGE_ID:
             found.append((local + b"@" + match[2]).decode("utf-8", "replace").replace("\0", ""))
     return tuple(found)
+
+
+def conversation(raw: bytes) -> str:
+    """The conversation that a Thread-Index names, the same in every reply to it; empty without a valid one.
+
+    [MS-OXOMSG] 2.2.1.3: a header of 22 octets (reserved, FILETIME, GUID), then 5 for each reply.
+    """
+    try:
+        index = a2b_base64(raw[:_INDEX_DIGITS])
+    except Error:
+        return ""
+    return index.hex() if len(index) == _INDEX_OCTETS else ""
 
 
 def references(raw: bytes, in_reply_to: tuple[str, ...]) -> tuple[str, ...]:
