@@ -3,16 +3,18 @@
 import asyncio
 import itertools
 import ssl
+import zlib
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
+from adapters.net.deflate import Deflate
 from core.commands import Command
 from core.errors import Refusal
 from core.ports import EventLog, ReadTx
 from protocols.imap import limits, responses
 from protocols.imap.services import Account, Services
 from protocols.imap.session import Session
-from protocols.imap.work import Compute, Pause, Read, StartTls, Work, Write
+from protocols.imap.work import Compute, Pause, Read, StartDeflate, StartTls, Work, Write
 
 STEPS = 32  # pieces of work done for one connection before the others have their turn
 STALLED_SECONDS = 300  # a client that takes nothing of what it asked for is cut off after this
@@ -91,6 +93,8 @@ class ImapConnection(asyncio.Protocol):
         self.is_shaking_hands = False  # STARTTLS is under way: there is nobody to say goodbye to
         self._began = self._heard = self._loop.time()
         self._blocked_since = 0.0
+        self._stranger_since = self._began
+        self._deflate: Deflate | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -120,7 +124,10 @@ class ImapConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard = self._loop.time()
-        self.session.receive(data)
+        if self._deflate is None:
+            self.session.receive(data)
+        else:
+            self._deflate.feed(data)
         self.pump()
 
     def eof_received(self) -> bool:
@@ -165,15 +172,31 @@ class ImapConnection(asyncio.Protocol):
         for _ in range(STEPS):
             if self._is_blocked:
                 return
+            if self._deflate is not None:
+                self._inflate(self._deflate)
             work = self.session.next_work()
             if isinstance(work, Read) and work.heavy:
                 self._do(work)  # a thread reads the next piece while this one is sent
                 self._flush()
                 return
             self._flush()
+            if work is None and self._has_more():
+                continue
             if work is None or not self._do(work):
                 return
         self._loop.call_soon(self.pump)
+
+    def _has_more(self) -> bool:
+        """Whether the client has sent more than the session had room for, and it has room now."""
+        return self._deflate is not None and not (self._deflate.is_empty or self.session.is_full)
+
+    def _inflate(self, deflate: Deflate) -> None:
+        """Gives the session what the client meant, as far as it has room: a bomb waits where it is small."""
+        try:
+            while not self.session.is_full and not self.session.is_closing and (octets := deflate.inflated()):
+                self.session.receive(octets)
+        except zlib.error:
+            self.session.bye("This is not DEFLATE")
 
     def _settle(self) -> None:
         """After each turn: send, read on or not, and close when all is said."""
@@ -184,7 +207,7 @@ class ImapConnection(asyncio.Protocol):
         if self.session.is_closing:
             self._transport.close()
             return
-        wants_to_read = not self.session.is_full
+        wants_to_read = not self.session.is_full and (self._deflate is None or self._deflate.is_empty)
         if wants_to_read != self._is_reading and not self._transport.is_closing():
             self._is_reading = wants_to_read
             (self._transport.resume_reading if wants_to_read else self._transport.pause_reading)()
@@ -193,7 +216,8 @@ class ImapConnection(asyncio.Protocol):
         lines = self.session.outgoing
         if lines:
             self.session.outgoing = []
-            self._transport.write(lines[0] if len(lines) == 1 else b"".join(lines))
+            octets = lines[0] if len(lines) == 1 else b"".join(lines)
+            self._transport.write(octets if self._deflate is None else self._deflate.compress(octets))
 
     def _do(self, work: Work) -> bool:
         """Begins some work; True when it is done already."""
@@ -213,6 +237,10 @@ class ImapConnection(asyncio.Protocol):
                 executor.compute(work.run, self._done)
             case Pause(seconds):
                 self._loop.call_later(seconds, self._done, None, None)
+            case StartDeflate():
+                self._deflate = Deflate()  # the tagged OK was flushed before
+                self.session.finish(None)
+                return True
             case StartTls():
                 self._task = self._loop.create_task(self._start_tls())
             case _:
@@ -277,10 +305,12 @@ class ImapConnection(asyncio.Protocol):
 
     def _check(self) -> None:
         now = self._loop.time()
+        if self.session.account is not None:
+            self._stranger_since = now  # it may sign out, and in again (RFC 8437)
         self._timer = self._loop.call_later(CHECK_SECONDS, self._check)
         if self._is_blocked and now - self._blocked_since > STALLED_SECONDS:
             self._transport.abort()
-        elif self.session.account is None and now - self._began > limits.UNAUTHENTICATED_SECONDS:
+        elif self.session.account is None and now - self._stranger_since > limits.UNAUTHENTICATED_SECONDS:
             self._say_bye("Too long without signing in")
         elif now - self._heard > limits.IDLE_SECONDS and self.session.is_waiting_for_client:
             self._say_bye("Autologout; idle for too long")

@@ -10,6 +10,7 @@ from core.formats import mime
 from core.formats.casemap import fold
 from core.model import Blob, Entry, FolderId, Item, MailboxId, UIDRanges
 from core.ports import ReadTx
+from protocols.imap.objectids import email_id, thread_id
 from protocols.imap.sections import read_octets
 
 TEXT_OCTETS = 256 * 1024  # of a text that are looked at in one go
@@ -31,6 +32,16 @@ class Batch:
     def sizes(self) -> dict[int, tuple[int, int, int, int]]:
         """(UID, size, internal date, zone) by UID."""
         return {row[0]: row for low, high in self._uids for row in self.tx.sizes(*self.place, low, high)}
+
+    @cached_property
+    def objects(self) -> dict[int, tuple[int, int, int]]:
+        """(UID, message, thread) by UID."""
+        return {row[0]: row for low, high in self._uids for row in self.tx.objects(*self.place, low, high)}
+
+    @cached_property
+    def saved(self) -> dict[int, int]:
+        """When each was put into the folder."""
+        return {uid: at for low, high in self._uids for uid, at in self.tx.saved_dates(*self.place, low, high)}
 
     @cached_property
     def summaries(self) -> dict[int, bytes]:
@@ -56,6 +67,20 @@ class Candidate:
         if (row := self._batch.sizes.get(self.entry.uid)) is None:
             raise _gone()
         return row
+
+    @property
+    def object_ids(self) -> tuple[str, str]:
+        """EMAILID and THREADID."""
+        if (row := self._batch.objects.get(self.entry.uid)) is None:
+            raise _gone()
+        mailbox_id = self._batch.place[0]
+        return email_id(mailbox_id, row[1]), thread_id(mailbox_id, row[2])
+
+    @property
+    def saved_at(self) -> int:
+        if (at := self._batch.saved.get(self.entry.uid)) is None:
+            raise _gone()
+        return at
 
     @cached_property
     def summary(self) -> mime.Summary:

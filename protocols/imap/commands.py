@@ -115,12 +115,24 @@ class Idle(Command, frozen=True, gc=False):
     name = "IDLE"
 
 
+class Known(Struct, frozen=True, gc=False):
+    """What a client that resynchronizes knows (RFC 7162 3.2.5, the QRESYNC parameter)."""
+
+    uidvalidity: int
+    modseq: int
+    uids: SequenceSet | None = None
+    numbers: Ranges = ()  # message numbers, and behind them the UIDs that they had
+    uids_of_numbers: Ranges = ()
+
+
 class Select(Command, frozen=True, gc=False):
     """SELECT, or EXAMINE if `examine`."""
 
     name = "SELECT"
     mailbox: str
     examine: bool = False
+    condstore: bool = False
+    known: Known | None = None
 
 
 class Create(Command, frozen=True, gc=False):
@@ -220,6 +232,23 @@ class Move(Command, frozen=True, gc=False):
     mailbox: str
 
 
+class Page(Struct, frozen=True, gc=False):
+    """PARTIAL (RFC 9394): which of the results, counted from 1 at the first, or from -1 at the last."""
+
+    first: int  # the smaller in magnitude
+    last: int
+
+    @property
+    def label(self) -> bytes:
+        return b"%d:%d" % (self.first, self.last)
+
+    def of(self, count: int) -> tuple[int, int]:
+        """The results as indices, start and stop, in a list of so many."""
+        if self.first > 0:
+            return min(self.first - 1, count), min(self.last, count)
+        return max(count + self.last, 0), max(count + self.first + 1, 0)
+
+
 StoreMode = Literal["replace", "add", "remove"]
 
 
@@ -230,6 +259,7 @@ class Store(Command, frozen=True, gc=False):
     mode: StoreMode
     silent: bool
     flags: Flags
+    unchanged_since: int | None = None  # a MODSEQ (RFC 7162 3.1.3)
 
 
 class Item(Enum):
@@ -242,6 +272,10 @@ class Item(Enum):
     ENVELOPE = b"ENVELOPE"
     BODY = b"BODY"
     BODYSTRUCTURE = b"BODYSTRUCTURE"
+    MODSEQ = b"MODSEQ"  # RFC 7162 3.1.4.2
+    EMAILID = b"EMAILID"  # RFC 8474 5.3
+    THREADID = b"THREADID"
+    SAVEDATE = b"SAVEDATE"  # RFC 8514 4.2
 
 
 SectionText = Literal["", "HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT", "TEXT", "MIME"]
@@ -282,6 +316,9 @@ class Fetch(Command, frozen=True, gc=False):
     uid: bool
     sequence: SequenceSet
     items: tuple[FetchItem, ...]
+    changed_since: int | None = None  # a MODSEQ (RFC 7162 3.1.4.1)
+    vanished: bool = False  # RFC 7162 3.2.6
+    page: Page | None = None  # RFC 9394 3.3
 
 
 Day = tuple[int, int, int]  # year, month, day
@@ -322,9 +359,9 @@ class Uids(Struct, frozen=True, gc=False):
 
 
 class Dated(Struct, frozen=True, gc=False):
-    """BEFORE, ON, SINCE by INTERNALDATE, or by the Date header (SENTBEFORE ...)."""
+    """BEFORE, ON, SINCE by INTERNALDATE, by the Date header (SENTBEFORE ...), or by SAVEDATE (RFC 8514)."""
 
-    by: Literal["internal", "sent"]
+    by: Literal["internal", "sent", "saved"]
     relation: Literal["before", "on", "since"]
     day: Day
 
@@ -359,6 +396,19 @@ class InText(Struct, frozen=True, gc=False):
     text: str
 
 
+class Changed(Struct, frozen=True, gc=False):
+    """MODSEQ: changed at this MODSEQ or later (RFC 7162 3.1.5)."""
+
+    modseq: int
+
+
+class HasObject(Struct, frozen=True, gc=False):
+    """EMAILID, THREADID (RFC 8474 6)."""
+
+    kind: Literal["EMAILID", "THREADID"]
+    id: str
+
+
 SearchKey = (
     And
     | Or
@@ -375,6 +425,8 @@ SearchKey = (
     | InHeader
     | InBody
     | InText
+    | Changed
+    | HasObject
 )
 
 
@@ -384,5 +436,24 @@ class Search(Command, frozen=True, gc=False):
     name = "SEARCH"
     uid: bool
     criteria: SearchKey
-    returns: frozenset[str] | None = None  # MIN MAX ALL COUNT SAVE
+    returns: frozenset[str] | None = None  # MIN MAX ALL COUNT SAVE PARTIAL
     charset: str | None = None  # as the client named it; texts are decoded already
+    page: Page | None = None  # of PARTIAL
+
+
+class UidBatches(Command, frozen=True, gc=False):
+    """UIDBATCHES: where the folder, from its last message on, falls into batches of so many."""
+
+    name = "UIDBATCHES"
+    size: int
+    first: int = 1  # the batches that are wanted
+    last: int | None = None
+
+
+class Compress(Command, frozen=True, gc=False):
+    name = "COMPRESS"
+    mechanism: str
+
+
+class Unauthenticate(Command, frozen=True, gc=False):
+    name = "UNAUTHENTICATE"

@@ -8,6 +8,7 @@ from protocols.imap.commands import Command
 from protocols.imap.do_access import (
     do_authenticate,
     do_capability,
+    do_compress,
     do_enable,
     do_id,
     do_login,
@@ -15,6 +16,7 @@ from protocols.imap.do_access import (
     do_namespace,
     do_noop,
     do_starttls,
+    do_unauthenticate,
 )
 from protocols.imap.do_append import do_append
 from protocols.imap.do_folders import (
@@ -27,7 +29,15 @@ from protocols.imap.do_folders import (
     do_subscribe,
     do_unsubscribe,
 )
-from protocols.imap.do_messages import do_copy, do_expunge, do_fetch, do_move, do_search, do_store
+from protocols.imap.do_messages import (
+    do_copy,
+    do_expunge,
+    do_fetch,
+    do_move,
+    do_search,
+    do_store,
+    do_uid_batches,
+)
 from protocols.imap.do_select import do_close, do_idle, do_select, do_unselect
 from protocols.imap.work import Answer, Steps
 
@@ -49,6 +59,8 @@ COMMANDS: Final[dict[type[Command], tuple[int, Handler]]] = {
     commands.Authenticate: (NOT_AUTHENTICATED, do_authenticate),
     commands.Login: (NOT_AUTHENTICATED, do_login),
     commands.Enable: (SIGNED_IN, do_enable),
+    commands.Compress: (SIGNED_IN, do_compress),
+    commands.Unauthenticate: (SIGNED_IN, do_unauthenticate),
     commands.Select: (SIGNED_IN, do_select),
     commands.Create: (SIGNED_IN, do_create),
     commands.Delete: (SIGNED_IN, do_delete),
@@ -70,6 +82,7 @@ COMMANDS: Final[dict[type[Command], tuple[int, Handler]]] = {
     commands.Store: (SELECTED, do_store),
     commands.Copy: (SELECTED, do_copy),
     commands.Move: (SELECTED, do_move),
+    commands.UidBatches: (SELECTED, do_uid_batches),
 }
 
 # RFC 9051 7.5.1: no EXPUNGE while one of these runs by message sequence number.
@@ -90,4 +103,15 @@ AFTER_LOGIN: Final = (
     "ESEARCH",
     "SEARCHRES",
     "BINARY",
+    "CONDSTORE",
+    "QRESYNC",
+    "OBJECTID",
+    "SAVEDATE",
+    "PARTIAL",
+    "UIDONLY",
+    "UIDBATCHES",
+    "INPROGRESS",
+    "UNAUTHENTICATE",
+    "UTF8=ACCEPT",
+    "I18NLEVEL=1",
 )

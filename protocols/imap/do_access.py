@@ -12,13 +12,20 @@ from protocols.imap.fragments import Line
 from protocols.imap.grammar import BadSyntax, base64
 from protocols.imap.refusals import Rejected, bad
 from protocols.imap.services import Account
-from protocols.imap.work import Answer, Asking, Await, Compute, Pause, StartTls, Steps
+from protocols.imap.work import Answer, Asking, Await, Compute, Pause, StartDeflate, StartTls, Steps
 from protocols.sasl import MECHANISMS, Challenge, Failure, NeedKeys, NeedPassword, Step, Success, offered
 
 if TYPE_CHECKING:
     from protocols.imap.session import Session
 
-ENABLES = ("IMAP4REV2",)
+# What may be enabled -> its spelling, and what else goes with it.
+ENABLES: dict[str, tuple[str, ...]] = {
+    "IMAP4REV2": ("IMAP4rev2",),
+    "CONDSTORE": ("CONDSTORE",),
+    "QRESYNC": ("QRESYNC", "CONDSTORE"),  # RFC 7162 3.2.3
+    "UTF8=ACCEPT": ("UTF8=ACCEPT",),  # RFC 6855 3
+    "UIDONLY": ("UIDONLY",),  # RFC 9586 3
+}
 
 
 def do_capability(session: Session, command: commands.Capability) -> str:
@@ -58,12 +65,10 @@ def do_enable(session: Session, command: commands.Enable) -> str:
     if session.selected is not None and "IMAP4REV2" in command.capabilities:
         session.selected.shows_recent = False
     new = [name for name in command.capabilities if name in ENABLES and name not in session.enabled]
-    session.enabled.update(new)
-    session.send(responses.enabled([_SPELLING[name] for name in new]))
+    session.send(responses.enabled([ENABLES[name][0] for name in new]))
+    for name in new:
+        session.enable(name, *ENABLES[name][1:])
     return "Enabled"
-
-
-_SPELLING = {"IMAP4REV2": "IMAP4rev2"}
 
 
 def do_starttls(session: Session, command: commands.Starttls) -> Steps:
@@ -161,3 +166,22 @@ def _admit(session: Session, account: Account | None, login: str) -> Answer:
         raise Rejected("Too many connections", code=responses.LIMIT)
     session.sign_in(account)
     return "Welcome", responses.capability_code(session.capabilities())
+
+
+def do_unauthenticate(session: Session, command: commands.Unauthenticate) -> Steps:
+    """RFC 8437: as if nobody had signed in yet; TLS and compression stay."""
+    yield from leave(session)
+    session.sign_out()
+    return "Who are you now?"
+
+
+def do_compress(session: Session, command: commands.Compress) -> Steps:
+    """RFC 4978: from the octet after the tagged OK on, both sides speak DEFLATE."""
+    if command.mechanism != "DEFLATE":
+        raise bad("Only DEFLATE is known")
+    if session.is_compressed:
+        raise Rejected("The connection is compressed already", code=responses.COMPRESSIONACTIVE)
+    session.send(responses.ok(command.tag, "From now on in DEFLATE"))
+    yield StartDeflate()
+    session.compression_started()
+    return ""  # the tagged OK had to come before

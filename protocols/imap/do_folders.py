@@ -14,6 +14,7 @@ from core.commands import Subscribe as StoreSubscription
 from core.model import MAX_UID, SEPARATOR, Folder, MailboxId
 from core.ports import ReadTx
 from protocols.imap import commands, responses
+from protocols.imap.objectids import mailbox_id
 from protocols.imap.patterns import matcher
 from protocols.imap.refusals import Rejected
 from protocols.imap.work import Asking, Compute, Pause, Read, Steps, Write
@@ -60,6 +61,8 @@ def do_list(session: Session, command: commands.List) -> Steps:
         # An empty pattern asks for the separator and the root of the reference.
         session.send(responses.list_(("\\Noselect",), SEPARATOR, "", utf8=utf8))
         return "LIST completed"
+    if "HIGHESTMODSEQ" in command.status:
+        session.enable("CONDSTORE")
     listed: Listed = yield Read(lambda tx: _read(tx, account.mailbox_id))
     look = partial(_found, listed, command, rev2=session.is_rev2)
     names: list[Found] = look() if len(listed.folders) <= MANY_FOLDERS else (yield Compute(look))
@@ -152,19 +155,23 @@ def _superiors(path: str) -> Iterator[str]:
 
 # ---------------------------------------------------------------------------------------------- STATUS
 
-_ITEMS: dict[str, Callable[[Folder], int]] = {
+_ITEMS: dict[str, Callable[[Folder], int | str]] = {
     "MESSAGES": lambda f: f.n_exists,
     "UIDNEXT": lambda f: f.uidnext,
     "UIDVALIDITY": lambda f: f.uidvalidity,
     "UNSEEN": lambda f: f.n_unseen,
     "DELETED": lambda f: f.n_deleted,
     "SIZE": lambda f: f.n_bytes,
+    "HIGHESTMODSEQ": lambda f: f.modseq,
+    "MAILBOXID": lambda f: mailbox_id(f.mailbox_id, f.folder_id),
 }
 
 
 def do_status(session: Session, command: commands.Status) -> Steps:
-    """RFC 9051 6.3.11, with SIZE (RFC 8438) and APPENDLIMIT (RFC 7889)."""
+    """RFC 9051 6.3.11, with SIZE (RFC 8438), APPENDLIMIT (RFC 7889), HIGHESTMODSEQ (RFC 7162), MAILBOXID (RFC 8474)."""
     account = session.signed_in
+    if "HIGHESTMODSEQ" in command.items:
+        session.enable("CONDSTORE")
     folder: Folder = yield Read(lambda tx: folders.selectable(tx, account.mailbox_id, command.mailbox))
     recent = (yield from _recent(folder)) if "RECENT" in command.items else 0
     session.send(_status_line(session, command.mailbox, folder, command.items, recent))
@@ -184,7 +191,7 @@ def _recent(folder: Folder) -> Asking[int]:
 def _status_line(session: Session, path: str, folder: Folder, items: tuple[str, ...], recent: int) -> bytes:
     limit = session.services.append_limit
     others = {"RECENT": recent, "APPENDLIMIT": limit}
-    values = {item: _ITEMS[item](folder) if item in _ITEMS else others[item] for item in items}
+    values: dict[str, int | str] = {item: _ITEMS[item](folder) if item in _ITEMS else others[item] for item in items}
     return responses.status(path, values, utf8=session.takes_utf8)
 
 
@@ -197,11 +204,11 @@ def do_create(session: Session, command: commands.Create) -> Steps:
     if command.use:
         raise Rejected("Special uses cannot be chosen", code=responses.USEATTR)
     path = command.mailbox.removesuffix(SEPARATOR)
-    yield Write(CreateFolder(account.mailbox_id, NewFolder(path), session.services.clock.now()))
+    made: Folder = yield Write(CreateFolder(account.mailbox_id, NewFolder(path), session.services.clock.now()))
     known = folders.canonical(path)
     if known != path and session.is_rev2:
         session.send(responses.list_((), SEPARATOR, known, old_name=path, utf8=True))
-    return "CREATE completed"
+    return "CREATE completed", responses.mailbox_id(mailbox_id(made.mailbox_id, made.folder_id))
 
 
 def do_delete(session: Session, command: commands.Delete) -> Steps:

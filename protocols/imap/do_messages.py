@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from core.commands import Copied, Copy, Expunge, FlagMode, Flags, StoreFlags
+from core.commands import Copied, Copy, Expunge, FlagMode, Flags, Stored, StoreFlags
 from core.errors import NoSuchFolder, Refusal
 from core.limits import COPY_ROWS, ROWS_PER_COMMAND
-from core.model import DELETED, MAX_UID, SEEN, UIDRanges, ranges
-from protocols.imap import commands, responses
+from core.model import DELETED, MAX_UID, SEEN, UIDRanges, each, ranges
+from protocols.imap import commands, limits, responses
 from protocols.imap.fetching import PIECE_MESSAGES, Piece, Rows, Snapshot, lines, plan, render
-from protocols.imap.refusals import Rejected, bad
-from protocols.imap.searching import Matched, Search
+from protocols.imap.progress import Progress
+from protocols.imap.refusals import Rejected, bad, uid_required
+from protocols.imap.resync import vanished
+from protocols.imap.searching import Matched, Search, asks_modseq
 from protocols.imap.selected import Selected
 from protocols.imap.services import Account
 from protocols.imap.work import Answer, Asking, Read, Steps, Write
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from protocols.imap.session import Session
 
 NEVER = MAX_UID + 1
+LOST = "Some of the messages have been expunged"
 EVERYTHING: UIDRanges = ((1, MAX_UID),)
 FEW_MESSAGES = 10  # are read on the spot, their bodies too: a piece is bounded, and asking a thread costs more
 
@@ -53,7 +57,8 @@ def _writable(selected: Selected) -> None:
 
 def _snapshot(session: Session, selected: Selected, account: Account) -> Snapshot:
     recent_from = selected.recent_from if selected.shows_recent else NEVER
-    return Snapshot(account.mailbox_id, selected.folder_id, selected.view, recent_from, session.takes_utf8)
+    place = (account.mailbox_id, selected.folder_id)
+    return Snapshot(*place, selected.view, recent_from, session.takes_utf8, selected.uid_only)
 
 
 # ---------------------------------------------------------------------------------------------- FETCH
@@ -62,14 +67,16 @@ def _snapshot(session: Session, selected: Selected, account: Account) -> Snapsho
 def do_fetch(session: Session, command: commands.Fetch) -> Steps:
     """RFC 9051 6.4.5.  The answer is made and sent piece by piece."""
     selected, account = _here(session)
-    wanted = chosen(selected, command.sequence, uid=command.uid)
+    if command.changed_since is not None or commands.Item.MODSEQ in command.items:
+        session.enable("CONDSTORE")
+    wanted = yield from _fetched(session, command)
     marks_seen = not selected.read_only and any(not getattr(item, "peek", True) for item in command.items)
     is_lossy = is_unknown = False
     slices = list(selected.view.slices(wanted, PIECE_MESSAGES))
     for uids in slices:
-        items = command.items
+        items = _without_uid(command.items) if selected.uid_only else command.items
         if marks_seen and (yield from _mark_seen(session, uids)) and commands.Item.FLAGS not in items:
-            items = (*items, commands.Item.FLAGS)
+            items = (*items, *_flags_owed(session, items))
         how = plan(items)
         snapshot = _snapshot(session, selected, account)
         if how.rows is Rows.NONE and len(slices) == 1:
@@ -86,6 +93,39 @@ def do_fetch(session: Session, command: commands.Fetch) -> Steps:
     if is_lossy:
         raise _expunged()
     return f"{'UID ' if command.uid else ''}FETCH completed"
+
+
+def _fetched(session: Session, command: commands.Fetch) -> Asking[UIDRanges]:
+    """The messages that FETCH is about, by its set and its modifiers; those that vanished are told here."""
+    selected, account = _here(session)
+    if command.vanished:
+        if "QRESYNC" not in session.enabled:
+            raise bad("VANISHED needs ENABLE QRESYNC first")  # RFC 7162 3.2.6
+        snapshot = _snapshot(session, selected, account)
+        asked = commands.SequenceSet(selected.saved) if command.sequence.saved else command.sequence
+        since = command.changed_since or 0
+        gone: UIDRanges = yield Read(partial(vanished, snapshot=snapshot, asked=asked, since=since), heavy=True)
+        session.outgoing += responses.vanished(gone, earlier=True)
+    wanted = chosen(selected, command.sequence, uid=command.uid)
+    if command.page is not None:  # RFC 9394 3.4: the page first, then what has changed in it
+        wanted = selected.view.part(wanted, *command.page.of(selected.view.count(wanted)))
+    if command.changed_since is not None:
+        wanted = selected.view.changed_since(wanted, command.changed_since)
+    return wanted
+
+
+def _without_uid(items: tuple[commands.FetchItem, ...]) -> tuple[commands.FetchItem, ...]:
+    """RFC 9586: UIDFETCH begins with the UID, and need not repeat it."""
+    return tuple(item for item in items if item is not commands.Item.UID) or items
+
+
+def _flags_owed(session: Session, items: tuple[commands.FetchItem, ...]) -> Iterator[commands.FetchItem]:
+    r"""What a response that also tells of \Seen holds beside what was asked for (RFC 7162 3.1, 3.2.4)."""
+    yield commands.Item.FLAGS
+    if "QRESYNC" in session.enabled and "UIDONLY" not in session.enabled and commands.Item.UID not in items:
+        yield commands.Item.UID
+    if "CONDSTORE" in session.enabled and commands.Item.MODSEQ not in items:
+        yield commands.Item.MODSEQ
 
 
 def _is_long(selected: Selected, uids: UIDRanges) -> bool:
@@ -113,7 +153,7 @@ def _send(session: Session, piece: Piece) -> Asking[None]:
 
 
 def _expunged() -> Rejected:
-    return Rejected("Some of the messages have been expunged", code=responses.EXPUNGEISSUED)
+    return Rejected(LOST, code=responses.EXPUNGEISSUED)
 
 
 def _mark_seen(session: Session, uids: UIDRanges) -> Asking[bool]:
@@ -123,9 +163,9 @@ def _mark_seen(session: Session, uids: UIDRanges) -> Asking[bool]:
     if not unseen:
         return False
     command = StoreFlags(account.mailbox_id, selected.folder_id, unseen, FlagMode.ADD, Flags(SEEN))
-    modseq: int = yield Write(command)
-    session.outgoing += selected.tell(expunge=False, quiet=modseq)
-    return modseq != 0
+    stored: Stored = yield Write(command)
+    session.outgoing += selected.tell(expunge=False, quiet=stored.modseq)
+    return stored.modseq != 0
 
 
 # ---------------------------------------------------------------------------------------------- STORE
@@ -134,26 +174,54 @@ _MODES = {"add": FlagMode.ADD, "remove": FlagMode.REMOVE, "replace": FlagMode.RE
 
 
 def do_store(session: Session, command: commands.Store) -> Steps:
-    """RFC 9051 6.4.6: every message named is answered with its flags, unless .SILENT."""
+    """RFC 9051 6.4.6: every message named is answered with its flags, unless .SILENT; RFC 7162 3.1.3."""
     selected, account = _here(session)
     _writable(selected)
+    if command.unchanged_since is not None:
+        session.enable("CONDSTORE")
     wanted = chosen(selected, command.sequence, uid=command.uid)
     flags = Flags(command.flags.system, command.flags.keywords)
+    progress = Progress(session, command.tag, len(selected.view))
     is_lossy = False
+    modified: UIDRanges = ()
     for uids in selected.view.slices(wanted, ROWS_PER_COMMAND):
-        store = StoreFlags(account.mailbox_id, selected.folder_id, uids, _MODES[command.mode], flags)
-        modseq = yield Write(store, bulk=uids != wanted)
-        session.outgoing += selected.tell(expunge=command.uid, uid=command.uid, quiet=modseq)
-        if command.silent:
-            continue
-        for number, entry in selected.view.numbered(uids):
-            if selected.is_ghost(entry.uid):
-                is_lossy = True
-            else:
-                session.send(selected.flags_line(number, entry, uid=command.uid))
+        place = (account.mailbox_id, selected.folder_id)
+        store = StoreFlags(*place, uids, _MODES[command.mode], flags, command.unchanged_since)
+        stored: Stored = yield Write(store, bulk=uids != wanted)
+        session.outgoing += selected.tell(expunge=command.uid, uid=command.uid, quiet=stored.modseq)
+        modified += stored.modified
+        is_lossy = _answer_store(session, command, uids, stored) or is_lossy
+        progress.reached(uids)
+    code = None
+    if modified:
+        numbers = modified if command.uid else ranges(map(selected.view.number, each(modified)))
+        code = responses.modified(numbers)
     if is_lossy:
-        raise _expunged()  # RFC 2180 4.2.2, 4.2.3
-    return f"{'UID ' if command.uid else ''}STORE completed"
+        raise Rejected(LOST, code=code or responses.EXPUNGEISSUED)  # RFC 2180 4.2.2, 4.2.3
+    text = f"{'UID ' if command.uid else ''}STORE completed"
+    return text if code is None else (f"{text}, but for what had changed", code)
+
+
+def _answer_store(session: Session, command: commands.Store, uids: UIDRanges, stored: Stored) -> bool:
+    """The lines for a slice of a STORE; whether a message of it is gone.
+
+    RFC 7162 3.1.3: a client that keeps MODSEQs hears of them even where it wanted silence, and is told the state of
+    what it was not allowed to change.
+    """
+    selected, _ = _here(session)
+    kept = set(each(stored.modified))
+    owes_modseq = "CONDSTORE" in session.enabled
+    if command.silent and not kept and not owes_modseq:
+        return False
+    is_lossy = False
+    for number, entry in selected.view.numbered(uids):
+        if selected.is_ghost(entry.uid):
+            is_lossy = is_lossy or not command.silent
+        elif not command.silent or entry.uid in kept:
+            session.send(selected.flags_line(number, entry, uid=command.uid))
+        elif owes_modseq and entry.modseq == stored.modseq:
+            session.send(selected.modseq_line(number, entry, uid=command.uid))
+    return is_lossy
 
 
 # ---------------------------------------------------------------------------------------------- SEARCH
@@ -162,15 +230,17 @@ def do_store(session: Session, command: commands.Store) -> Steps:
 def do_search(session: Session, command: commands.Search) -> Steps:
     """RFC 9051 6.4.4, with RETURN (RFC 4731) and its SAVE (RFC 5182)."""
     selected, account = _here(session)
-    _check_numbers(command.criteria, len(selected.view))
+    _check_search(session, command)
     snapshot = _snapshot(session, selected, account)
     search = Search(snapshot, command.criteria, selected.saved)
     found: list[int] = []
+    progress = Progress(session, command.tag, len(selected.view))
     try:
         for uids in selected.view.slices(EVERYTHING, search.piece_messages):
             while uids:
                 piece: Matched = yield Read(partial(search.run, uids=uids), heavy=search.is_heavy)
                 found += piece.uids
+                progress.reached(((1, piece.last_uid),))
                 uids = tuple((max(low, piece.last_uid + 1), high) for low, high in uids if high > piece.last_uid)
     except BaseException:
         if command.returns is not None and "SAVE" in command.returns:
@@ -178,6 +248,29 @@ def do_search(session: Session, command: commands.Search) -> Steps:
         raise
     _report(session, command, selected, found)
     return f"{'UID ' if command.uid else ''}SEARCH completed"
+
+
+def _check_search(session: Session, command: commands.Search) -> None:
+    selected, _ = _here(session)
+    if command.charset is not None and "UTF8=ACCEPT" in session.enabled:
+        raise bad("After ENABLE UTF8=ACCEPT all texts are UTF-8")  # RFC 6855 3
+    if asks_modseq(command.criteria):
+        session.enable("CONDSTORE")
+    if selected.uid_only and _names_numbers(command.criteria):
+        raise uid_required()
+    _check_numbers(command.criteria, len(selected.view))
+
+
+def _names_numbers(key: commands.SearchKey) -> bool:
+    match key:
+        case commands.Sequence(numbers=numbers):
+            return not numbers.saved
+        case commands.And(keys=keys) | commands.Or(keys=keys):
+            return any(map(_names_numbers, keys))
+        case commands.Not(key=inner):
+            return _names_numbers(inner)
+        case _:
+            return False
 
 
 def _check_numbers(key: commands.SearchKey, count: int) -> None:
@@ -200,12 +293,14 @@ def _report(session: Session, command: commands.Search, selected: Selected, uids
     if returns is None and session.is_rev2:
         returns = frozenset(("ALL",))  # RFC 9051 has no other answer
     if returns is None:
-        session.send(responses.search(numbers))
+        session.send(responses.search(numbers, _modseq(selected, command, uids)))
         return
+    start, stop = (0, 0) if command.page is None else command.page.of(len(uids))
     if "SAVE" in returns:
-        selected.saved = ranges(_saved(uids, returns))
+        selected.saved = ranges(_saved(uids, returns, uids[start:stop]))
     if returns == {"SAVE"}:
         return
+    ends = uids if returns & {"ALL", "COUNT"} else [*uids[:1] * ("MIN" in returns), *uids[-1:] * ("MAX" in returns)]
     session.send(
         responses.esearch(
             command.tag,
@@ -214,16 +309,42 @@ def _report(session: Session, command: commands.Search, selected: Selected, uids
             highest=numbers[-1] if "MAX" in returns and numbers else None,
             every=numbers if "ALL" in returns else None,
             count=len(numbers) if "COUNT" in returns else None,
+            page=None if command.page is None else (command.page.label, numbers[start:stop]),
+            modseq=_modseq(selected, command, [*ends, *uids[start:stop]]),
         )
     )
 
 
-def _saved(uids: list[int], returns: frozenset[str]) -> list[int]:
-    """RFC 5182 2.1: with MIN or MAX alone, only those are saved."""
-    if not uids or returns & {"ALL", "COUNT"} or not returns & {"MIN", "MAX"}:
+def _modseq(selected: Selected, command: commands.Search, uids: list[int]) -> int | None:
+    """RFC 7162 3.1.5, RFC 4731 3.2: the highest MODSEQ of what is told, if MODSEQ was asked for and anything found."""
+    if not uids or not asks_modseq(command.criteria):
+        return None
+    return max(entry.modseq for _, entry in selected.view.numbered(ranges(sorted(set(uids)))))
+
+
+def _saved(uids: list[int], returns: frozenset[str], page: list[int]) -> list[int]:
+    """RFC 5182 2.1, RFC 9394 3.2: with MIN, MAX or PARTIAL, only those are saved."""
+    if not uids or returns & {"ALL", "COUNT"} or not returns & {"MIN", "MAX", "PARTIAL"}:
         return uids
     ends = {uids[0]} if "MIN" in returns else set()
-    return sorted(ends | ({uids[-1]} if "MAX" in returns else set()))
+    return sorted({*page, *ends, *(uids[-1:] if "MAX" in returns else ())})
+
+
+# ---------------------------------------------------------------------------------------------- UIDBATCHES
+
+
+def do_uid_batches(session: Session, command: commands.UidBatches) -> str:
+    """Where the folder falls into batches of so many messages, the newest first."""
+    selected, _ = _here(session)
+    if command.size < limits.SMALLEST_BATCH:
+        raise Rejected(f"A batch has at least {limits.SMALLEST_BATCH} messages", code=responses.TOOFEW)
+    view = selected.view
+    batches = -(-len(view) // command.size)
+    wanted = range(command.first, min(command.last or batches, batches) + 1)
+    starts = [len(view) - (number - 1) * command.size for number in wanted]
+    pairs = [(view.uid(start), view.uid(max(start - command.size + 1, 1))) for start in starts]
+    session.send(responses.uid_batches(command.tag, pairs))
+    return "UIDBATCHES completed"
 
 
 # ---------------------------------------------------------------------------------------------- COPY, MOVE, EXPUNGE
@@ -244,7 +365,9 @@ def do_move(session: Session, command: commands.Move) -> Steps:
     selected, _ = _here(session)
     _writable(selected)
     wanted = chosen(selected, command.sequence, uid=command.uid)
+    progress = Progress(session, command.tag, len(selected.view))
     for uids in selected.view.slices(wanted, ROWS_PER_COMMAND):
+        progress.reached(uids)
         moved = yield from _transfer(session, uids, command.mailbox, move=True)
         if moved.source:
             code = responses.copy_uid(moved.uidvalidity, moved.source, moved.target)
@@ -279,10 +402,12 @@ def do_expunge(session: Session, command: commands.Expunge) -> Steps:
     selected, account = _here(session)
     _writable(selected)
     wanted = EVERYTHING if command.uids is None else chosen(selected, command.uids, uid=True)
+    gone = 0
     for uids in selected.view.slices(wanted, ROWS_PER_COMMAND):
         if any(entry.flags & DELETED for _, entry in selected.view.numbered(uids)):
-            yield Write(
-                Expunge(account.mailbox_id, selected.folder_id, uids), bulk=uids[-1][1] < selected.view.last_uid
-            )
+            expunge = Expunge(account.mailbox_id, selected.folder_id, uids)
+            gone += yield Write(expunge, bulk=uids[-1][1] < selected.view.last_uid)
             session.outgoing += selected.tell(expunge=True)
+    if gone and "QRESYNC" in session.enabled:
+        return "EXPUNGE completed", responses.code(b"HIGHESTMODSEQ", selected.modseq)  # RFC 7162 3.2.7, 3.2.9
     return "EXPUNGE completed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from core import folders
@@ -14,19 +15,27 @@ from core.model import DELETED, MAX_UID, SEEN, SEPARATOR, Folder, FolderId, Mail
 from core.ports import ReadTx
 from core.view import FolderView, Watch
 from protocols.imap import commands, responses
-from protocols.imap.refusals import bad
+from protocols.imap.fetching import PIECE_MESSAGES, Snapshot
+from protocols.imap.objectids import mailbox_id
+from protocols.imap.refusals import bad, uid_required
+from protocols.imap.resync import matched_up_to, vanished
 from protocols.imap.selected import Selected
-from protocols.imap.work import Asking, Await, Read, Steps, Write
+from protocols.imap.work import Asking, Await, Pause, Read, Steps, Write
 
 if TYPE_CHECKING:
     from protocols.imap.session import Session
 
+NEVER = MAX_UID + 1
 HEAVY_FOLDER = 2_000  # messages; a smaller folder is read on the spot
 
 
 def do_select(session: Session, command: commands.Select) -> Steps:
     """RFC 9051 6.3.2-3.  A SELECT that fails leaves the session without a folder."""
-    account = session.signed_in
+    account, known = session.signed_in, command.known
+    if known is not None and "QRESYNC" not in session.enabled:
+        raise bad("QRESYNC needs ENABLE first")  # RFC 7162 3.2.5
+    if known is not None and known.numbers and "UIDONLY" in session.enabled:
+        raise uid_required()
     if session.selected is not None:
         yield from leave(session)
         session.send(responses.untagged(b"OK", "The folder before is closed", responses.CLOSED))
@@ -36,12 +45,40 @@ def do_select(session: Session, command: commands.Select) -> Steps:
         recent_from = yield Write(ClaimRecent(account.mailbox_id, folder.folder_id, folder.uidnext))
     watch, view = yield from _watch(session, folder)
     # Nothing is waited for from here on, so no change can fall between this view and what is heard later.
-    selected = Selected(command.mailbox, folder.folder_id, watch, view, read_only=command.examine)
+    selected = Selected(
+        command.mailbox, folder.folder_id, watch, view, read_only=command.examine, enabled=session.enabled
+    )
     selected.recent_from, selected.shows_recent = recent_from, not session.is_rev2
     session.select(selected)
     session.outgoing += _describe(selected, folder, rev2=session.is_rev2)
+    if command.condstore:
+        session.enabled.add("CONDSTORE")
+    if known is not None and known.uidvalidity == folder.uidvalidity:
+        try:
+            yield from _catch_up(session, known)
+        except BaseException:
+            session.deselect()
+            raise
     code = responses.READ_ONLY if command.examine else responses.READ_WRITE
     return "Examined" if command.examine else "Selected", code
+
+
+def _catch_up(session: Session, known: commands.Known) -> Asking[None]:
+    """RFC 7162 3.2.5: what vanished and what changed since the client was last here."""
+    selected = session.selected
+    assert selected is not None, "it was just selected"
+    place = (session.signed_in.mailbox_id, selected.folder_id)
+    snapshot = Snapshot(*place, selected.view, NEVER, session.takes_utf8, selected.uid_only)
+    matched = matched_up_to(snapshot, known.numbers, known.uids_of_numbers)
+    read = partial(vanished, snapshot=snapshot, asked=known.uids, since=known.modseq, matched=matched)
+    session.outgoing += responses.vanished((yield Read(read, heavy=True)), earlier=True)
+    asked = ((1, MAX_UID),) if known.uids is None else known.uids.resolve(MAX_UID)
+    changed = selected.view.changed_since(asked, known.modseq)
+    for uids in selected.view.slices(changed, PIECE_MESSAGES):
+        session.outgoing += [
+            selected.flags_line(number, entry, uid=True) for number, entry in selected.view.numbered(uids)
+        ]
+        yield Pause(0.0)
 
 
 def _watch(session: Session, folder: Folder) -> Asking[tuple[Watch, FolderView]]:
@@ -82,10 +119,13 @@ def _describe(selected: Selected, folder: Folder, *, rev2: bool) -> list[bytes]:
         lines.append(responses.recent(selected.recent_count()))
     if rev2:
         lines.append(_normalized(selected.path))
-    elif folder.n_unseen:
+    elif folder.n_unseen and not selected.uid_only:
         lines += _first_unseen(view)
     lines.append(responses.untagged(b"OK", "UIDs stay", responses.code(b"UIDVALIDITY", folder.uidvalidity)))
     lines.append(responses.untagged(b"OK", "Predicted", responses.code(b"UIDNEXT", _uidnext(folder, view))))
+    lines.append(responses.highest_modseq(selected.modseq))
+    identifier = mailbox_id(folder.mailbox_id, folder.folder_id)
+    lines.append(responses.untagged(b"OK", "The folder's own", responses.mailbox_id(identifier)))
     return lines
 
 
@@ -124,7 +164,7 @@ def leave(session: Session) -> Asking[None]:
 
 
 def do_close(session: Session, command: commands.Close) -> Steps:
-    r"""RFC 9051 6.4.1: what is \Deleted goes, and nobody is told here."""
+    r"""RFC 9051 6.4.1: what is \Deleted goes, and nobody is told here, not even by a MODSEQ (RFC 7162 3.2.8)."""
     selected, account = session.selected, session.signed_in
     assert selected is not None, "COMMANDS lets CLOSE run only when selected"
     if not selected.read_only:

@@ -19,6 +19,7 @@ from core.ports import ReadTx
 from core.view import FolderView
 from protocols.imap import commands, responses, sections
 from protocols.imap.commands import FetchItem
+from protocols.imap.objectids import email_id, thread_id
 from protocols.imap.sections import PIECE_OCTETS, Message, Source, UnknownEncoding
 from protocols.imap.selected import flag_octets
 
@@ -34,6 +35,12 @@ class Snapshot(Struct, frozen=True):
     view: FolderView
     recent_from: int  # MAX_UID + 1 when \Recent is not shown
     utf8: bool
+    uid_only: bool = False
+
+    @property
+    def line(self) -> bytes:
+        """How a message's line begins: its number, or its UID (RFC 9586), is to be put in."""
+        return b"* %d UIDFETCH (" if self.uid_only else b"* %d FETCH ("
 
 
 class Piece(Struct, frozen=True):
@@ -107,6 +114,7 @@ _UTF8_FORMS = msgpack.Decoder(tuple[bytes | None, bytes | None])
 _OF_VIEW: dict[commands.Item, Writer] = {
     commands.Item.UID: lambda s, e, row: b"UID %d" % e.uid,
     commands.Item.FLAGS: _flags,
+    commands.Item.MODSEQ: lambda s, e, row: b"MODSEQ (%d)" % e.modseq,
 }
 _OF_SIZES: dict[commands.Item, Writer] = {
     **_OF_VIEW,
@@ -120,6 +128,9 @@ _OF_ITEM: dict[commands.Item, Writer] = {
     commands.Item.ENVELOPE: lambda s, e, row: b"ENVELOPE " + _structure(s, row, 0),
     commands.Item.BODYSTRUCTURE: lambda s, e, row: b"BODYSTRUCTURE " + _structure(s, row, 1),
     commands.Item.BODY: lambda s, e, row: b"BODY " + mime.without_extensions(_structure(s, row, 1)),
+    commands.Item.EMAILID: lambda s, e, row: b"EMAILID (%b)" % email_id(s.mailbox_id, row.message_id).encode("ascii"),
+    commands.Item.THREADID: lambda s, e, row: b"THREADID (%b)" % thread_id(s.mailbox_id, row.thread_id).encode("ascii"),
+    commands.Item.SAVEDATE: lambda s, e, row: b"SAVEDATE " + responses.internal_date(row.saved_at, 0),
 }
 _NEEDS = {
     item: Rows.NONE if item in _OF_VIEW else Rows.SIZES if item in _OF_SIZES else Rows.ITEMS for item in commands.Item
@@ -131,9 +142,9 @@ _NEEDS = {
 
 def lines(snapshot: Snapshot, plan: Plan, uids: UIDRanges) -> list[bytes]:
     """The lines of messages of which only the view is asked."""
-    writers = plan.writers
+    writers, line, by_uid = plan.writers, snapshot.line + b"%b)\r\n", snapshot.uid_only
     return [
-        b"* %d FETCH (%b)\r\n" % (number, b" ".join([write(snapshot, entry, None) for write in writers]))
+        line % (entry.uid if by_uid else number, b" ".join([write(snapshot, entry, None) for write in writers]))
         for number, entry in snapshot.view.numbered(uids)
     ]
 
@@ -150,12 +161,13 @@ def render(tx: ReadTx, snapshot: Snapshot, plan: Plan, uids: UIDRanges) -> Piece
 def _render_rows(tx: ReadTx, snapshot: Snapshot, plan: Plan, uids: UIDRanges) -> Piece:
     octets: list[bytes | Source] = []
     size, is_lossy = 0, False
-    writers = plan.writers
+    writers, template, by_uid = plan.writers, snapshot.line + b"%b)\r\n", snapshot.uid_only
     for number, entry, row in _joined(tx, snapshot, plan.rows, uids):
         if row is None:
             is_lossy = True
             continue
-        line = b"* %d FETCH (%b)\r\n" % (number, b" ".join([write(snapshot, entry, row) for write in writers]))
+        items = b" ".join([write(snapshot, entry, row) for write in writers])
+        line = template % (entry.uid if by_uid else number, items)
         octets.append(line)
         size += len(line)
         if size > PIECE_OCTETS:
@@ -167,12 +179,14 @@ def _render_sections(tx: ReadTx, snapshot: Snapshot, plan: Plan, uids: UIDRanges
     octets: list[bytes | Source] = []
     size = taken = 0
     is_lossy = is_unknown = False
+    template, by_uid = snapshot.line + b"%b", snapshot.uid_only
     for number, entry, row in _joined(tx, snapshot, plan.rows, uids):
         if row is None:
             is_lossy = True
             continue
         message = Message(tx, row)
-        first = b"* %d FETCH (%b" % (number, b" ".join([write(snapshot, entry, row) for write in plan.writers]))
+        items = b" ".join([write(snapshot, entry, row) for write in plan.writers])
+        first = template % (entry.uid if by_uid else number, items)
         try:
             line = sections.line(message, first, plan.sections, is_first=not plan.writers)
         except MessageExpunged:

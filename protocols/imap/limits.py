@@ -42,12 +42,15 @@ IDLE_SECONDS: Final = 30 * 60  # RFC 9051 section 5.4: at least 30 minutes
 
 SEQUENCE_RANGES: Final = 10_000  # ranges in one set; what a line of 64 KiB holds
 FETCH_ITEMS: Final = 100  # there are some 20 different ones; the rest are body sections
+FETCH_MODIFIERS: Final = 5  # there are three
+SELECT_PARAMS: Final = 5  # there are two
 HEADER_FIELDS: Final = 100  # names in one HEADER.FIELDS list
 HEADER_FIELD_NAME: Final = 256  # octets; RFC 5322 2.1.1 lets a line have 998, no field known has more than 50
 PART_DEPTH: Final = 100  # numbers in a part path; MIME is not scanned deeper
 SEARCH_DEPTH: Final = 50  # parentheses, NOT and OR within one another; a chain of ORs is one level
 SEARCH_KEYS: Final = 1_000  # keys in one SEARCH; clients look for some hundred Message-IDs at once
-SEARCH_RETURNS: Final = 10  # options in RETURN (...); there are five
+SEARCH_RETURNS: Final = 10  # options in RETURN (...); there are six
+SMALLEST_BATCH: Final = 500  # messages in one of UIDBATCHES: smaller ones would make a round trip of every screenful
 SEARCH_TEXT: Final = 4 * KIB  # octets of one string to search for
 LIST_PATTERNS: Final = 50
 LIST_OPTIONS: Final = 20

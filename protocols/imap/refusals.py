@@ -34,6 +34,11 @@ def rejected(refusal: errors.Refusal) -> Rejected:
     return Rejected(str(refusal), code=code)
 
 
+def uid_required() -> Rejected:
+    """RFC 9586 3: after ENABLE UIDONLY there are no message numbers."""
+    return Rejected("Message numbers are not in use any more", status=b"BAD", code=responses.UIDREQUIRED)
+
+
 def bad(text: str) -> Rejected:
     """The command makes no sense here."""
     return Rejected(text, status=b"BAD")

@@ -5,7 +5,7 @@ ENABLE IMAP4rev2 or UTF8=ACCEPT).  Human text is ours; `human` makes sure that n
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
@@ -43,6 +43,9 @@ SERVERBUG: Final = b"SERVERBUG"
 TOOBIG: Final = b"TOOBIG"
 TRYCREATE: Final = b"TRYCREATE"
 UIDNOTSTICKY: Final = b"UIDNOTSTICKY"
+UIDREQUIRED: Final = b"UIDREQUIRED"  # RFC 9586
+TOOFEW: Final = b"TOOFEW"  # UIDBATCHES
+COMPRESSIONACTIVE: Final = b"COMPRESSIONACTIVE"  # RFC 4978
 UNAVAILABLE: Final = b"UNAVAILABLE"
 UNKNOWN_CTE: Final = b"UNKNOWN-CTE"
 USEATTR: Final = b"USEATTR"
@@ -170,6 +173,27 @@ def copy_uid(uid_validity: int, source: Ranges, target: Ranges) -> bytes:
     return b"COPYUID %d %s %s" % (uid_validity, sequence_set(source), sequence_set(target))
 
 
+def highest_modseq(modseq: int) -> bytes:
+    """RFC 7162 3.1.2.1, as a line of its own."""
+    return untagged(b"OK", "Up to here", code(b"HIGHESTMODSEQ", modseq))
+
+
+def mailbox_id(identifier: str) -> bytes:
+    """RFC 8474 4, MAILBOXID."""
+    return b"MAILBOXID (%s)" % identifier.encode("ascii")
+
+
+def modified(numbers: Ranges) -> bytes:
+    """RFC 7162 3.1.3, MODIFIED: message numbers, or UIDs for UID STORE."""
+    return b"MODIFIED " + sequence_set(numbers)
+
+
+def in_progress(tag: bytes, done: int, goal: int) -> bytes:
+    """RFC 9585, INPROGRESS: how far a command has come, as a line."""
+    code = b"INPROGRESS (%s %d %d)" % (string(tag), done, goal)
+    return untagged(b"OK", "Still at it", code)
+
+
 def permanent_flags(keywords: Sequence[str], *, system: int, more: bool) -> bytes:
     r"""PERMANENTFLAGS; `more` (\*) says that new keywords may be made."""
     return b"PERMANENTFLAGS " + flag_list(system, (*keywords, "\\*") if more else keywords)
@@ -241,6 +265,16 @@ def expunge(number: int) -> bytes:
     return b"* %d EXPUNGE\r\n" % number
 
 
+VANISHED_RANGES: Final = 1_000  # in one line: some 20 KiB at the most, for clients with line buffers of their own
+
+
+def vanished(uids: Ranges, *, earlier: bool = False) -> Iterator[bytes]:
+    """VANISHED (RFC 7162 3.2.10), in lines that a client can hold."""
+    head = b"* VANISHED (EARLIER) " if earlier else b"* VANISHED "
+    for at in range(0, len(uids), VANISHED_RANGES):
+        yield head + sequence_set(uids[at : at + VANISHED_RANGES]) + b"\r\n"
+
+
 def list_(
     attributes: Iterable[str],
     separator: str | None,
@@ -282,9 +316,9 @@ def mailbox_string(name: str, *, utf8: bool = False) -> bytes:
     return string(name.encode("utf-8", "replace") if utf8 else utf7.encode(name), utf8=utf8)
 
 
-def status(name: str, items: Mapping[str, int | None], *, utf8: bool = False) -> bytes:
-    """STATUS; None is NIL (APPENDLIMIT without a limit, RFC 7889)."""
-    values = " ".join([f"{item} {'NIL' if value is None else value}" for item, value in items.items()])
+def status(name: str, items: Mapping[str, int | str], *, utf8: bool = False) -> bytes:
+    """STATUS; a text is an object id (RFC 8474 4.3)."""
+    values = " ".join([f"{item} {value if isinstance(value, int) else f'({value})'}" for item, value in items.items()])
     return b"* STATUS %s (%s)\r\n" % (mailbox_string(name, utf8=utf8), values.encode("ascii"))
 
 
@@ -309,9 +343,10 @@ def _namespaces(group: NamespaceList, *, utf8: bool) -> bytes:
 # --- what was searched ---
 
 
-def search(numbers: Iterable[int]) -> bytes:
-    """SEARCH, to IMAP4rev1 and commands without RETURN."""
-    return b"".join((b"* SEARCH", *[b" %d" % number for number in numbers], b"\r\n"))
+def search(numbers: Iterable[int], modseq: int | None = None) -> bytes:
+    """SEARCH, to IMAP4rev1 and commands without RETURN; with the highest MODSEQ of what was found if it was asked."""
+    tail = b"\r\n" if modseq is None else b" (MODSEQ %d)\r\n" % modseq
+    return b"".join((b"* SEARCH", *[b" %d" % number for number in numbers], tail))
 
 
 def esearch(
@@ -322,8 +357,13 @@ def esearch(
     highest: int | None = None,
     every: Sequence[int] | None = None,
     count: int | None = None,
+    page: tuple[bytes, Sequence[int]] | None = None,
+    modseq: int | None = None,
 ) -> bytes:
-    """ESEARCH (RFC 4731); what is None or empty was not asked for or does not exist, and is left out."""
+    """ESEARCH (RFC 4731); what is None or empty was not asked for or does not exist, and is left out.
+
+    `page` is PARTIAL's range and the results in it (RFC 9394 3.1); none of them is NIL.
+    """
     parts = [b"* ESEARCH (TAG %s)" % string(tag)]
     if uid:
         parts.append(b"UID")
@@ -335,15 +375,20 @@ def esearch(
         parts.append(b"ALL " + compact(every))
     if count is not None:
         parts.append(b"COUNT %d" % count)
+    if page is not None:
+        parts.append(b"PARTIAL (%s %s)" % (page[0], compact(page[1]) or NIL))
+    if modseq is not None:
+        parts.append(b"MODSEQ %d" % modseq)
     return b" ".join(parts) + b"\r\n"
 
 
+def uid_batches(tag: bytes, pairs: Sequence[tuple[int, int]]) -> bytes:
+    """UIDBATCHES: the first and last UID of each batch, from the highest UID down."""
+    found = ",".join([f"{high}:{low}" if high != low else str(high) for high, low in pairs]).encode("ascii")
+    return b"* UIDBATCHES (TAG %s)%s\r\n" % (string(tag), b" " + found if found else b"")
+
+
 # --- data about messages ---
-
-
-def fetch(number: int, items: Iterable[bytes]) -> bytes:
-    """One message's FETCH: the items as `name SP value`, each already in octets."""
-    return b"* %d FETCH (%s)\r\n" % (number, b" ".join(items))
 
 
 def internal_date(microseconds: int, zone: int) -> bytes:

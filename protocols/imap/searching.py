@@ -81,7 +81,7 @@ def cost(key: SearchKey) -> int:
             return max(map(cost, keys), default=_CHEAP)
         case commands.Not(key=inner):
             return cost(inner)
-        case commands.Dated(by="internal") | commands.Larger() | commands.Smaller():
+        case commands.Dated(by="internal" | "saved") | commands.Larger() | commands.Smaller() | commands.HasObject():
             return _ROW
         case commands.InEnvelope() | commands.Dated():
             return _SUMMARIZED
@@ -91,6 +91,17 @@ def cost(key: SearchKey) -> int:
             return _BODY
         case _:
             return _CHEAP
+
+
+def asks_modseq(key: SearchKey) -> bool:
+    """Whether MODSEQ is among the keys: then the answer tells the highest one (RFC 7162 3.1.5)."""
+    match key:
+        case commands.And(keys=keys) | commands.Or(keys=keys):
+            return any(map(asks_modseq, keys))
+        case commands.Not(key=inner):
+            return asks_modseq(inner)
+        case _:
+            return isinstance(key, commands.Changed)
 
 
 def compile_key(key: SearchKey, asked: Asked) -> Predicate:
@@ -161,6 +172,8 @@ def _dated(key: commands.Dated, asked: Asked) -> Predicate:
     relation, day = _RELATIONS[key.relation], date(*key.day).toordinal()
     if key.by == "internal":
         return lambda m: relation(_internal_day(m), day)
+    if key.by == "saved":
+        return lambda m: relation(EPOCH_DAY + m.saved_at // MICROSECONDS_PER_DAY, day)
 
     def is_sent(message: Candidate) -> bool:
         sent = message.summary.sent_day
@@ -172,6 +185,15 @@ def _dated(key: commands.Dated, asked: Asked) -> Predicate:
 def _internal_day(message: Candidate) -> int:
     _, _, at, zone = message.row
     return EPOCH_DAY + (at + zone * 60_000_000) // MICROSECONDS_PER_DAY
+
+
+def _changed(key: commands.Changed, asked: Asked) -> Predicate:
+    return lambda m: m.entry.modseq >= key.modseq
+
+
+def _object(key: commands.HasObject, asked: Asked) -> Predicate:
+    which = 0 if key.kind == "EMAILID" else 1
+    return lambda m: m.object_ids[which] == key.id
 
 
 def _larger(key: commands.Larger, asked: Asked) -> Predicate:
@@ -236,6 +258,8 @@ _COMPILERS: dict[type, Callable[..., Predicate]] = {
     commands.InHeader: _header,
     commands.InBody: _body,
     commands.InText: _text,
+    commands.Changed: _changed,
+    commands.HasObject: _object,
 }
 
 # Messages that one piece of a search looks at, by what its keys cost: a few milliseconds each.

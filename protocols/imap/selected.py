@@ -5,14 +5,14 @@ The client's numbering is that of `view`, and only what is written here changes 
 and the messages that are gone stay in this view, as ghosts, until they may be announced.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 
 from msgspec.structs import replace
 
 from core.changes import Change, FolderChange
 from core.limits import KEYWORDS_PER_FOLDER
-from core.model import ALL_SYSTEM_FLAGS, MAX_UID, Entry, FolderId, ModSeq, UIDRanges, merged, within
+from core.model import ALL_SYSTEM_FLAGS, MAX_UID, Entry, FolderId, ModSeq, UIDRanges, merged, ranges, within
 from core.view import FolderView, Watch
 from protocols.imap import responses
 
@@ -24,7 +24,9 @@ class Selected:
 
     __slots__ = (
         "_announced",
+        "_enabled",
         "_ghosts",
+        "_held_since",
         "_is_behind",
         "_news",
         "_room",
@@ -39,7 +41,17 @@ class Selected:
         "watch",
     )
 
-    def __init__(self, path: str, folder_id: FolderId, watch: Watch, view: FolderView, *, read_only: bool) -> None:
+    def __init__(
+        self,
+        path: str,
+        folder_id: FolderId,
+        watch: Watch,
+        view: FolderView,
+        *,
+        read_only: bool,
+        enabled: Collection[str] = frozenset(),
+    ) -> None:
+        """`enabled` is the session's, and may grow: what the client has said that it understands."""
         self.path = path
         self.folder_id = folder_id
         self.watch = watch
@@ -50,7 +62,9 @@ class Selected:
         self.saved: UIDRanges = ()  # the result of SEARCH RETURN (SAVE)
         self.is_gone = False
         self._announced = len(view)  # what the last EXISTS said, less what EXPUNGE took away
+        self._enabled = enabled
         self._ghosts: UIDRanges = ()
+        self._held_since = 0  # the MODSEQ before the first ghost
         # Without the views that came with them: a client that stays silent would keep every one alive.
         self._news: list[FolderChange] = []
         self._room = NEWS_ENTRIES
@@ -88,6 +102,16 @@ class Selected:
         common = tuple((max(low, run[0]), min(high, run[1])) for low, high in uids if low <= run[1] and high >= run[0])
         return bool(self.view.clip(common))
 
+    @property
+    def modseq(self) -> int:
+        """Up to which MODSEQ the client has been told everything (RFC 7162 3.2: HIGHESTMODSEQ)."""
+        return min(self._held_since, self.view.modseq) if self._ghosts else self.view.modseq
+
+    @property
+    def uid_only(self) -> bool:
+        """RFC 9586: no message numbers, either way."""
+        return "UIDONLY" in self._enabled
+
     def is_ghost(self, uid: int) -> bool:
         """Whether a message of this view is gone."""
         return within(uid, self._ghosts)
@@ -115,6 +139,8 @@ class Selected:
 
         With `uid`, FETCH responses carry the UID.  Flag changes made at MODSEQ `quiet` are not told.
         """
+        resynchronizes = "QRESYNC" in self._enabled
+        had_ghosts = bool(self._ghosts)
         if expunge and self._ghosts:
             yield from self._bury()
         news = self._pending()
@@ -129,6 +155,7 @@ class Selected:
             if change.expunged and expunge:
                 yield from self._expunged(change.expunged)
             elif change.expunged:
+                self._held_since = self._held_since if self._ghosts else change.since
                 self._ghosts = merged(self._ghosts, change.expunged)
                 change = replace(change, expunged=())
             self._advance(change)
@@ -136,9 +163,12 @@ class Selected:
                 yield from self.flags_known()
             if change.changed and change.modseq != quiet:
                 yield from self._exists()
-                yield from self._fetched(change, uid=uid)
+                yield from self._fetched(change, uid=uid or resynchronizes)
         yield from self._exists()
         self._share()
+        if resynchronizes and (self._ghosts or had_ghosts or any(change.expunged for change in news)):
+            # RFC 7162 3.2: lower than what is held back, lest it be lost with the connection; and up again after it.
+            yield responses.highest_modseq(self.modseq)
 
     def _advance(self, change: FolderChange) -> None:
         """The view after a change: the one that others hold already, if it is the same."""
@@ -159,7 +189,13 @@ class Selected:
             self.view = self.view.apply(FolderChange(*place, at, at, expunged=(run,)))
 
     def _expunged(self, gone: UIDRanges) -> Iterator[bytes]:
-        """EXPUNGE for each, numbered as the client must read them one after the other."""
+        """EXPUNGE for each, numbered as the client must read them one after the other; or VANISHED for all."""
+        if self.uid_only or "QRESYNC" in self._enabled:
+            # RFC 7162 3.2.10.2: only what the client has been told of.
+            told = [entry.uid for number, entry in self.view.numbered(gone) if number <= self._announced]
+            self._announced -= len(told)
+            yield from responses.vanished(ranges(told))
+            return
         for before, (number, _) in enumerate(self.view.numbered(gone)):
             if number - before <= self._announced:
                 yield responses.expunge(number - before)
@@ -184,10 +220,21 @@ class Selected:
                 yield self.flags_line(number, entry, uid=uid)
 
     def flags_line(self, number: int, entry: Entry, *, uid: bool) -> bytes:
-        """An untagged FETCH with a message's flags."""
-        if uid:
-            return b"* %d FETCH (UID %d FLAGS %s)\r\n" % (number, entry.uid, self.flags(entry))
-        return b"* %d FETCH (FLAGS %s)\r\n" % (number, self.flags(entry))
+        """An untagged FETCH with a message's flags, and its MODSEQ for who understands that (RFC 7162 3.2.4)."""
+        return self._line(number, entry, b"FLAGS " + self.flags(entry), uid=uid)
+
+    def modseq_line(self, number: int, entry: Entry, *, uid: bool) -> bytes:
+        """An untagged FETCH with a message's MODSEQ alone, as a silent STORE owes it (RFC 7162 3.1.3)."""
+        return self._line(number, entry, b"", uid=uid)
+
+    def _line(self, number: int, entry: Entry, item: bytes, *, uid: bool) -> bytes:
+        modseq = b"MODSEQ (%d)" % entry.modseq if "CONDSTORE" in self._enabled else b""
+        items = b" ".join(filter(None, (item, modseq)))
+        if self.uid_only:
+            return b"* %d UIDFETCH (%b)\r\n" % (entry.uid, items)
+        if uid or "QRESYNC" in self._enabled:
+            return b"* %d FETCH (UID %d %b)\r\n" % (number, entry.uid, items)
+        return b"* %d FETCH (%b)\r\n" % (number, items)
 
 
 def flag_octets(entry: Entry, keywords: tuple[str, ...], *, recent: bool) -> bytes:

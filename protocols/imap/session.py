@@ -40,7 +40,7 @@ from protocols.imap.fragments import (
     Refused,
 )
 from protocols.imap.grammar import BadCharset, BadSyntax, UnknownCommand, parse
-from protocols.imap.refusals import Rejected, bad, rejected
+from protocols.imap.refusals import Rejected, bad, rejected, uid_required
 from protocols.imap.selected import Selected
 from protocols.imap.services import Account, Services
 from protocols.imap.work import Answer, Await, Steps, Work
@@ -61,6 +61,7 @@ class Session:
         self.outgoing: list[bytes] = []
         self.is_closing = False
         self.is_idling = False
+        self.is_compressed = False
         self.is_leaving = False  # close once the command that runs is answered
         self.last_words = ""  # of the BYE then; LOGOUT has said its own
         self.login_failures = 0
@@ -219,7 +220,14 @@ class Session:
         if not states & self.state:
             self._reject(bad(_TOO_LATE if states == NOT_AUTHENTICATED else _TOO_EARLY[self.state]))
             return
-        steps = call(handler)
+        if "UIDONLY" in self.enabled and getattr(command, "uid", True) is False:
+            self._reject(uid_required())
+            return
+        try:
+            steps = call(handler)
+        except Rejected as no:
+            self._reject(no)
+            return
         if isinstance(steps, GeneratorType):
             self._steps = steps
             self._advance(lambda steps: steps.send(None))
@@ -333,7 +341,7 @@ class Session:
     @property
     def takes_utf8(self) -> bool:
         """Whether the client reads and writes UTF-8 in quoted strings."""
-        return self.is_rev2
+        return self.is_rev2 or "UTF8=ACCEPT" in self.enabled
 
     @property
     def may_send_passwords(self) -> bool:
@@ -342,7 +350,8 @@ class Session:
     def capabilities(self) -> list[str]:
         """What is announced in this state (RFC 9051 6.1.1)."""
         if self.account is not None:
-            return [*ALWAYS, *AFTER_LOGIN, f"APPENDLIMIT={self.services.append_limit}"]
+            found = [*ALWAYS, *AFTER_LOGIN, f"APPENDLIMIT={self.services.append_limit}"]
+            return found if self.is_compressed else [*found, "COMPRESS=DEFLATE"]  # RFC 4978 3
         found = [*ALWAYS]
         if self.services.has_tls and not self.is_secure:
             found.append("STARTTLS")
@@ -353,6 +362,25 @@ class Session:
     def sign_in(self, account: Account) -> None:
         self.account = account
         self._fragments.limits = replace(limits.AFTER_LOGIN, append=self.services.append_limit)
+
+    def sign_out(self) -> None:
+        """RFC 8437 3: nothing of what the client has enabled or said stays, nor of what may be sent to it."""
+        self.services.release(self.signed_in)
+        self.account = None
+        self.enabled.clear()
+        self.client_id = ()
+        self._strange_commands = self._strange_octets = 0
+        self._fragments.limits = limits.BEFORE_LOGIN
+
+    def enable(self, *names: str) -> None:
+        """The client understands this from now on.
+
+        RFC 7162 3.1: who begins to keep MODSEQs in the midst of a folder is told where it is.
+        """
+        begins = "CONDSTORE" in names and "CONDSTORE" not in self.enabled
+        self.enabled.update(names)
+        if begins and self.selected is not None:
+            self.send(responses.highest_modseq(self.selected.modseq))
 
     def select(self, selected: Selected) -> None:
         self.selected = selected
@@ -390,6 +418,11 @@ class Session:
 
     def refuse_literal(self) -> None:
         self._fragments.refuse()
+
+    def compression_started(self) -> None:
+        """RFC 4978 3: who sends on before the tagged OK does not know in which way it is read."""
+        self._fragments.clear()
+        self.is_compressed = True
 
     def tls_started(self) -> None:
         """RFC 9051 6.2.1: whatever was sent in the clear behind STARTTLS is forgotten."""

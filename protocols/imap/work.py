@@ -1,8 +1,8 @@
 """What a command's handler asks for while it runs.
 
 A handler is a generator.  It yields one of these and is resumed with the result, or with the exception that came of it.
-`Read`, `Write`, `Compute`, `Pause` and `StartTls` go to the adapter, which runs them wherever it likes; `LITERAL` and
-`LINE` are answered by the session itself as soon as the client has sent what is asked for.
+`LITERAL` and `LINE` are answered by the session itself as soon as the client has sent what is asked for; all else goes
+to the adapter, which runs it wherever it likes.
 """
 
 from collections.abc import Callable, Generator
@@ -50,8 +50,12 @@ class Await(Enum):
     LINE = 2  # the next line as it is
 
 
+class StartDeflate(Struct, frozen=True, gc=False):
+    """Sends what is outgoing, and compresses both ways from then on."""
+
+
 T = TypeVar("T")
-Work = Read | Write | Compute | Pause | StartTls
+Work = Read | Write | Compute | Pause | StartTls | StartDeflate
 Asking = Generator[Work | Await, Any, T]  # comes to a T by asking
 Answer = str | tuple[str, bytes]  # the text of the tagged OK, and its response code; empty: there is none
 Steps = Asking[Answer]

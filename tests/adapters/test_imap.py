@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+import zlib
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,74 @@ async def test_draining_does_not_wait_for_handshakes(house: House) -> None:
     async with asyncio.timeout(30):  # drain itself would wait for an hour
         await house.service.drain(3600)
     assert not house.service.connections
+
+
+class Deflated:
+    """A client that speaks DEFLATE over a wire."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+        self.deflater = zlib.compressobj(wbits=-15)
+        self.inflater = zlib.decompressobj(-15)
+
+    @classmethod
+    async def over(cls, wire: Wire) -> "Deflated":
+        assert b"z OK" in await wire.says(b"z COMPRESS DEFLATE")
+        return cls(wire)
+
+    def packed(self, octets: bytes) -> bytes:
+        return self.deflater.compress(octets) + self.deflater.flush(zlib.Z_SYNC_FLUSH)
+
+    async def says(self, command: bytes) -> bytes:
+        await self.wire.send(self.packed(command + b"\r\n"))
+        return await self.hear(command.split(b" ")[0] + b" ")
+
+    async def hear(self, tag: bytes) -> bytes:
+        heard = b""
+        while not heard.endswith(b"\r\n") or b"\n" + tag not in b"\n" + heard:
+            octets = await self.wire.reader.read(65536)
+            heard += self.inflater.decompress(octets)
+            if not octets:
+                break
+        return heard
+
+
+async def test_compression_both_ways(house: House) -> None:
+    """RFC 4978."""
+    wire = await house.client()
+    assert b" COMPRESS=DEFLATE" in await wire.says(b"b CAPABILITY")
+    client = await Deflated.over(wire)
+    large = MAIL + bytes(range(32, 127)) * 20_000
+    assert b"c OK" in await client.says(b"c APPEND INBOX {%d+}\r\n" % len(large) + large)
+    assert b"d OK" in await client.says(b"d SELECT INBOX")
+    assert large in await client.says(b"e FETCH 1 BODY.PEEK[]")
+    assert b"f NO [COMPRESSIONACTIVE]" in await client.says(b"f COMPRESS DEFLATE")
+    assert b"COMPRESS" not in await client.says(b"g CAPABILITY")
+    assert b"h BAD" in await client.says(b"h COMPRESS NOSUCH")
+    await wire.send(client.packed(b"".join(b"t%d NOOP\r\n" % n for n in range(2000))))
+    assert (await client.hear(b"t1999 ")).count(b" OK ") == 2000
+    wire.close()
+
+
+async def test_a_deflate_bomb_fills_no_memory(house: House) -> None:
+    """Input is counted after inflation: a line of 100 MB is refused like any other, and the rest is thrown away."""
+    wire = await house.client()
+    client = await Deflated.over(wire)
+    (connection,) = house.service.connections
+    bomb = client.packed(b"x" * 100_000_000 + b"\r\n")
+    assert len(bomb) < 200_000
+    await wire.send(bomb)
+    heard = await client.hear(b"* ")
+    assert b" BAD " in heard or b"BYE" in heard
+    assert len(connection.session._fragments._unread) <= 4 * limits.UNREAD
+    wire.close()
+
+
+async def test_what_is_not_deflate_ends_the_session(house: House) -> None:
+    wire = await house.client()
+    client = await Deflated.over(wire)
+    await wire.send(b"\xff\xff\xff\xff not deflate\r\n" * 10)
+    assert b"* BYE" in client.inflater.decompress(await wire.end())
 
 
 async def test_pipelined_commands_are_answered_in_order(house: House) -> None:

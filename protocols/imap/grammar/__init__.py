@@ -38,6 +38,7 @@ _COMMANDS: Final[dict[bytes, _Reader]] = {
     b"CAPABILITY": _plain(commands.Capability),
     b"CHECK": _plain(commands.Check),
     b"CLOSE": _plain(commands.Close),
+    b"COMPRESS": sessions.compress,
     b"CREATE": mailboxes.create,
     b"DELETE": mailboxes.delete,
     b"ENABLE": sessions.enable,
@@ -56,6 +57,8 @@ _COMMANDS: Final[dict[bytes, _Reader]] = {
     b"STARTTLS": _plain(commands.Starttls),
     b"STATUS": mailboxes.status,
     b"SUBSCRIBE": mailboxes.subscribe,
+    b"UIDBATCHES": mailboxes.uid_batches,
+    b"UNAUTHENTICATE": _plain(commands.Unauthenticate),
     b"UNSELECT": _plain(commands.Unselect),
     b"UNSUBSCRIBE": mailboxes.unsubscribe,
 }

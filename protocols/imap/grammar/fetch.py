@@ -5,6 +5,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, cast
 
+from msgspec import Struct
+
 from protocols.imap import limits
 from protocols.imap.commands import (
     Binary,
@@ -12,17 +14,22 @@ from protocols.imap.commands import (
     Fetch,
     FetchItem,
     Item,
+    Page,
     Section,
     SectionText,
     Store,
     StoreMode,
 )
 from protocols.imap.grammar.flags import FLAG_LIST, FLAGS_BARE, flags_of
-from protocols.imap.grammar.scanner import BadSyntax, Scanner, over_limit
+from protocols.imap.grammar.scanner import MAX_NUMBER64, BadSyntax, Scanner, over_limit
 from protocols.imap.grammar.sequences import parse_set
 
 _FETCH: Final = re.compile(rb" ([0-9*$:,]++) ")
-_STORE: Final = re.compile(rb" ([0-9*$:,]++) ([+-]?)FLAGS(\.SILENT)? ", re.IGNORECASE)
+_STORE: Final = re.compile(
+    rb" ([0-9*$:,]++) (?:\(UNCHANGEDSINCE ([0-9]{1,19})\) )?([+-]?)FLAGS(\.SILENT)? ", re.IGNORECASE
+)
+_MODIFIER: Final = re.compile(rb" \((?:CHANGEDSINCE|VANISHED|PARTIAL)[ )]", re.IGNORECASE)
+_PAGE: Final = re.compile(rb"(-?)([1-9][0-9]{0,9}):(-?)([1-9][0-9]{0,9})")
 _MODES: Final[dict[bytes, StoreMode]] = {b"": "replace", b"+": "add", b"-": "remove"}
 
 _ITEM: Final = re.compile(rb"[A-Z0-9.]++(\[?)", re.IGNORECASE)
@@ -52,11 +59,14 @@ def fetch(scanner: Scanner, tag: bytes, uid: bool) -> Fetch:
     sequence = parse_set(scanner.matching(_FETCH, "a sequence set and items")[1])
     rest = scanner.text[scanner.position :]
     # A literal in the list (a header field's name) cannot be remembered: its octets are not in the key.
-    if len(rest) <= limits.CACHED_KEY and not scanner.literals:
+    if len(rest) <= limits.CACHED_KEY and not scanner.literals and not _MODIFIER.search(rest):
         return Fetch(tag, uid, sequence, _remembered(rest, uid))
     items = _items(scanner, uid)
+    modifiers = _modifiers(scanner, uid) if scanner.at(b" ") else _Modifiers()
     scanner.end()
-    return Fetch(tag, uid, sequence, items)
+    if modifiers.changed_since is not None:
+        items = tuple(dict.fromkeys((*items, Item.MODSEQ)))  # RFC 7162 3.1.4.1
+    return Fetch(tag, uid, sequence, items, modifiers.changed_since, modifiers.vanished, modifiers.page)
 
 
 @lru_cache(limits.CACHE_ENTRIES)
@@ -65,6 +75,50 @@ def _remembered(text: bytes, uid: bool) -> tuple[FetchItem, ...]:
     items = _items(scanner, uid)
     scanner.end()
     return items
+
+
+class _Modifiers(Struct):
+    changed_since: int | None = None
+    vanished: bool = False
+    page: Page | None = None
+
+
+def _modifiers(scanner: Scanner, uid: bool) -> _Modifiers:
+    """fetch-modifiers (RFC 4466 2.4): CHANGEDSINCE and VANISHED of RFC 7162, PARTIAL of RFC 9394."""
+    found = _Modifiers()
+    names = scanner.listing(lambda: _modifier(scanner, found), limits.FETCH_MODIFIERS, "FETCH modifiers")
+    if len(set(names)) != len(names):
+        raise BadSyntax("A FETCH modifier is given twice")
+    if found.vanished and (not uid or found.changed_since is None):
+        raise BadSyntax("VANISHED goes with UID FETCH and CHANGEDSINCE")  # RFC 7162 3.2.6
+    if found.page is not None and not uid:
+        raise BadSyntax("PARTIAL goes with UID FETCH")  # RFC 9394 3.3
+    return found
+
+
+def _modifier(scanner: Scanner, found: _Modifiers) -> bytes:
+    name = scanner.word()
+    match name:
+        case b"CHANGEDSINCE":
+            scanner.space()
+            found.changed_since = scanner.number("a MODSEQ")
+        case b"VANISHED":
+            found.vanished = True
+        case b"PARTIAL":
+            scanner.space()
+            found.page = page(scanner)
+        case _:
+            raise BadSyntax("Unknown FETCH modifier")
+    return name
+
+
+def page(scanner: Scanner) -> Page:
+    """partial-range (RFC 9394 4): two numbers of one sign."""
+    found = scanner.matching(_PAGE, "a range of results")
+    low, high = sorted((int(found[2]), int(found[4])))
+    if found[1] != found[3] or high > 0xFFFF_FFFF:
+        raise BadSyntax("Not a range of results")
+    return Page(-low, -high) if found[1] else Page(low, high)
 
 
 def _items(scanner: Scanner, uid: bool) -> tuple[FetchItem, ...]:
@@ -189,9 +243,19 @@ _SECTIONS: Final[dict[bytes, Callable[[Scanner], FetchItem]]] = {
 
 
 def store(scanner: Scanner, tag: bytes, uid: bool) -> Store:
-    """STORE SP sequence-set SP (["+" / "-"] "FLAGS" [".SILENT"]) SP (flag-list / (flag *(SP flag)))."""
+    """STORE SP sequence-set [SP "(UNCHANGEDSINCE" SP modseq ")"] SP (["+" / "-"] "FLAGS" [".SILENT"]) SP flags."""
     found = scanner.matching(_STORE, "a sequence set and flags")
     sequence = parse_set(found[1])
     flags = scanner.matching(FLAG_LIST if scanner.sees(b"(") else FLAGS_BARE, "flags")[0]
     scanner.end()
-    return Store(tag, uid, sequence, _MODES[found[2]], found[3] is not None, flags_of(flags.strip(b"()")))
+    since = None if found[2] is None else modseq(found[2])
+    mode, is_silent = _MODES[found[3]], found[4] is not None
+    return Store(tag, uid, sequence, mode, is_silent, flags_of(flags.strip(b"()")), since)
+
+
+def modseq(digits: bytes) -> int:
+    """mod-sequence-valzer (RFC 7162 7): 63 bits."""
+    number = int(digits)
+    if number > MAX_NUMBER64:
+        raise BadSyntax("Number is too large")
+    return number

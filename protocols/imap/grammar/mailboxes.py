@@ -5,21 +5,27 @@ from typing import Final
 
 from protocols.imap import limits
 from protocols.imap.commands import (
+    STAR,
     Append,
     Copy,
     Create,
     Delete,
     Expunge,
     Flags,
+    Known,
     List,
     Lsub,
     Move,
+    Ranges,
     Rename,
     Select,
+    SequenceSet,
     Status,
     Subscribe,
+    UidBatches,
     Unsubscribe,
 )
+from protocols.imap.grammar.fetch import page
 from protocols.imap.grammar.flags import date_time, flag_list
 from protocols.imap.grammar.scanner import QUIRKS, BadSyntax, Scanner
 from protocols.imap.grammar.sequences import sequence_set
@@ -27,8 +33,12 @@ from protocols.imap.grammar.sequences import sequence_set
 _SELECT_OPTIONS: Final = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
 _RETURN_OPTIONS: Final = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE"})
 _STATUS_ITEMS: Final = frozenset(
-    {"MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "APPENDLIMIT"}
+    [
+        *("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "APPENDLIMIT"),
+        *("HIGHESTMODSEQ", "MAILBOXID"),  # RFC 7162 3.1.7, RFC 8474 4.3
+    ]
 )
+MAX_UID: Final = 0xFFFF_FFFF
 
 
 def _mailbox(scanner: Scanner) -> str:
@@ -38,14 +48,62 @@ def _mailbox(scanner: Scanner) -> str:
     return name
 
 
-def select(scanner: Scanner, tag: bytes) -> Select:
-    """SELECT SP mailbox."""
-    return Select(tag, _mailbox(scanner))
+def select(scanner: Scanner, tag: bytes, *, examine: bool = False) -> Select:
+    """SELECT SP mailbox [SP "(" select-param *(SP select-param) ")"] (RFC 4466 2.4, RFC 7162 7)."""
+    scanner.space()
+    name = scanner.mailbox()
+    condstore, known = False, None
+    if scanner.at(b" "):
+        params = scanner.listing(lambda: _select_param(scanner), limits.SELECT_PARAMS, "parameters")
+        condstore = None in params
+        known = next((param for param in params if param is not None), None)
+        if len(params) != condstore + (known is not None):
+            raise BadSyntax("A SELECT parameter is given twice")
+    scanner.end()
+    return Select(tag, name, examine, condstore, known)
 
 
 def examine(scanner: Scanner, tag: bytes) -> Select:
-    """EXAMINE SP mailbox."""
-    return Select(tag, _mailbox(scanner), examine=True)
+    """The same with EXAMINE."""
+    return select(scanner, tag, examine=True)
+
+
+def _select_param(scanner: Scanner) -> Known | None:
+    """CONDSTORE, which is None here, or QRESYNC SP "(" uidvalidity SP modseq [SP known-uids] [SP match-data] ")"."""
+    name = scanner.word()
+    if name == b"CONDSTORE":
+        return None
+    if name != b"QRESYNC":
+        raise BadSyntax("Unknown SELECT parameter")
+    scanner.expect(b" (", "the QRESYNC arguments")
+    uidvalidity = scanner.number("a UIDVALIDITY")
+    scanner.space()
+    modseq = scanner.number("a MODSEQ")
+    if not modseq or not 0 < uidvalidity <= MAX_UID:
+        raise BadSyntax("UIDVALIDITY and MODSEQ are not 0")
+    uids: SequenceSet | None = None
+    numbers: Ranges = ()
+    uids_of_numbers: Ranges = ()
+    while scanner.at(b" "):
+        if scanner.at(b"("):
+            numbers = _static_set(scanner)
+            scanner.space()
+            uids_of_numbers = _static_set(scanner)
+            scanner.expect(b")", "the end of the match data")
+            break
+        if uids is not None:
+            raise BadSyntax("The known UIDs are given twice")
+        uids = SequenceSet(_static_set(scanner))
+    scanner.expect(b")", "the end of the QRESYNC arguments")
+    return Known(uidvalidity, modseq, uids, numbers, uids_of_numbers)
+
+
+def _static_set(scanner: Scanner) -> Ranges:
+    """RFC 7162 7: a set without "*", and as written, for the order of the match data is that of the messages."""
+    found = sequence_set(scanner)
+    if found.saved or any(STAR in pair for pair in found.ranges):
+        raise BadSyntax("Expected a set of numbers")
+    return found.ranges
 
 
 def delete(scanner: Scanner, tag: bytes) -> Delete:
@@ -224,6 +282,20 @@ def uid_expunge(scanner: Scanner, tag: bytes, uid: bool) -> Expunge:
     uids = sequence_set(scanner)
     scanner.end()
     return Expunge(tag, uids)
+
+
+def uid_batches(scanner: Scanner, tag: bytes) -> UidBatches:
+    """UIDBATCHES SP size [SP first ":" last], batches counted from 1 at the folder's end."""
+    scanner.space()
+    size = scanner.number("a batch size")
+    if not scanner.at(b" "):
+        scanner.end()
+        return UidBatches(tag, size)
+    wanted = page(scanner)
+    if wanted.first < 0:
+        raise BadSyntax("Batches are counted from 1")
+    scanner.end()
+    return UidBatches(tag, size, wanted.first, wanted.last)
 
 
 def _to_mailbox(command: Callable[..., Copy | Move]) -> Callable[[Scanner, bytes, bool], Copy | Move]:

@@ -9,10 +9,12 @@ from typing import Final, Literal
 from protocols.imap import limits
 from protocols.imap.commands import (
     And,
+    Changed,
     Dated,
     Day,
     HasFlag,
     HasKeyword,
+    HasObject,
     InBody,
     InEnvelope,
     InHeader,
@@ -21,12 +23,14 @@ from protocols.imap.commands import (
     Larger,
     Not,
     Or,
+    Page,
     Search,
     SearchKey,
     Sequence,
     Smaller,
     Uids,
 )
+from protocols.imap.grammar.fetch import page
 from protocols.imap.grammar.flags import keyword, month
 from protocols.imap.grammar.scanner import BadCharset, BadSyntax, Scanner, over_limit
 from protocols.imap.grammar.sequences import sequence_set
@@ -34,6 +38,7 @@ from protocols.imap.grammar.sequences import sequence_set
 _DATE: Final = re.compile(rb'("?)([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})\1')
 _SET_BEGINS: Final = re.compile(rb"[0-9*$]")
 _RETURNS: Final = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE"})
+_OBJECT_ID: Final = re.compile(rb"[A-Za-z0-9_-]{1,255}")
 _DEFAULT_RETURNS: Final = frozenset({"ALL"})
 
 # Not `codecs.lookup`: it remembers every name it was ever asked, and imports modules to answer.  Left out are codecs
@@ -121,17 +126,36 @@ class _Program:
 def search(scanner: Scanner, tag: bytes, uid: bool) -> Search:
     """SEARCH [search-return-opts] SP ["CHARSET" SP charset SP] search-key *(SP search-key)."""
     scanner.space()
-    returns = None
+    returns, wanted = None, None
     if _at_word(scanner, b"RETURN"):
-        options = scanner.listing(lambda: _return(scanner), limits.SEARCH_RETURNS, "return options", empty=True)
-        returns = frozenset(options) or _DEFAULT_RETURNS  # RFC 4731 section 3.1: "()" is the same as "(ALL)"
+        returns, wanted = return_options(scanner)
         scanner.space()
     charset = None
     codec = "utf_8"  # holds US-ASCII, the default, and what many clients send without saying so
     if _at_word(scanner, b"CHARSET"):
         charset, codec = _charset(scanner)
         scanner.space()
-    return Search(tag, uid, _Program(scanner, codec).all_of(b""), returns, charset)
+    return Search(tag, uid, _Program(scanner, codec).all_of(b""), returns, charset, wanted)
+
+
+def return_options(scanner: Scanner) -> tuple[frozenset[str], Page | None]:
+    """search-return-opts without RETURN, and the page that PARTIAL (RFC 9394 3.1) asks for."""
+    pages: list[Page] = []
+
+    def option() -> str:
+        name = scanner.word().decode("ascii")
+        if name == "PARTIAL":
+            scanner.space()
+            pages.append(page(scanner))
+        elif name not in _RETURNS:
+            raise BadSyntax("Unknown search return option")
+        return name
+
+    options = frozenset(scanner.listing(option, limits.SEARCH_RETURNS, "return options", empty=True))
+    if len(pages) > 1 or (pages and "ALL" in options):
+        raise BadSyntax("PARTIAL stands alone, and once")  # RFC 9394 3.1
+    # RFC 4731 section 3.1: "()" is the same as "(ALL)".
+    return options or _DEFAULT_RETURNS, pages[0] if pages else None
 
 
 def _at_word(scanner: Scanner, word: bytes) -> bool:
@@ -141,13 +165,6 @@ def _at_word(scanner: Scanner, word: bytes) -> bool:
         return False
     scanner.position = end + 1
     return True
-
-
-def _return(scanner: Scanner) -> str:
-    option = scanner.word().decode("ascii")
-    if option not in _RETURNS:
-        raise BadSyntax("Unknown search return option")
-    return option
 
 
 def _charset(scanner: Scanner) -> tuple[str, str]:
@@ -176,7 +193,27 @@ def _header(program: _Program) -> SearchKey:
     return InHeader(field, program.text())
 
 
-def _dated(by: Literal["internal", "sent"], relation: Literal["before", "on", "since"]) -> "_Reader":
+def _changed(program: _Program) -> SearchKey:
+    """MODSEQ [entry-name SP entry-type-req SP] mod-sequence-valzer.
+
+    RFC 7162 3.1.5: who keeps one MODSEQ for each message ignores of which flag the client asks.
+    """
+    scanner = program.scanner
+    if scanner.sees(b'"'):
+        if not scanner.string().lower().startswith(b"/flags/"):
+            raise BadSyntax("Unknown metadata item")
+        scanner.space()
+        if scanner.word() not in (b"PRIV", b"SHARED", b"ALL"):
+            raise BadSyntax("Expected priv, shared or all")
+        scanner.space()
+    return Changed(scanner.number("a MODSEQ"))
+
+
+def _has_object(kind: Literal["EMAILID", "THREADID"]) -> "_Reader":
+    return lambda program: HasObject(kind, program.scanner.matching(_OBJECT_ID, "an object id")[0].decode("ascii"))
+
+
+def _dated(by: Literal["internal", "sent", "saved"], relation: Literal["before", "on", "since"]) -> "_Reader":
     return lambda program: Dated(by, relation, program.day())
 
 
@@ -196,6 +233,7 @@ _PLAIN: Final[dict[bytes, SearchKey]] = {
     b"NEW": And((IsRecent(), Not(_SEEN))),
     b"OLD": Not(IsRecent()),
     b"RECENT": IsRecent(),
+    b"SAVEDATESUPPORTED": And(()),  # RFC 8514 4.3: every message, for we keep the date of each
     b"SEEN": _SEEN,
     b"UNANSWERED": Not(_ANSWERED),
     b"UNDELETED": Not(_DELETED),
@@ -208,13 +246,18 @@ _KEYS: Final[dict[bytes, _Reader]] = {
     b"BEFORE": _dated("internal", "before"),
     b"BODY": lambda program: InBody(program.text()),
     b"CC": _in_envelope("CC"),
+    b"EMAILID": _has_object("EMAILID"),
     b"FROM": _in_envelope("FROM"),
     b"HEADER": _header,
     b"KEYWORD": lambda program: HasKeyword(keyword(program.scanner.atom("a keyword"))),
     b"LARGER": lambda program: Larger(program.scanner.number()),
+    b"MODSEQ": _changed,
     b"NOT": lambda program: Not(program.within(program.key)),
     b"ON": _dated("internal", "on"),
     b"OR": _or,
+    b"SAVEDBEFORE": _dated("saved", "before"),
+    b"SAVEDON": _dated("saved", "on"),
+    b"SAVEDSINCE": _dated("saved", "since"),
     b"SENTBEFORE": _dated("sent", "before"),
     b"SENTON": _dated("sent", "on"),
     b"SENTSINCE": _dated("sent", "since"),
@@ -222,6 +265,7 @@ _KEYS: Final[dict[bytes, _Reader]] = {
     b"SMALLER": lambda program: Smaller(program.scanner.number()),
     b"SUBJECT": _in_envelope("SUBJECT"),
     b"TEXT": lambda program: InText(program.text()),
+    b"THREADID": _has_object("THREADID"),
     b"TO": _in_envelope("TO"),
     b"UID": lambda program: Uids(sequence_set(program.scanner)),
     b"UNKEYWORD": lambda program: Not(HasKeyword(keyword(program.scanner.atom("a keyword")))),

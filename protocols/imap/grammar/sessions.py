@@ -1,7 +1,7 @@
 """The commands about the connection itself: who is there, what both sides can do."""
 
 from protocols.imap import limits
-from protocols.imap.commands import Authenticate, Enable, Id, Login
+from protocols.imap.commands import Authenticate, Compress, Enable, Id, Login
 from protocols.imap.grammar.scanner import BadSyntax, Scanner, base64, over_limit
 
 
@@ -30,6 +30,14 @@ def authenticate(scanner: Scanner, tag: bytes) -> Authenticate:
     # RFC 4959 section 3: the initial response, "=" if it is empty.
     response = scanner.text[scanner.position :]
     return Authenticate(tag, mechanism, b"" if response == b"=" else base64(response))
+
+
+def compress(scanner: Scanner, tag: bytes) -> Compress:
+    """RFC 4978 4: COMPRESS SP algorithm."""
+    scanner.space()
+    mechanism = scanner.atom("an algorithm").decode("ascii").upper()
+    scanner.end()
+    return Compress(tag, mechanism)
 
 
 def enable(scanner: Scanner, tag: bytes) -> Enable:

@@ -161,7 +161,7 @@ def test_status_tells_what_was_asked() -> None:
     assert r.status("blurdybloop", {"MESSAGES": 231, "UIDNEXT": 44292}) == (
         b'* STATUS "blurdybloop" (MESSAGES 231 UIDNEXT 44292)\r\n'
     )
-    assert r.status("INBOX", {"APPENDLIMIT": None}) == b'* STATUS "INBOX" (APPENDLIMIT NIL)\r\n'
+    assert r.status("INBOX", {"MAILBOXID": "F1-2"}) == b'* STATUS "INBOX" (MAILBOXID (F1-2))\r\n'
 
 
 def test_namespaces() -> None:
@@ -182,8 +182,35 @@ def test_search_and_esearch() -> None:
     assert r.esearch(b"A284", uid=False, every=[]) == b'* ESEARCH (TAG "A284")\r\n'
 
 
-def test_fetch_lines() -> None:
-    assert r.fetch(23, [b"FLAGS (\\Seen)", b"UID 4827313"]) == b"* 23 FETCH (FLAGS (\\Seen) UID 4827313)\r\n"
+def test_search_with_modseq_and_partial() -> None:
+    """RFC 7162 3.1.6 and 3.1.10, RFC 9394 3.1."""
+    assert r.search([2, 5], 917162500) == b"* SEARCH 2 5 (MODSEQ 917162500)\r\n"
+    assert r.esearch(b"a", uid=False, every=[1, 2, 3, 5], modseq=1236) == (
+        b'* ESEARCH (TAG "a") ALL 1:3,5 MODSEQ 1236\r\n'
+    )
+    assert r.esearch(b"A04", uid=True, page=(b"24000:24500", [])) == (
+        b'* ESEARCH (TAG "A04") UID PARTIAL (24000:24500 NIL)\r\n'
+    )
+    assert r.esearch(b"A01", uid=True, page=(b"-1:-100", [7, 8])) == (
+        b'* ESEARCH (TAG "A01") UID PARTIAL (-1:-100 7:8)\r\n'
+    )
+
+
+def test_vanished_in_lines_that_a_client_can_hold() -> None:
+    """RFC 7162 3.2.10."""
+    assert list(r.vanished(((405, 405), (407, 410)))) == [b"* VANISHED 405,407:410\r\n"]
+    assert list(r.vanished(((1, 2),), earlier=True)) == [b"* VANISHED (EARLIER) 1:2\r\n"]
+    assert list(r.vanished(())) == []
+    lines = list(r.vanished(tuple((uid, uid) for uid in range(1, 5000, 2)), earlier=True))
+    assert len(lines) == 3
+    assert all(line.startswith(b"* VANISHED (EARLIER) ") and len(line) < 25_000 for line in lines)
+
+
+def test_batches_from_the_newest_on() -> None:
+    assert r.uid_batches(b"A143", [(215295, 99696), (99695, 7830), (5, 5)]) == (
+        b'* UIDBATCHES (TAG "A143") 215295:99696,99695:7830,5\r\n'
+    )
+    assert r.uid_batches(b"A143", []) == b'* UIDBATCHES (TAG "A143")\r\n'
 
 
 @pytest.mark.parametrize(

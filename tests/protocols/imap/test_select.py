@@ -32,6 +32,8 @@ def test_select_describes_the_folder(server: TestServer) -> None:
         b"* OK [UNSEEN 2] First unseen\r\n"
         b"* OK [UIDVALIDITY 1700000000] UIDs stay\r\n"
         b"* OK [UIDNEXT 3] Predicted\r\n"
+        b"* OK [HIGHESTMODSEQ 3] Up to here\r\n"
+        b"* OK [MAILBOXID (F1-1)] The folder's own\r\n"
         b"a4 OK [READ-WRITE] Selected\r\n"
     )
 
