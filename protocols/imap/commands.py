@@ -441,6 +441,35 @@ class Search(Command, frozen=True, gc=False):
     page: Page | None = None  # of PARTIAL
 
 
+SortKeyName = Literal["ARRIVAL", "CC", "DATE", "DISPLAYFROM", "DISPLAYTO", "FROM", "SIZE", "SUBJECT", "TO"]
+Algorithm = Literal["ORDEREDSUBJECT", "REFERENCES", "REFS"]
+
+
+class SortKey(Struct, frozen=True, gc=False):
+    name: SortKeyName
+    reverse: bool = False
+
+
+class Sort(Command, frozen=True, gc=False):
+    """SORT; `returns` is None without RETURN, as in Search."""
+
+    name = "SORT"
+    uid: bool
+    keys: tuple[SortKey, ...]
+    criteria: SearchKey
+    returns: frozenset[str] | None = None  # MIN MAX ALL COUNT SAVE PARTIAL
+    charset: str = "UTF-8"  # as the client named it; texts are decoded already
+    page: Page | None = None  # of PARTIAL
+
+
+class Thread(Command, frozen=True, gc=False):
+    name = "THREAD"
+    uid: bool
+    algorithm: Algorithm
+    criteria: SearchKey
+    charset: str = "UTF-8"
+
+
 class UidBatches(Command, frozen=True, gc=False):
     """UIDBATCHES: where the folder, from its last message on, falls into batches of so many."""
 

@@ -34,11 +34,11 @@ from protocols.imap.do_messages import (
     do_expunge,
     do_fetch,
     do_move,
-    do_search,
     do_store,
-    do_uid_batches,
 )
+from protocols.imap.do_search import do_search, do_sort, do_thread, do_uid_batches
 from protocols.imap.do_select import do_close, do_idle, do_select, do_unselect
+from protocols.imap.searching import names_numbers
 from protocols.imap.work import Answer, Steps
 
 NOT_AUTHENTICATED: Final = 1
@@ -78,6 +78,8 @@ COMMANDS: Final[dict[type[Command], tuple[int, Handler]]] = {
     commands.Unselect: (SELECTED, do_unselect),
     commands.Expunge: (SELECTED, do_expunge),
     commands.Search: (SELECTED, do_search),
+    commands.Sort: (SELECTED, do_sort),
+    commands.Thread: (SELECTED, do_thread),
     commands.Fetch: (SELECTED, do_fetch),
     commands.Store: (SELECTED, do_store),
     commands.Copy: (SELECTED, do_copy),
@@ -85,8 +87,17 @@ COMMANDS: Final[dict[type[Command], tuple[int, Handler]]] = {
     commands.UidBatches: (SELECTED, do_uid_batches),
 }
 
-# RFC 9051 7.5.1: no EXPUNGE while one of these runs by message sequence number.
-HOLDS_EXPUNGE: Final = (commands.Fetch, commands.Store, commands.Search)
+
+def holds_expunge(command: Command | None) -> bool:
+    """Whether no message may go while this runs, since it is about message numbers (RFC 9051 7.5.1, RFC 5256 3)."""
+    match command:
+        case commands.Search() | commands.Sort() | commands.Thread():
+            return not command.uid or names_numbers(command.criteria)  # RFC 7162 3.2.10.2
+        case commands.Fetch() | commands.Store():
+            return not command.uid
+        case _:
+            return False
+
 
 # RFC 9051 6.1.1: IDLE is announced to strangers too, since some clients ask only before they sign in.
 ALWAYS: Final = ("IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE")
@@ -114,4 +125,10 @@ AFTER_LOGIN: Final = (
     "UNAUTHENTICATE",
     "UTF8=ACCEPT",
     "I18NLEVEL=1",
+    "SORT",
+    "SORT=DISPLAY",
+    "ESORT",
+    "THREAD=ORDEREDSUBJECT",
+    "THREAD=REFERENCES",
+    "THREAD=REFS",
 )

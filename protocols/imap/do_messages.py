@@ -1,4 +1,4 @@
-"""The selected folder's messages: FETCH, STORE, SEARCH, COPY, MOVE, EXPUNGE."""
+"""The selected folder's messages: FETCH, STORE, COPY, MOVE, EXPUNGE."""
 
 from __future__ import annotations
 
@@ -9,56 +9,21 @@ from typing import TYPE_CHECKING
 from core.commands import Copied, Copy, Expunge, FlagMode, Flags, Stored, StoreFlags
 from core.errors import NoSuchFolder, Refusal
 from core.limits import COPY_ROWS, ROWS_PER_COMMAND
-from core.model import DELETED, MAX_UID, SEEN, UIDRanges, each, ranges
-from protocols.imap import commands, limits, responses
-from protocols.imap.fetching import PIECE_MESSAGES, Piece, Rows, Snapshot, lines, plan, render
+from core.model import DELETED, SEEN, UIDRanges, each, ranges
+from protocols.imap import commands, responses
+from protocols.imap.chosen import EVERYTHING, chosen, here, snapshot_of, writable
+from protocols.imap.fetching import PIECE_MESSAGES, Piece, Rows, lines, plan, render
 from protocols.imap.progress import Progress
-from protocols.imap.refusals import Rejected, bad, uid_required
+from protocols.imap.refusals import Rejected, bad
 from protocols.imap.resync import vanished
-from protocols.imap.searching import Matched, Search, asks_modseq
 from protocols.imap.selected import Selected
-from protocols.imap.services import Account
 from protocols.imap.work import Answer, Asking, Read, Steps, Write
 
 if TYPE_CHECKING:
     from protocols.imap.session import Session
 
-NEVER = MAX_UID + 1
 LOST = "Some of the messages have been expunged"
-EVERYTHING: UIDRanges = ((1, MAX_UID),)
 FEW_MESSAGES = 10  # are read on the spot, their bodies too: a piece is bounded, and asking a thread costs more
-
-
-def chosen(selected: Selected, sequence: commands.SequenceSet, *, uid: bool) -> UIDRanges:
-    """The messages that a sequence set names, by UID.
-
-    RFC 9051 9: a message sequence number that does not exist is an error, a UID that does not exist is not.
-    """
-    view = selected.view
-    if sequence.saved:
-        return view.clip(selected.saved)
-    if uid:
-        return view.clip(sequence.resolve(view.last_uid))
-    numbers = sequence.resolve(len(view))
-    if numbers and numbers[-1][1] > len(view):
-        raise bad("There is no message of that number")
-    return view.uids_of_numbers(numbers)
-
-
-def _here(session: Session) -> tuple[Selected, Account]:
-    assert session.selected is not None, "COMMANDS lets this run only when a folder is selected"
-    return session.selected, session.signed_in
-
-
-def _writable(selected: Selected) -> None:
-    if selected.read_only:
-        raise Rejected("The folder was opened for reading only", code=responses.READ_ONLY)
-
-
-def _snapshot(session: Session, selected: Selected, account: Account) -> Snapshot:
-    recent_from = selected.recent_from if selected.shows_recent else NEVER
-    place = (account.mailbox_id, selected.folder_id)
-    return Snapshot(*place, selected.view, recent_from, session.takes_utf8, selected.uid_only)
 
 
 # ---------------------------------------------------------------------------------------------- FETCH
@@ -66,7 +31,7 @@ def _snapshot(session: Session, selected: Selected, account: Account) -> Snapsho
 
 def do_fetch(session: Session, command: commands.Fetch) -> Steps:
     """RFC 9051 6.4.5.  The answer is made and sent piece by piece."""
-    selected, account = _here(session)
+    selected, account = here(session)
     if command.changed_since is not None or commands.Item.MODSEQ in command.items:
         session.enable("CONDSTORE")
     wanted = yield from _fetched(session, command)
@@ -78,7 +43,7 @@ def do_fetch(session: Session, command: commands.Fetch) -> Steps:
         if marks_seen and (yield from _mark_seen(session, uids)) and commands.Item.FLAGS not in items:
             items = (*items, *_flags_owed(session, items))
         how = plan(items)
-        snapshot = _snapshot(session, selected, account)
+        snapshot = snapshot_of(session, selected, account)
         if how.rows is Rows.NONE and len(slices) == 1:
             session.outgoing += lines(snapshot, how, uids)
             continue
@@ -97,11 +62,11 @@ def do_fetch(session: Session, command: commands.Fetch) -> Steps:
 
 def _fetched(session: Session, command: commands.Fetch) -> Asking[UIDRanges]:
     """The messages that FETCH is about, by its set and its modifiers; those that vanished are told here."""
-    selected, account = _here(session)
+    selected, account = here(session)
     if command.vanished:
         if "QRESYNC" not in session.enabled:
             raise bad("VANISHED needs ENABLE QRESYNC first")  # RFC 7162 3.2.6
-        snapshot = _snapshot(session, selected, account)
+        snapshot = snapshot_of(session, selected, account)
         asked = commands.SequenceSet(selected.saved) if command.sequence.saved else command.sequence
         since = command.changed_since or 0
         gone: UIDRanges = yield Read(partial(vanished, snapshot=snapshot, asked=asked, since=since), heavy=True)
@@ -158,7 +123,7 @@ def _expunged() -> Rejected:
 
 def _mark_seen(session: Session, uids: UIDRanges) -> Asking[bool]:
     r"""Reading a body sets \Seen (RFC 9051 6.4.5); whether any of these messages changed by it."""
-    selected, account = _here(session)
+    selected, account = here(session)
     unseen = ranges(entry.uid for _, entry in selected.view.numbered(uids) if not entry.flags & SEEN)
     if not unseen:
         return False
@@ -175,8 +140,8 @@ _MODES = {"add": FlagMode.ADD, "remove": FlagMode.REMOVE, "replace": FlagMode.RE
 
 def do_store(session: Session, command: commands.Store) -> Steps:
     """RFC 9051 6.4.6: every message named is answered with its flags, unless .SILENT; RFC 7162 3.1.3."""
-    selected, account = _here(session)
-    _writable(selected)
+    selected, account = here(session)
+    writable(selected)
     if command.unchanged_since is not None:
         session.enable("CONDSTORE")
     wanted = chosen(selected, command.sequence, uid=command.uid)
@@ -208,7 +173,7 @@ def _answer_store(session: Session, command: commands.Store, uids: UIDRanges, st
     RFC 7162 3.1.3: a client that keeps MODSEQs hears of them even where it wanted silence, and is told the state of
     what it was not allowed to change.
     """
-    selected, _ = _here(session)
+    selected, _ = here(session)
     kept = set(each(stored.modified))
     owes_modseq = "CONDSTORE" in session.enabled
     if command.silent and not kept and not owes_modseq:
@@ -224,135 +189,12 @@ def _answer_store(session: Session, command: commands.Store, uids: UIDRanges, st
     return is_lossy
 
 
-# ---------------------------------------------------------------------------------------------- SEARCH
-
-
-def do_search(session: Session, command: commands.Search) -> Steps:
-    """RFC 9051 6.4.4, with RETURN (RFC 4731) and its SAVE (RFC 5182)."""
-    selected, account = _here(session)
-    _check_search(session, command)
-    snapshot = _snapshot(session, selected, account)
-    search = Search(snapshot, command.criteria, selected.saved)
-    found: list[int] = []
-    progress = Progress(session, command.tag, len(selected.view))
-    try:
-        for uids in selected.view.slices(EVERYTHING, search.piece_messages):
-            while uids:
-                piece: Matched = yield Read(partial(search.run, uids=uids), heavy=search.is_heavy)
-                found += piece.uids
-                progress.reached(((1, piece.last_uid),))
-                uids = tuple((max(low, piece.last_uid + 1), high) for low, high in uids if high > piece.last_uid)
-    except BaseException:
-        if command.returns is not None and "SAVE" in command.returns:
-            selected.saved = ()  # RFC 5182 2.1: a SEARCH that fails leaves nothing saved
-        raise
-    _report(session, command, selected, found)
-    return f"{'UID ' if command.uid else ''}SEARCH completed"
-
-
-def _check_search(session: Session, command: commands.Search) -> None:
-    selected, _ = _here(session)
-    if command.charset is not None and "UTF8=ACCEPT" in session.enabled:
-        raise bad("After ENABLE UTF8=ACCEPT all texts are UTF-8")  # RFC 6855 3
-    if asks_modseq(command.criteria):
-        session.enable("CONDSTORE")
-    if selected.uid_only and _names_numbers(command.criteria):
-        raise uid_required()
-    _check_numbers(command.criteria, len(selected.view))
-
-
-def _names_numbers(key: commands.SearchKey) -> bool:
-    match key:
-        case commands.Sequence(numbers=numbers):
-            return not numbers.saved
-        case commands.And(keys=keys) | commands.Or(keys=keys):
-            return any(map(_names_numbers, keys))
-        case commands.Not(key=inner):
-            return _names_numbers(inner)
-        case _:
-            return False
-
-
-def _check_numbers(key: commands.SearchKey, count: int) -> None:
-    """RFC 9051 9: message numbers that do not exist are an error in SEARCH too."""
-    match key:
-        case commands.Sequence(numbers=numbers) if not numbers.saved:
-            resolved = numbers.resolve(count)
-            if resolved and resolved[-1][1] > count and count:
-                raise bad("There is no message of that number")
-        case commands.And(keys=keys) | commands.Or(keys=keys):
-            for inner in keys:
-                _check_numbers(inner, count)
-        case commands.Not(key=inner):
-            _check_numbers(inner, count)
-
-
-def _report(session: Session, command: commands.Search, selected: Selected, uids: list[int]) -> None:
-    numbers = uids if command.uid else [selected.view.number(uid) for uid in uids]
-    returns = command.returns
-    if returns is None and session.is_rev2:
-        returns = frozenset(("ALL",))  # RFC 9051 has no other answer
-    if returns is None:
-        session.send(responses.search(numbers, _modseq(selected, command, uids)))
-        return
-    start, stop = (0, 0) if command.page is None else command.page.of(len(uids))
-    if "SAVE" in returns:
-        selected.saved = ranges(_saved(uids, returns, uids[start:stop]))
-    if returns == {"SAVE"}:
-        return
-    ends = uids if returns & {"ALL", "COUNT"} else [*uids[:1] * ("MIN" in returns), *uids[-1:] * ("MAX" in returns)]
-    session.send(
-        responses.esearch(
-            command.tag,
-            uid=command.uid,
-            lowest=numbers[0] if "MIN" in returns and numbers else None,
-            highest=numbers[-1] if "MAX" in returns and numbers else None,
-            every=numbers if "ALL" in returns else None,
-            count=len(numbers) if "COUNT" in returns else None,
-            page=None if command.page is None else (command.page.label, numbers[start:stop]),
-            modseq=_modseq(selected, command, [*ends, *uids[start:stop]]),
-        )
-    )
-
-
-def _modseq(selected: Selected, command: commands.Search, uids: list[int]) -> int | None:
-    """RFC 7162 3.1.5, RFC 4731 3.2: the highest MODSEQ of what is told, if MODSEQ was asked for and anything found."""
-    if not uids or not asks_modseq(command.criteria):
-        return None
-    return max(entry.modseq for _, entry in selected.view.numbered(ranges(sorted(set(uids)))))
-
-
-def _saved(uids: list[int], returns: frozenset[str], page: list[int]) -> list[int]:
-    """RFC 5182 2.1, RFC 9394 3.2: with MIN, MAX or PARTIAL, only those are saved."""
-    if not uids or returns & {"ALL", "COUNT"} or not returns & {"MIN", "MAX", "PARTIAL"}:
-        return uids
-    ends = {uids[0]} if "MIN" in returns else set()
-    return sorted({*page, *ends, *(uids[-1:] if "MAX" in returns else ())})
-
-
-# ---------------------------------------------------------------------------------------------- UIDBATCHES
-
-
-def do_uid_batches(session: Session, command: commands.UidBatches) -> str:
-    """Where the folder falls into batches of so many messages, the newest first."""
-    selected, _ = _here(session)
-    if command.size < limits.SMALLEST_BATCH:
-        raise Rejected(f"A batch has at least {limits.SMALLEST_BATCH} messages", code=responses.TOOFEW)
-    view = selected.view
-    batches = -(-len(view) // command.size)
-    wanted = range(command.first, min(command.last or batches, batches) + 1)
-    starts = [len(view) - (number - 1) * command.size for number in wanted]
-    pairs = [(view.uid(start), view.uid(max(start - command.size + 1, 1))) for start in starts]
-    session.send(responses.uid_batches(command.tag, pairs))
-    return "UIDBATCHES completed"
-
-
 # ---------------------------------------------------------------------------------------------- COPY, MOVE, EXPUNGE
 
 
 def do_copy(session: Session, command: commands.Copy) -> Steps:
     """RFC 9051 6.4.7: all or nothing."""
-    selected, _ = _here(session)
+    selected, _ = here(session)
     wanted = chosen(selected, command.sequence, uid=command.uid)
     if not command.uid and selected.lost(wanted):
         raise _expunged()  # RFC 2180 4.4.1: some of what the client counted would be missing from the copy
@@ -362,8 +204,8 @@ def do_copy(session: Session, command: commands.Copy) -> Steps:
 
 def do_move(session: Session, command: commands.Move) -> Steps:
     """RFC 9051 6.4.8: COPYUID comes before the EXPUNGEs, since those renumber the messages."""
-    selected, _ = _here(session)
-    _writable(selected)
+    selected, _ = here(session)
+    writable(selected)
     wanted = chosen(selected, command.sequence, uid=command.uid)
     progress = Progress(session, command.tag, len(selected.view))
     for uids in selected.view.slices(wanted, ROWS_PER_COMMAND):
@@ -379,7 +221,7 @@ def do_move(session: Session, command: commands.Move) -> Steps:
 
 
 def _transfer(session: Session, uids: UIDRanges, target: str, *, move: bool) -> Asking[Copied]:
-    selected, account = _here(session)
+    selected, account = here(session)
     now = session.services.clock.now()
     quota = session.services.quota(account)
     command = Copy(account.mailbox_id, selected.folder_id, uids, target, now, move, quota)
@@ -399,8 +241,8 @@ def _copied(copied: Copied, text: str) -> Answer:
 
 def do_expunge(session: Session, command: commands.Expunge) -> Steps:
     """RFC 9051 6.4.3, 6.4.9."""
-    selected, account = _here(session)
-    _writable(selected)
+    selected, account = here(session)
+    writable(selected)
     wanted = EVERYTHING if command.uids is None else chosen(selected, command.uids, uid=True)
     gone = 0
     for uids in selected.view.slices(wanted, ROWS_PER_COMMAND):

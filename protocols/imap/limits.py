@@ -51,6 +51,7 @@ SEARCH_DEPTH: Final = 50  # parentheses, NOT and OR within one another; a chain 
 SEARCH_KEYS: Final = 1_000  # keys in one SEARCH; clients look for some hundred Message-IDs at once
 SEARCH_RETURNS: Final = 10  # options in RETURN (...); there are six
 SMALLEST_BATCH: Final = 500  # messages in one of UIDBATCHES: smaller ones would make a round trip of every screenful
+SORT_KEYS: Final = 20  # in one SORT; there are nine, and one that comes again has nothing left to decide
 SEARCH_TEXT: Final = 4 * KIB  # octets of one string to search for
 LIST_PATTERNS: Final = 50
 LIST_OPTIONS: Final = 20

@@ -212,23 +212,6 @@ def sequence_set(ranges: Iterable[tuple[int, int]]) -> bytes:
     return ",".join([f"{low}:{high}" if low != high else str(low) for low, high in ranges]).encode("ascii")
 
 
-def compact(numbers: Sequence[int]) -> bytes:
-    """Ascending numbers as the shortest sequence set."""
-    if not numbers:
-        return b""
-    low = high = numbers[0]
-    if numbers[-1] - low + 1 == len(numbers):
-        return sequence_set(((low, numbers[-1]),))
-    ranges: list[tuple[int, int]] = []
-    for number in numbers:
-        if number > high + 1:
-            ranges.append((low, high))
-            low = number
-        high = number
-    ranges.append((low, high))
-    return sequence_set(ranges)
-
-
 # --- data about mailboxes ---
 
 
@@ -349,15 +332,21 @@ def search(numbers: Iterable[int], modseq: int | None = None) -> bytes:
     return b"".join((b"* SEARCH", *[b" %d" % number for number in numbers], tail))
 
 
+def sort(numbers: Iterable[int], modseq: int | None = None) -> bytes:
+    """SORT, to commands without RETURN (RFC 5256 4, RFC 7162 3.1.9)."""
+    tail = b"\r\n" if modseq is None else b" (MODSEQ %d)\r\n" % modseq
+    return b"".join((b"* SORT", *[b" %d" % number for number in numbers], tail))
+
+
 def esearch(
     tag: bytes,
     *,
     uid: bool,
     lowest: int | None = None,
     highest: int | None = None,
-    every: Sequence[int] | None = None,
+    every: Ranges | None = None,
     count: int | None = None,
-    page: tuple[bytes, Sequence[int]] | None = None,
+    page: tuple[bytes, Ranges] | None = None,
     modseq: int | None = None,
 ) -> bytes:
     """ESEARCH (RFC 4731); what is None or empty was not asked for or does not exist, and is left out.
@@ -372,11 +361,11 @@ def esearch(
     if highest is not None:
         parts.append(b"MAX %d" % highest)
     if every:
-        parts.append(b"ALL " + compact(every))
+        parts.append(b"ALL " + sequence_set(every))
     if count is not None:
         parts.append(b"COUNT %d" % count)
     if page is not None:
-        parts.append(b"PARTIAL (%s %s)" % (page[0], compact(page[1]) or NIL))
+        parts.append(b"PARTIAL (%s %s)" % (page[0], sequence_set(page[1]) or NIL))
     if modseq is not None:
         parts.append(b"MODSEQ %d" % modseq)
     return b" ".join(parts) + b"\r\n"

@@ -104,6 +104,19 @@ def asks_modseq(key: SearchKey) -> bool:
             return isinstance(key, commands.Changed)
 
 
+def names_numbers(key: SearchKey) -> bool:
+    """Whether message numbers are among the keys: then no EXPUNGE may be told, nor any number be used after UIDONLY."""
+    match key:
+        case commands.Sequence(numbers=numbers):
+            return not numbers.saved
+        case commands.And(keys=keys) | commands.Or(keys=keys):
+            return any(map(names_numbers, keys))
+        case commands.Not(key=inner):
+            return names_numbers(inner)
+        case _:
+            return False
+
+
 def compile_key(key: SearchKey, asked: Asked) -> Predicate:
     """The predicate of a key."""
     return _COMPILERS[type(key)](key, asked)

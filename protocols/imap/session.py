@@ -23,10 +23,10 @@ from protocols.imap.dispatch import (
     ALWAYS,
     AUTHENTICATED,
     COMMANDS,
-    HOLDS_EXPUNGE,
     NOT_AUTHENTICATED,
     SELECTED,
     Handler,
+    holds_expunge,
 )
 from protocols.imap.fragments import (
     Broken,
@@ -302,8 +302,7 @@ class Session:
         selected = self.selected
         if selected is not None and selected.has_news:
             uid = bool(getattr(self._command, "uid", False))
-            holds = isinstance(self._command, HOLDS_EXPUNGE) and not uid
-            self.outgoing += selected.tell(expunge=not holds, uid=uid)
+            self.outgoing += selected.tell(expunge=not holds_expunge(self._command), uid=uid)
 
     def send(self, line: bytes) -> None:
         """Appends to what is outgoing."""

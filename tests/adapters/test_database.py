@@ -31,7 +31,7 @@ from core.errors import (
 )
 from core.model import DELETED, FLAGGED, MAX_UID, SEEN, Blob
 from core.view import FolderView
-from tests.support.store import ALL, DAY, MORNING, ONE, TWO, Store, incoming, incoming_blob
+from tests.support.store import ALL, DAY, MORNING, ONE, TWO, Store, incoming_blob
 
 
 def noise(octets: int, seed: int = 1) -> bytes:

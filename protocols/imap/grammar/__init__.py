@@ -10,7 +10,7 @@ from typing import Final
 from protocols.imap import commands
 from protocols.imap.commands import Command
 from protocols.imap.fragments import TAG_CHARS, tag_of
-from protocols.imap.grammar import fetch, mailboxes, search, sessions
+from protocols.imap.grammar import fetch, mailboxes, search, sessions, sorting
 from protocols.imap.grammar.mailboxes import check_append_end
 from protocols.imap.grammar.scanner import QUIRKS, BadCharset, BadSyntax, Scanner, UnknownCommand, base64
 
@@ -68,7 +68,9 @@ _MESSAGE_COMMANDS: Final[dict[bytes, _UidReader]] = {
     b"FETCH": fetch.fetch,
     b"MOVE": mailboxes.move,
     b"SEARCH": search.search,
+    b"SORT": sorting.sort,
     b"STORE": fetch.store,
+    b"THREAD": sorting.thread,
 }
 # ... and this after UID only in this form.
 _UID_COMMANDS: Final[dict[bytes, _UidReader]] = {**_MESSAGE_COMMANDS, b"EXPUNGE": mailboxes.uid_expunge}

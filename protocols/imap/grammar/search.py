@@ -57,7 +57,7 @@ _CHARSETS: Final[dict[str, str]] = {
 }
 
 
-class _Program:
+class Program:
     """One search program being read: its text decoder, and how much of it there is."""
 
     __slots__ = ("codec", "depth", "keys", "scanner")
@@ -127,15 +127,15 @@ def search(scanner: Scanner, tag: bytes, uid: bool) -> Search:
     """SEARCH [search-return-opts] SP ["CHARSET" SP charset SP] search-key *(SP search-key)."""
     scanner.space()
     returns, wanted = None, None
-    if _at_word(scanner, b"RETURN"):
+    if at_word(scanner, b"RETURN"):
         returns, wanted = return_options(scanner)
         scanner.space()
     charset = None
     codec = "utf_8"  # holds US-ASCII, the default, and what many clients send without saying so
-    if _at_word(scanner, b"CHARSET"):
-        charset, codec = _charset(scanner)
+    if at_word(scanner, b"CHARSET"):
+        charset, codec = charset_of(scanner)
         scanner.space()
-    return Search(tag, uid, _Program(scanner, codec).all_of(b""), returns, charset, wanted)
+    return Search(tag, uid, Program(scanner, codec).all_of(b""), returns, charset, wanted)
 
 
 def return_options(scanner: Scanner) -> tuple[frozenset[str], Page | None]:
@@ -158,7 +158,7 @@ def return_options(scanner: Scanner) -> tuple[frozenset[str], Page | None]:
     return options or _DEFAULT_RETURNS, pages[0] if pages else None
 
 
-def _at_word(scanner: Scanner, word: bytes) -> bool:
+def at_word(scanner: Scanner, word: bytes) -> bool:
     """Whether this word and a space stand here, in capitals or not; if so, they have been read."""
     end = scanner.position + len(word)
     if scanner.text[scanner.position : end + 1].upper() != word + b" ":
@@ -167,7 +167,8 @@ def _at_word(scanner: Scanner, word: bytes) -> bool:
     return True
 
 
-def _charset(scanner: Scanner) -> tuple[str, str]:
+def charset_of(scanner: Scanner) -> tuple[str, str]:
+    """A charset as the client names it, and its codec; raises BadCharset."""
     name = scanner.astring("a charset").decode("ascii", "replace")
     codec = _CHARSETS.get(name.lower().replace("-", "_"))
     if codec is None:
@@ -176,24 +177,24 @@ def _charset(scanner: Scanner) -> tuple[str, str]:
     return name, codec
 
 
-def _or(program: _Program) -> SearchKey:
+def _or(program: Program) -> SearchKey:
     """OR a OR b c is a chain, and clients make long ones: one level, one value."""
     keys = [program.within(program.key)]
     program.scanner.space()
-    while _at_word(program.scanner, b"OR"):
+    while at_word(program.scanner, b"OR"):
         keys.append(program.within(program.key))
         program.scanner.space()
     keys.append(program.within(program.key))
     return Or(tuple(keys))
 
 
-def _header(program: _Program) -> SearchKey:
+def _header(program: Program) -> SearchKey:
     field = program.scanner.astring("a header field").decode("ascii", "replace")
     program.scanner.space()
     return InHeader(field, program.text())
 
 
-def _changed(program: _Program) -> SearchKey:
+def _changed(program: Program) -> SearchKey:
     """MODSEQ [entry-name SP entry-type-req SP] mod-sequence-valzer.
 
     RFC 7162 3.1.5: who keeps one MODSEQ for each message ignores of which flag the client asks.
@@ -221,7 +222,7 @@ def _in_envelope(field: Literal["BCC", "CC", "FROM", "SUBJECT", "TO"]) -> "_Read
     return lambda program: InEnvelope(field, program.text())
 
 
-_Reader = Callable[[_Program], SearchKey]
+_Reader = Callable[[Program], SearchKey]
 
 _SEEN, _ANSWERED, _FLAGGED, _DELETED, _DRAFT = (HasFlag(1 << bit) for bit in range(5))
 _PLAIN: Final[dict[bytes, SearchKey]] = {

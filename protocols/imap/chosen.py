@@ -1,0 +1,53 @@
+"""What a command is about: the selected folder, what of it the client knows, and the messages that a set names."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core.model import MAX_UID, UIDRanges
+from protocols.imap import commands, responses
+from protocols.imap.fetching import Snapshot
+from protocols.imap.refusals import Rejected, bad
+from protocols.imap.selected import Selected
+from protocols.imap.services import Account
+
+if TYPE_CHECKING:
+    from protocols.imap.session import Session
+
+NEVER = MAX_UID + 1
+EVERYTHING: UIDRanges = ((1, MAX_UID),)
+
+
+def chosen(selected: Selected, sequence: commands.SequenceSet, *, uid: bool) -> UIDRanges:
+    """The messages that a sequence set names, by UID.
+
+    RFC 9051 9: a message sequence number that does not exist is an error, a UID that does not exist is not.
+    """
+    view = selected.view
+    if sequence.saved:
+        return view.clip(selected.saved)
+    if uid:
+        return view.clip(sequence.resolve(view.last_uid))
+    numbers = sequence.resolve(len(view))
+    if numbers and numbers[-1][1] > len(view):
+        raise bad("There is no message of that number")
+    return view.uids_of_numbers(numbers)
+
+
+def here(session: Session) -> tuple[Selected, Account]:
+    """The selected folder, and whose it is."""
+    assert session.selected is not None, "COMMANDS lets this run only when a folder is selected"
+    return session.selected, session.signed_in
+
+
+def writable(selected: Selected) -> None:
+    """Raises Rejected after EXAMINE (RFC 9051 6.3.3)."""
+    if selected.read_only:
+        raise Rejected("The folder was opened for reading only", code=responses.READ_ONLY)
+
+
+def snapshot_of(session: Session, selected: Selected, account: Account) -> Snapshot:
+    """What work on another thread may know of the session."""
+    recent_from = selected.recent_from if selected.shows_recent else NEVER
+    place = (account.mailbox_id, selected.folder_id)
+    return Snapshot(*place, selected.view, recent_from, session.takes_utf8, selected.uid_only)

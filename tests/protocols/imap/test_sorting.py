@@ -1,0 +1,248 @@
+"""The order of SORT: keys, ties, what is missing (RFC 5256), display names (RFC 5957), and what is read for it."""
+
+from collections.abc import Iterator, Sequence
+from functools import cmp_to_key
+from itertools import pairwise
+from typing import Any, get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.formats import mime
+from core.formats.casemap import fold
+from core.model import FolderId, MailboxId, ranges
+from protocols.imap import sorting
+from protocols.imap.commands import SortKey, SortKeyName
+from protocols.imap.responses import sequence_set
+from protocols.imap.sorting import Needs, Row, arranged, columns, in_order, near, needs
+from tests.support.imap import TestServer
+
+
+def key(text: str) -> SortKey:
+    name = text.removeprefix("REVERSE ")
+    assert name in get_args(SortKeyName)
+    return SortKey(name, text != name)  # type: ignore[arg-type]
+
+
+def keys(text: str) -> tuple[SortKey, ...]:
+    return tuple(key(each) for each in text.split(", "))
+
+
+def row(uid: int, header: str = "", *, size: int = 0, arrived: int = 0) -> Row:
+    return Row(uid, size, arrived, mime.scan(header.encode() + b"\n\n").summary)
+
+
+def rows(*headers: str) -> list[Row]:
+    """Messages 1, 2, 3 ..., each arrived a second after the one before it."""
+    return [row(uid, header, arrived=uid) for uid, header in enumerate(headers, 1)]
+
+
+def order(by: str, found: Sequence[Row]) -> list[int]:
+    return arranged(keys(by), [columns(keys(by), found)])
+
+
+# --- keys ---
+
+
+@pytest.mark.parametrize(
+    ("by", "field", "values"),
+    [
+        # In the order in which they must come.
+        ("SUBJECT", "Subject", ["", "Re: a", "B", "fwd: [list] re: c (fwd)", "[b] d"]),
+        ("FROM", "From", ["", "Zoe <a@z>", "b@y", '"A" <C@x>', "d"]),
+        ("TO", "To", ["", "Zoe <a@z>, <z@a>", "Undisclosed:;", "x@y, a@b"]),
+        ("CC", "Cc", ["", "Zoe <a@z>, <z@a>", "b@y"]),
+        ("DISPLAYFROM", "From", ["", "a@z", "Bob <z@a>", "=?utf-8?q?c=C3=A4?= <a@b>", '"" <d@e>', "friends: a@b;"]),
+        ("DISPLAYTO", "To", ["", "a@z", "Bob <z@a>, <a@b>"]),
+        (
+            "DATE",
+            "Date",
+            [
+                "31 Dec 2000 16:01:32 -0800",
+                "1 Jan 2001 00:01:33 +0000",
+                "1 Jan 2001 01:01:34 +0100",
+                "1 Jan 2001 00:01:35 XYZ",  # RFC 5256 2.2: UTC, when the zone is invalid
+            ],
+        ),
+    ],
+)
+def test_messages_come_in_the_order_of_a_field(by: str, field: str, values: list[str]) -> None:
+    found = rows(*[f"{field}: {value}" if value else "X: y" for value in reversed(values)])
+    assert order(by, found) == [*range(len(values), 0, -1)]
+    assert order(f"REVERSE {by}", found) == [*range(1, len(values) + 1)]
+
+
+def test_size_and_arrival_are_numbers() -> None:
+    found = [row(7, size=1000, arrived=3), row(8, size=999, arrived=20), row(9, size=10_000, arrived=1)]
+    assert order("SIZE", found) == [8, 7, 9]
+    assert order("ARRIVAL", found) == [9, 7, 8]
+
+
+def test_case_does_not_count_nor_how_an_accent_is_written() -> None:
+    """RFC 5256 7, RFC 5051."""
+    found = rows("Subject: ÄPFEL", "Subject: a\u0308pfel", "Subject: äpfel", "Subject: Apfel", "Subject: Zebra")
+    assert order("SUBJECT", found) == [4, 1, 2, 3, 5]
+    assert order("REVERSE SUBJECT", found) == [5, 1, 2, 3, 4]
+
+
+def test_reverse_holds_for_one_key_and_never_for_ties() -> None:
+    """RFC 5256 3: "does not affect the implicit "sequence number" sort criterion"."""
+    found = rows("Subject: b", "Subject: a", "Subject: b", "Subject: a")
+    assert order("SUBJECT", found) == [2, 4, 1, 3]
+    assert order("REVERSE SUBJECT", found) == [1, 3, 2, 4]
+    assert order("SUBJECT, REVERSE ARRIVAL", found) == [4, 2, 3, 1]
+    assert order("REVERSE SUBJECT, ARRIVAL", found) == [1, 3, 2, 4]
+    assert order("REVERSE SUBJECT, REVERSE ARRIVAL", found) == [3, 1, 4, 2]
+
+
+def test_a_key_that_comes_again_decides_nothing() -> None:
+    found = rows("Subject: b", "Subject: a", "Subject: b")
+    assert order("SUBJECT, REVERSE SUBJECT, REVERSE ARRIVAL", found) == [2, 3, 1]
+
+
+@pytest.mark.parametrize("date", ["", "Date:", "Date: yesterday", "Date: 31 Feb 2001 00:00:00 +0000"])
+def test_without_a_valid_date_the_internal_date_counts(date: str) -> None:
+    """RFC 5256 2.2."""
+    at = 978_307_200  # 1 Jan 2001
+    found = [
+        row(1, date, arrived=at + 1),
+        row(2, "Date: 1 Jan 2001 00:00:02 +0000", arrived=0),
+        row(3, "Date: 1 Jan 2001 00:00:00 +0000", arrived=at + 5),
+        row(4, "Date: 1 Jan 2001 00:00:01 +0000", arrived=at + 5),
+    ]
+    assert order("DATE", found) == [3, 1, 4, 2]
+
+
+def test_what_the_keys_need_of_the_store() -> None:
+    assert needs(keys("SIZE, REVERSE ARRIVAL")) == Needs.SIZES
+    assert needs(keys("SUBJECT, FROM, TO, CC, DISPLAYFROM, DISPLAYTO")) == Needs.SUMMARIES
+    assert needs(keys("DATE")) == needs(keys("SIZE, SUBJECT")) == Needs.SIZES | Needs.SUMMARIES
+    assert all(needs((SortKey(name),)) for name in get_args(SortKeyName))
+
+
+VALUES = st.sampled_from(["", "a", "A", "ä", "b", "re: a", "[x] B"])
+DATES = st.sampled_from(["", "Date: 1 Jan 2001 00:00:00 +0000", "Date: 1 Jan 2001 00:00:00 -0100"])
+MAILS = st.builds(
+    lambda subject, sender, date: f"Subject: {subject}\nFrom: {sender} <{sender}@x>\n{date}".strip(),
+    VALUES,
+    st.sampled_from(["a", "b", "C"]),
+    DATES,
+)
+ROWS = st.lists(st.tuples(MAILS, st.integers(0, 3), st.sampled_from([0, 978_307_200])), max_size=20).map(
+    lambda found: [row(uid, mail, size=size, arrived=at) for uid, (mail, size, at) in enumerate(found, 1)]
+)
+KEYS = st.lists(st.builds(SortKey, st.sampled_from(get_args(SortKeyName)), st.booleans()), min_size=1, max_size=5)
+
+
+def compared(name: str, found: Row) -> Any:
+    """What a key compares, said once more."""
+    s = found.summary
+    return {
+        "ARRIVAL": found.arrived,
+        "CC": fold(s.cc_mailbox),
+        "DATE": s.sent_at // 1_000_000 if s.sent_at is not None else found.arrived,
+        "DISPLAYFROM": fold(s.from_display),
+        "DISPLAYTO": fold(s.to_display),
+        "FROM": fold(s.from_mailbox),
+        "SIZE": found.size,
+        "SUBJECT": fold(s.base_subject),
+        "TO": fold(s.to_mailbox),
+    }[name]
+
+
+@given(found=ROWS, by=KEYS)
+def test_the_order_is_that_of_comparing_two_messages_key_by_key(found: list[Row], by: list[SortKey]) -> None:
+    def compare(left: Row, right: Row) -> int:
+        for each in by:
+            a, b = compared(each.name, left), compared(each.name, right)
+            if a != b:
+                return (1 if a > b else -1) * (-1 if each.reverse else 1)
+        return left.uid - right.uid
+
+    expected = [each.uid for each in sorted(found, key=cmp_to_key(compare))]
+    assert arranged(by, [columns(by, found)]) == expected
+
+
+@given(found=ROWS, by=KEYS, cuts=st.lists(st.integers(0, 20), max_size=4))
+def test_it_does_not_matter_in_which_pieces_the_rows_came(found: list[Row], by: list[SortKey], cuts: list[int]) -> None:
+    edges = [0, *sorted(cuts), 20]
+    pieces = [columns(by, found[low:high]) for low, high in pairwise(edges)]
+    assert arranged(by, pieces) == arranged(by, [columns(by, found)])
+
+
+# --- what is read ---
+
+
+def inbox(server: TestServer) -> tuple[MailboxId, FolderId]:
+    with server.database.read() as tx:
+        (folder,) = [folder for folder in tx.folders(MailboxId(1)) if folder.name == "INBOX"]
+    return folder.mailbox_id, folder.folder_id
+
+
+def test_rows_come_from_the_store(server: TestServer) -> None:
+    client = server.client()
+    client.append("INBOX", b"Subject: Re: two\r\nFrom: a@b\r\n\r\n12345", '"07-Feb-1994 23:52:25 -0800"')
+    client.append("INBOX", b"Subject: gone\r\n\r\n")
+    client.append("INBOX", b"Subject: one\r\n\r\n", '"08-Feb-1994 07:52:26 +0000"')
+    client.ok("SELECT INBOX")
+    client.ok("STORE 2 +FLAGS (\\Deleted)")
+    client.ok("EXPUNGE")
+    place = inbox(server)
+    with server.database.read() as tx:
+        both = list(sorting.read(tx, place, Needs.SIZES | Needs.SUMMARIES, [1, 2, 3, 4]))
+        assert [(found.uid, found.size, found.arrived) for found in both] == [(1, 36, 760693945), (3, 16, 760693946)]
+        assert [found.summary.base_subject for found in both] == ["two", "one"]
+        assert [found.uid for found in sorting.read(tx, place, Needs.SUMMARIES, [3])] == [3]
+        assert list(sorting.read(tx, place, Needs.SIZES, [])) == []
+
+
+class OnlySizes:
+    """A store that is asked for nothing else."""
+
+    def sizes(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> Iterator[tuple[int, ...]]:
+        return ((uid, 100 - uid, uid * 2_500_000, 60) for uid in range(low, high + 1))
+
+
+def test_size_and_arrival_read_no_summaries() -> None:
+    by = keys("ARRIVAL, SIZE")
+    found = list(sorting.read(OnlySizes(), (MailboxId(1), FolderId(1)), needs(by), [2, 3, 50]))  # type: ignore[arg-type]
+    assert [(each.uid, each.size, each.arrived) for each in found] == [(2, 98, 5), (3, 97, 7), (50, 50, 125)]
+
+
+def test_what_no_client_can_see_parts_no_messages() -> None:
+    """INTERNALDATE is told in seconds: within one, the sequence number decides."""
+    found = list(sorting.read(OnlySizes(), (MailboxId(1), FolderId(1)), Needs.SIZES, [3]))  # type: ignore[arg-type]
+    assert found[0].arrived == 7  # and a half
+
+
+@given(st.sets(st.integers(1, 500)).map(sorted))
+def test_few_ranges_hold_all_that_is_asked_for(uids: list[int]) -> None:
+    found = near(uids)
+    assert {uid for low, high in found for uid in range(low, high + 1)} >= set(uids)
+    assert all(low in uids and high in uids for low, high in found)
+    assert all(after[0] - before[1] > sorting.NEAR for before, after in pairwise(found))
+    assert len(found) <= len(ranges(uids))
+
+
+# --- the answer ---
+
+
+@pytest.mark.parametrize(
+    ("numbers", "octets"),
+    [
+        ([], b""),
+        ([5], b"5"),
+        ([23765, 23764, 23763, 23761], b"23765,23764,23763,23761"),  # RFC 5267 3.3
+        ([5, 3, 4, 1, 2], b"5,3:4,1:2"),
+        ([1, 2, 3, 2], b"1:3,2"),
+    ],
+)
+def test_a_set_keeps_the_order_of_the_numbers(numbers: list[int], octets: bytes) -> None:
+    """RFC 5267 3.2: ranges only ascend."""
+    assert sequence_set(in_order(numbers)) == octets
+
+
+@given(st.lists(st.integers(1, 12), max_size=30))
+def test_a_set_holds_each_number_in_its_place(numbers: list[int]) -> None:
+    assert [number for low, high in in_order(numbers) for number in range(low, high + 1)] == numbers
