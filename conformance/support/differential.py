@@ -308,6 +308,12 @@ def _identity(answer: object) -> object:
     return _data(answer, lambda datum: ["ID"] if isinstance(datum, list) and datum[0] == "ID" else datum)
 
 
+def _mailbox_id(answer: object) -> object:
+    if isinstance(answer, tuple) and answer[0] == ["OK", "MAILBOXID"]:
+        answer = ["OK", ""], answer[1]
+    return _data(answer, lambda datum: None if datum == ("OK", "MAILBOXID") else datum)
+
+
 RULES: dict[str, Callable[[object], object]] = {
     "missing-section": _missing_section,
     "bare-fetch": _bare_fetch,
@@ -319,6 +325,7 @@ RULES: dict[str, Callable[[object], object]] = {
     "list-attributes": _list_attributes,
     "parents": _parents,
     "identity": _identity,
+    "mailbox-id": _mailbox_id,
 }
 
 

@@ -15,7 +15,10 @@ class SentDate(NamedTuple):
     day: int
 
 
-_TIME: Final = r"(?:[ ,T]+(?P<hour>\d{1,2})[:.](?P<minute>\d{1,2})(?:[:.](?P<second>\d{1,2})(?:[.,]\d+)?)?)?"
+_COLON: Final = " *[:.] *"  # with the blanks of RFC 5322 4.3
+_TIME: Final = (
+    rf"(?:[ ,T]+(?P<hour>\d{{1,2}}){_COLON}(?P<minute>\d{{1,2}})(?:{_COLON}(?P<second>\d{{1,2}})(?:[.,]\d+)?)?)?"
+)
 _ZONE: Final = r"(?: *(?P<zone>[+-]\d\d:?\d\d|[A-Z]{1,5}\b))?"
 _MONTH: Final = r"(?P<month>jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]{0,6}"
 _WEEKDAY: Final = r"(?:[a-z]+[.,]? *,? *)?"
@@ -49,7 +52,8 @@ def parse_date(raw: bytes) -> SentDate | None:
 
     RFC 5256 2.2: an invalid zone counts as UTC, an invalid time as midnight.
     """
-    text = without_comments(raw[:_MAX_DATE]).strip().decode("latin-1")
+    # In a date a comment may follow a word without a blank.
+    text = without_comments(raw[:_MAX_DATE].replace(b"(", b" (")).strip().decode("latin-1")
     for form in _FORMS:
         found = form.match(text)
         if found is not None:

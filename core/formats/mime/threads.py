@@ -7,6 +7,7 @@ from typing import Final
 
 from .addresses import unquoted
 from .limits import MAX_MESSAGE_ID, MAX_REFERENCES
+from .parameters import without_comments
 
 # RFC 5256 5: subj-blob, subj-refwd (its own blob included).
 _BLANKS: Final = pattern(r"[ \t]{2,}|\t")
@@ -17,7 +18,11 @@ _REFWD: Final = pattern(r"(?:re|fwd?)[ \t]*+(?:\[[^\[\]]*+\][ \t]*+)?:", IGNOREC
 _INDEX_OCTETS: Final = 21  # of the 22, without what the last digit of base64 shares with the replies
 _INDEX_DIGITS: Final = 28
 
-_MESSAGE_ID: Final = pattern(rb'<[ \t]*+("(?:[^"\\]++|\\.)*+"|[^<>@"\s]++)[ \t]*+@[ \t]*+([^<>@\s]++)[ \t]*+>', DOTALL)
+_MESSAGE_ID: Final = pattern(
+    rb'<[ \t]*+("(?:[^"\\]++|\\.)*+"|[^<>@"\s]++)[ \t]*+@[ \t]*+([^<>@\s()]++)[ \t]*+>', DOTALL
+)
+_ODD_MESSAGE_ID: Final = pattern(rb"<([^<>]++)>")
+_BLANKS_IN_ID: Final = pattern(rb"[ \t\r\n]++")
 
 
 def base_subject(subject: str) -> tuple[str, bool]:
@@ -83,11 +88,28 @@ def message_ids(raw: bytes) -> tuple[str, ...]:
     if b"<" not in raw:
         return ()
     found = []
-    for match in _MESSAGE_ID.finditer(raw):
-        local = unquoted(match[1][1:-1]) if match[1].startswith(b'"') else match[1]
-        if len(local) + len(match[2]) < MAX_MESSAGE_ID:
-            found.append((local + b"@" + match[2]).decode("utf-8", "replace").replace("\0", ""))
+    position = 0
+    while (start := raw.find(b"<", position)) >= 0:
+        name, position = _message_id(raw, start)
+        if name is not None and len(name) <= MAX_MESSAGE_ID:
+            found.append(name.decode("utf-8", "replace").replace("\0", ""))
     return tuple(found)
+
+
+def _message_id(raw: bytes, start: int) -> tuple[bytes | None, int]:
+    """The id that begins with this bracket, if it is one, and where to look for the next.
+
+    Comments and blanks between its words are RFC 5322 4.5.4; more than one "@" is what some programs write, and those
+    that answer them write it too.
+    """
+    if match := _MESSAGE_ID.match(raw, start):
+        local = unquoted(match[1][1:-1]) if match[1].startswith(b'"') else match[1]
+        return local + b"@" + match[2], match.end()
+    odd = _ODD_MESSAGE_ID.match(raw, start)
+    if odd is None or b'"' in odd[1]:
+        return None, start + 1
+    name = _BLANKS_IN_ID.sub(b"", without_comments(odd[1].replace(b"(", b" (")))
+    return name if b"@" in name[1:-1] else None, odd.end()
 
 
 def conversation(raw: bytes) -> str:

@@ -55,8 +55,14 @@ def test_message_ids_are_normalised() -> None:
     assert message_ids(b"<[1]@x>") == ("[1]@x",)
 
 
+def test_odd_message_ids_are_read_all_the_same() -> None:
+    """RFC 5322 A.5, its example; and what answers to such mails repeat."""
+    assert message_ids(b"<1234   @   local(blah)  .machine .example>") == ("1234@local.machine.example",)
+    assert message_ids(b"<a@b (x)> <c@d@e> <f g@h>") == ("a@b", "c@d@e", "fg@h")
+
+
 def test_what_has_no_right_side_is_no_message_id() -> None:
-    assert message_ids(b"<abc> foo@bar <a@b> junk <@x> <y@> <a@b@c>") == ("a@b",)
+    assert message_ids(b"<abc> foo@bar <a@b> junk <@x> <y@> <> <<c@d>") == ("a@b", "c@d")
     assert message_ids(b"no brackets") == ()
 
 
