@@ -174,3 +174,4 @@ class Item(Struct, frozen=True):
     utf8: bytes | None
     hash: bytes
     thread_id: MessageId  # the number of the conversation's first message
+    summary: bytes = b""  # only where it was asked for

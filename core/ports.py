@@ -82,6 +82,10 @@ class ReadTx(Protocol):
         """The messages of a range of UIDs with all their columns, lazily: stop early by closing the iterator."""
         ...
 
+    def summarized_items(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> Iterator[Item]:
+        """The same with their summaries."""
+        ...
+
     def sizes(
         self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int
     ) -> Iterator[tuple[int, int, int, int]]:

@@ -111,6 +111,10 @@ class SqlReadTx:
         rows = self._rows("items", mailbox=mailbox_id, folder=folder_id, low=low, high=high)
         return (Item(*row) for row in rows)
 
+    def summarized_items(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> Iterator[Item]:
+        rows = self._rows("summarized_items", mailbox=mailbox_id, folder=folder_id, low=low, high=high)
+        return (Item(*row) for row in rows)
+
     def sizes(
         self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int
     ) -> Iterator[tuple[int, int, int, int]]:

@@ -276,6 +276,7 @@ class Item(Enum):
     EMAILID = b"EMAILID"  # RFC 8474 5.3
     THREADID = b"THREADID"
     SAVEDATE = b"SAVEDATE"  # RFC 8514 4.2
+    PREVIEW = b"PREVIEW"  # RFC 8970 3; it is always there, so that LAZY changes nothing
 
 
 SectionText = Literal["", "HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT", "TEXT", "MIME"]
@@ -402,6 +403,13 @@ class Changed(Struct, frozen=True, gc=False):
     modseq: int
 
 
+class Within(Struct, frozen=True, gc=False):
+    """OLDER, YOUNGER (RFC 5032): came at least, or at most, so many seconds ago."""
+
+    relation: Literal["older", "younger"]
+    seconds: int
+
+
 class HasObject(Struct, frozen=True, gc=False):
     """EMAILID, THREADID (RFC 8474 6)."""
 
@@ -427,6 +435,7 @@ SearchKey = (
     | InText
     | Changed
     | HasObject
+    | Within
 )
 
 

@@ -95,7 +95,8 @@ def _found(session: Session, command: Finding, gather: Gather | None = None) -> 
     """The UIDs of the messages that match, in their order, and what was gathered of them, piece by piece."""
     selected, account = here(session)
     _check(session, command)
-    search = Search(snapshot_of(session, selected, account), command.criteria, selected.saved)
+    now = session.services.clock.now()
+    search = Search(snapshot_of(session, selected, account), command.criteria, selected.saved, now=now)
     most = search.piece_messages if gather is None else min(search.piece_messages, sorting.PIECE_MESSAGES)
     is_heavy = search.is_heavy or (gather is not None and len(selected.view) > FEW_FOUND)
     found: list[int] = []

@@ -61,6 +61,7 @@ class Rows(Enum):
     NONE = 0
     SIZES = 1  # (UID, size, internal date, zone)
     ITEMS = 2
+    SUMMARIES = 3  # items with what SEARCH knows of them
 
 
 Writer = Callable[[Snapshot, Entry, Any], bytes]  # the last is a row of the plan's kind
@@ -85,7 +86,7 @@ def plan(items: tuple[FetchItem, ...]) -> Plan:
     plain = [item for item in items if isinstance(item, commands.Item)]
     asked = tuple([item for item in items if not isinstance(item, commands.Item)])
     rows = max((_NEEDS[item] for item in plain), key=lambda rows: rows.value, default=Rows.NONE)
-    if asked:
+    if asked and rows is not Rows.SUMMARIES:
         rows = Rows.ITEMS
     table = _OF_SIZES if rows is Rows.SIZES else _OF_ITEM
     return Plan(rows, tuple([table[item] for item in plain]), asked)
@@ -130,11 +131,19 @@ _OF_ITEM: dict[commands.Item, Writer] = {
     commands.Item.BODY: lambda s, e, row: b"BODY " + mime.without_extensions(_structure(s, row, 1)),
     commands.Item.EMAILID: lambda s, e, row: b"EMAILID (%b)" % email_id(s.mailbox_id, row.message_id).encode("ascii"),
     commands.Item.THREADID: lambda s, e, row: b"THREADID (%b)" % thread_id(s.mailbox_id, row.thread_id).encode("ascii"),
+    commands.Item.PREVIEW: lambda s, e, row: b"PREVIEW " + _preview(row.summary, utf8=s.utf8),
     commands.Item.SAVEDATE: lambda s, e, row: b"SAVEDATE " + responses.internal_date(row.saved_at, 0),
 }
+
+
+def _preview(summary: bytes, *, utf8: bool) -> bytes:
+    return responses.string(_SUMMARY.decode(summary).preview.encode(), utf8=utf8)
+
+
+_SUMMARY = msgpack.Decoder(mime.Summary)
 _NEEDS = {
     item: Rows.NONE if item in _OF_VIEW else Rows.SIZES if item in _OF_SIZES else Rows.ITEMS for item in commands.Item
-}
+} | {commands.Item.PREVIEW: Rows.SUMMARIES}
 
 
 # ---------------------------------------------------------------------------------------------- whole lines
@@ -210,7 +219,8 @@ def _joined(tx: ReadTx, snapshot: Snapshot, rows: Rows, uids: UIDRanges) -> Iter
     if rows is Rows.SIZES:
         found = ((row[0], row) for low, high in uids for row in tx.sizes(*place, low, high))
     else:
-        found = ((item.uid, item) for low, high in uids for item in tx.items(*place, low, high))
+        read = tx.summarized_items if rows is Rows.SUMMARIES else tx.items
+        found = ((item.uid, item) for low, high in uids for item in read(*place, low, high))
     uid, row = next(found, _END)
     for number, entry in snapshot.view.numbered(uids):
         while uid < entry.uid:

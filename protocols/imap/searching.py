@@ -21,6 +21,7 @@ from protocols.imap.candidates import Batch, Candidate
 from protocols.imap.commands import SearchKey
 from protocols.imap.fetching import Snapshot
 
+SECOND = 1_000_000
 MICROSECONDS_PER_DAY = 86_400_000_000
 EPOCH_DAY = date(1970, 1, 1).toordinal()
 READ_OCTETS = 4 * 1024 * 1024  # of bodies that one piece of a search reads, give or take a message
@@ -34,6 +35,7 @@ class Asked(Struct, frozen=True):
 
     snapshot: Snapshot
     saved: UIDRanges
+    now: int = 0  # microseconds
 
 
 class Matched(Struct, frozen=True):
@@ -46,12 +48,12 @@ class Matched(Struct, frozen=True):
 class Search:
     """A search that is carried out piece by piece."""
 
-    def __init__(self, snapshot: Snapshot, key: SearchKey, saved: UIDRanges) -> None:
+    def __init__(self, snapshot: Snapshot, key: SearchKey, saved: UIDRanges, *, now: int = 0) -> None:
         depth = cost(key)
         self.is_heavy = depth > _CHEAP or len(snapshot.view) > FEW_MESSAGES
         self.piece_messages = PIECE_MESSAGES[depth]
         self._snapshot = snapshot
-        self._predicate = compile_key(key, Asked(snapshot, saved))
+        self._predicate = compile_key(key, Asked(snapshot, saved, now))
 
     def run(self, tx: ReadTx, uids: UIDRanges) -> Matched:
         """Those of the messages that match, from the first on; one that is gone does not."""
@@ -81,7 +83,13 @@ def cost(key: SearchKey) -> int:
             return max(map(cost, keys), default=_CHEAP)
         case commands.Not(key=inner):
             return cost(inner)
-        case commands.Dated(by="internal" | "saved") | commands.Larger() | commands.Smaller() | commands.HasObject():
+        case (
+            commands.Dated(by="internal" | "saved")
+            | commands.Larger()
+            | commands.Smaller()
+            | commands.HasObject()
+            | commands.Within()
+        ):
             return _ROW
         case commands.InEnvelope() | commands.Dated():
             return _SUMMARIZED
@@ -200,6 +208,14 @@ def _internal_day(message: Candidate) -> int:
     return EPOCH_DAY + (at + zone * 60_000_000) // MICROSECONDS_PER_DAY
 
 
+def _within(key: commands.Within, asked: Asked) -> Predicate:
+    """RFC 5032 2: to the second, and both include the moment itself."""
+    target = asked.now // SECOND - key.seconds
+    if key.relation == "older":
+        return lambda m: m.row[2] // SECOND <= target
+    return lambda m: m.row[2] // SECOND >= target
+
+
 def _changed(key: commands.Changed, asked: Asked) -> Predicate:
     return lambda m: m.entry.modseq >= key.modseq
 
@@ -272,6 +288,7 @@ _COMPILERS: dict[type, Callable[..., Predicate]] = {
     commands.InBody: _body,
     commands.InText: _text,
     commands.Changed: _changed,
+    commands.Within: _within,
     commands.HasObject: _object,
 }
 

@@ -77,6 +77,12 @@ SELECT e.uid, e.message_id, m.size, m.internal_at, m.internal_zone, e.saved_at, 
   m.parts, m.utf8, m.hash, CASE WHEN m.thread_id = 0 THEN m.message_id ELSE m.thread_id END
 FROM entry e JOIN message m ON m.mailbox_id = e.mailbox_id AND m.message_id = e.message_id
 WHERE e.mailbox_id = :mailbox AND e.folder_id = :folder AND e.uid BETWEEN :low AND :high ORDER BY e.uid
+-- name: summarized_items
+SELECT e.uid, e.message_id, m.size, m.internal_at, m.internal_zone, e.saved_at, m.sent_at, m.prefix, m.envelope, m.structure,
+  m.parts, m.utf8, m.hash, CASE WHEN m.thread_id = 0 THEN m.message_id ELSE m.thread_id END,
+  m.summary
+FROM entry e JOIN message m ON m.mailbox_id = e.mailbox_id AND m.message_id = e.message_id
+WHERE e.mailbox_id = :mailbox AND e.folder_id = :folder AND e.uid BETWEEN :low AND :high ORDER BY e.uid
 -- name: sizes
 SELECT e.uid, m.size, m.internal_at, m.internal_zone
 FROM entry e JOIN message m ON m.mailbox_id = e.mailbox_id AND m.message_id = e.message_id

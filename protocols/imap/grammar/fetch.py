@@ -29,6 +29,7 @@ _STORE: Final = re.compile(
     rb" ([0-9*$:,]++) (?:\(UNCHANGEDSINCE ([0-9]{1,19})\) )?([+-]?)FLAGS(\.SILENT)? ", re.IGNORECASE
 )
 _MODIFIER: Final = re.compile(rb" \((?:CHANGEDSINCE|VANISHED|PARTIAL)[ )]", re.IGNORECASE)
+_LAZY: Final = re.compile(rb" \(LAZY\)", re.IGNORECASE)
 _PAGE: Final = re.compile(rb"(-?)([1-9][0-9]{0,9}):(-?)([1-9][0-9]{0,9})")
 _MODES: Final[dict[bytes, StoreMode]] = {b"": "replace", b"+": "add", b"-": "remove"}
 
@@ -144,6 +145,8 @@ def _item(scanner: Scanner) -> FetchItem:
         if read is not None:
             return read(scanner)
     elif name in _PLAIN:
+        if name == b"PREVIEW" and scanner.sees(b" ("):
+            scanner.matching(_LAZY, "LAZY")
         return _PLAIN[name]
     raise BadSyntax("Unknown FETCH item")
 

@@ -29,6 +29,7 @@ from protocols.imap.commands import (
     Sequence,
     Smaller,
     Uids,
+    Within,
 )
 from protocols.imap.grammar.fetch import page
 from protocols.imap.grammar.flags import keyword, month
@@ -38,6 +39,7 @@ from protocols.imap.grammar.sequences import sequence_set
 _DATE: Final = re.compile(rb'("?)([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})\1')
 _SET_BEGINS: Final = re.compile(rb"[0-9*$]")
 _RETURNS: Final = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE"})
+_LONGEST: Final = 0xFFFF_FFFF  # seconds
 _OBJECT_ID: Final = re.compile(rb"[A-Za-z0-9_-]{1,255}")
 _DEFAULT_RETURNS: Final = frozenset({"ALL"})
 
@@ -210,6 +212,16 @@ def _changed(program: Program) -> SearchKey:
     return Changed(scanner.number("a MODSEQ"))
 
 
+def _within(relation: Literal["older", "younger"]) -> "_Reader":
+    def read(program: Program) -> SearchKey:
+        seconds = program.scanner.number("a number of seconds")
+        if not 0 < seconds <= _LONGEST:
+            raise BadSyntax("Not a number of seconds")  # RFC 5032 3: nz-number
+        return Within(relation, seconds)
+
+    return read
+
+
 def _has_object(kind: Literal["EMAILID", "THREADID"]) -> "_Reader":
     return lambda program: HasObject(kind, program.scanner.matching(_OBJECT_ID, "an object id")[0].decode("ascii"))
 
@@ -254,6 +266,7 @@ _KEYS: Final[dict[bytes, _Reader]] = {
     b"LARGER": lambda program: Larger(program.scanner.number()),
     b"MODSEQ": _changed,
     b"NOT": lambda program: Not(program.within(program.key)),
+    b"OLDER": _within("older"),
     b"ON": _dated("internal", "on"),
     b"OR": _or,
     b"SAVEDBEFORE": _dated("saved", "before"),
@@ -268,6 +281,7 @@ _KEYS: Final[dict[bytes, _Reader]] = {
     b"TEXT": lambda program: InText(program.text()),
     b"THREADID": _has_object("THREADID"),
     b"TO": _in_envelope("TO"),
+    b"YOUNGER": _within("younger"),
     b"UID": lambda program: Uids(sequence_set(program.scanner)),
     b"UNKEYWORD": lambda program: Not(HasKeyword(keyword(program.scanner.atom("a keyword")))),
 }

@@ -112,6 +112,45 @@ def test_the_save_date_is_that_of_the_copy(server: TestServer) -> None:
         assert (b"* SEARCH 1\r\n" in client.ok(f"SEARCH {keys}")) is is_found, keys
 
 
+# ---------------------------------------------------------------------------------------------- WITHIN
+
+
+def test_older_and_younger_to_the_second(server: TestServer) -> None:
+    """RFC 5032 2: both include the moment itself."""
+    client = server.client(select="INBOX")
+    client.append("INBOX", MESSAGE, '"14-Nov-2023 22:13:10 +0000"')  # ten seconds ago
+    for keys, is_found in (
+        ("OLDER 10", True),
+        ("OLDER 11", False),
+        ("YOUNGER 10", True),
+        ("YOUNGER 9", False),
+        ("NOT YOUNGER 9", True),
+    ):
+        assert (b"* SEARCH 1\r\n" in client.ok(f"SEARCH {keys}")) is is_found, keys
+    for broken in ("OLDER", "OLDER 0", "YOUNGER x", "YOUNGER 4294967296"):
+        client.bad(f"SEARCH {broken}")
+
+
+# ---------------------------------------------------------------------------------------------- PREVIEW
+
+
+def test_a_preview_is_text_whatever_the_message(server: TestServer) -> None:
+    """RFC 8970 3, 4: at once, so LAZY changes nothing."""
+    client = server.client(select="INBOX")
+    html = "<html><body><p>Hello &amp; <b>welcome</b></p></body></html>"
+    client.append("INBOX", f"Content-Type: text/html\r\n\r\n{html}\r\n".encode())
+    client.append("INBOX", "Content-Type: text/plain; charset=utf-8\r\n\r\nGrüße\r\n".encode())
+    client.append("INBOX", b"Content-Type: image/png\r\n\r\n\x89PNG")
+    assert client.fetched("FETCH 1 (PREVIEW)")[0] == b'* 1 FETCH (PREVIEW "Hello & welcome")'
+    assert "PREVIEW {7}\r\nGrüße)".encode() in client.ok("FETCH 2 (PREVIEW (LAZY) UID)").replace(b" UID 2", b"")
+    assert b'PREVIEW "")' in client.ok("FETCH 3 PREVIEW (LAZY)")
+    assert b"BODY[TEXT] {4}" in client.ok("FETCH 3 (PREVIEW BODY.PEEK[TEXT])")
+    client.ok("ENABLE UTF8=ACCEPT")
+    assert 'PREVIEW "Grüße")'.encode() in client.ok("FETCH 2 PREVIEW")
+    client.bad("FETCH 1 (PREVIEW (BUSY))")
+    client.bad("FETCH 1 PREVIEW LAZY")
+
+
 # ---------------------------------------------------------------------------------------------- PARTIAL
 
 
@@ -306,7 +345,7 @@ def test_utf8_is_sent_and_taken_after_enable(server: TestServer) -> None:
 @pytest.mark.parametrize(
     "capability",
     ["CONDSTORE", "QRESYNC", "OBJECTID", "SAVEDATE", "PARTIAL", "UIDONLY", "UIDBATCHES", "INPROGRESS", "UNAUTHENTICATE",
-     "UTF8=ACCEPT", "I18NLEVEL=1", "COMPRESS=DEFLATE"],
+     "UTF8=ACCEPT", "I18NLEVEL=1", "COMPRESS=DEFLATE", "WITHIN", "PREVIEW"],
 )  # fmt: skip
 def test_what_is_there_is_announced(server: TestServer, capability: str) -> None:
     client = server.client()
