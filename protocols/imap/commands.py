@@ -450,6 +450,28 @@ class Search(Command, frozen=True, gc=False):
     page: Page | None = None  # of PARTIAL
 
 
+FilterKind = Literal["selected", "inboxes", "personal", "subscribed", "mailboxes", "subtree", "subtree-one"]
+
+
+class MailboxFilter(Struct, frozen=True, gc=False):
+    """Some folders, by kind or by name (RFC 5465 6, RFC 7377 2.2)."""
+
+    kind: FilterKind
+    mailboxes: tuple[str, ...] = ()
+
+
+class Esearch(Command, frozen=True, gc=False):
+    """ESEARCH: the same search in several folders (RFC 7377); all that it tells is by UID."""
+
+    name = "ESEARCH"
+    uid: ClassVar[bool] = True
+    sources: tuple[MailboxFilter, ...]
+    criteria: SearchKey
+    returns: frozenset[str]
+    charset: str | None = None
+    page: Page | None = None
+
+
 SortKeyName = Literal["ARRIVAL", "CC", "DATE", "DISPLAYFROM", "DISPLAYTO", "FROM", "SIZE", "SUBJECT", "TO"]
 Algorithm = Literal["ORDEREDSUBJECT", "REFERENCES", "REFS"]
 

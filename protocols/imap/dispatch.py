@@ -36,7 +36,7 @@ from protocols.imap.do_messages import (
     do_move,
     do_store,
 )
-from protocols.imap.do_search import do_search, do_sort, do_thread, do_uid_batches
+from protocols.imap.do_search import do_esearch, do_search, do_sort, do_thread, do_uid_batches
 from protocols.imap.do_select import do_close, do_idle, do_select, do_unselect
 from protocols.imap.searching import names_numbers
 from protocols.imap.work import Answer, Steps
@@ -78,6 +78,7 @@ COMMANDS: Final[dict[type[Command], tuple[int, Handler]]] = {
     commands.Unselect: (SELECTED, do_unselect),
     commands.Expunge: (SELECTED, do_expunge),
     commands.Search: (SELECTED, do_search),
+    commands.Esearch: (SIGNED_IN, do_esearch),
     commands.Sort: (SELECTED, do_sort),
     commands.Thread: (SELECTED, do_thread),
     commands.Fetch: (SELECTED, do_fetch),
@@ -91,7 +92,7 @@ COMMANDS: Final[dict[type[Command], tuple[int, Handler]]] = {
 def holds_expunge(command: Command | None) -> bool:
     """Whether no message may go while this runs, since it is about message numbers (RFC 9051 7.5.1, RFC 5256 3)."""
     match command:
-        case commands.Search() | commands.Sort() | commands.Thread():
+        case commands.Search() | commands.Sort() | commands.Thread() | commands.Esearch():
             return not command.uid or names_numbers(command.criteria)  # RFC 7162 3.2.10.2
         case commands.Fetch() | commands.Store():
             return not command.uid
@@ -132,5 +133,6 @@ AFTER_LOGIN: Final = (
     "THREAD=REFERENCES",
     "THREAD=REFS",
     "WITHIN",
+    "MULTISEARCH",
     "PREVIEW",
 )

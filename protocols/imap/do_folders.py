@@ -88,9 +88,9 @@ def _found(listed: Listed, command: commands.List, *, rev2: bool) -> list[Found]
     shown = {path for path in selected if matches(path)}
     above: set[str] = set()
     if "RECURSIVEMATCH" in command.select:
-        above = {superior for path in selected for superior in _superiors(path)}
+        above = {superior for path in selected for superior in superiors(path)}
         # What lies above is told only for the sake of names that are not told themselves.
-        hidden = {superior for path in selected - shown for superior in _superiors(path)}
+        hidden = {superior for path in selected - shown for superior in superiors(path)}
         shown |= {path for path in hidden if matches(path)}
     names = (*(path for path in listed.folders if path in shown), *sorted(shown - listed.folders.keys()))
     return [
@@ -139,7 +139,7 @@ def do_lsub(session: Session, command: commands.Lsub) -> Steps:
         if matches(path):
             lines[path] = () if listed.exists(path) else ("\\Noselect",)
         elif command.pattern.endswith("%"):
-            for above in _superiors(path):
+            for above in superiors(path):
                 if above not in listed.subscribed and matches(above):
                     lines[above] = ("\\Noselect",)
     for path, attributes in sorted(lines.items()):
@@ -147,7 +147,8 @@ def do_lsub(session: Session, command: commands.Lsub) -> Steps:
     return "LSUB completed"
 
 
-def _superiors(path: str) -> Iterator[str]:
+def superiors(path: str) -> Iterator[str]:
+    """The paths above a path, from the nearest on."""
     while SEPARATOR in path:
         path = path.rpartition(SEPARATOR)[0]
         yield path

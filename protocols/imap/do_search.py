@@ -1,19 +1,28 @@
-"""Finding messages of the selected folder: SEARCH, SORT, THREAD, UIDBATCHES."""
+"""Finding messages: SEARCH, SORT, THREAD and UIDBATCHES in the selected folder, ESEARCH in any."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from core.model import UIDRanges, ranges
+from msgspec import Struct
+
+from core import folders
+from core.errors import NoSuchFolder
+from core.model import SEPARATOR, Folder, FolderId, UIDRanges, ranges
 from core.ports import ReadTx
+from core.view import FolderView
 from protocols.imap import commands, conversations, limits, responses, sorting
 from protocols.imap.chosen import EVERYTHING, here, snapshot_of
+from protocols.imap.do_folders import superiors
+from protocols.imap.do_select import load
+from protocols.imap.fetching import Snapshot
 from protocols.imap.progress import Progress
 from protocols.imap.refusals import Rejected, bad, uid_required
 from protocols.imap.searching import Matched, Search, asks_modseq, names_numbers
 from protocols.imap.selected import Selected
+from protocols.imap.services import Account
 from protocols.imap.work import Asking, Compute, Read, Steps
 
 if TYPE_CHECKING:
@@ -21,7 +30,8 @@ if TYPE_CHECKING:
 
 FEW_FOUND = 500  # messages that are sorted on the spot
 
-Finding = commands.Search | commands.Sort | commands.Thread
+Finding = commands.Search | commands.Sort | commands.Thread | commands.Esearch
+Reporting = commands.Search | commands.Sort | commands.Esearch
 Gather = Callable[[ReadTx, list[int]], Any]  # what else is read of the messages that a piece of a search has found
 
 
@@ -35,7 +45,7 @@ def do_search(session: Session, command: commands.Search) -> Steps:
     if returns is None and session.is_rev2:
         returns = frozenset(("ALL",))  # RFC 9051 has no other answer
     if returns is None:
-        session.send(responses.search(_numbers(selected, command, uids), _modseq(selected, command, uids)))
+        session.send(responses.search(_numbers(selected, command, uids), _modseq(selected.view, command, uids)))
     else:
         _report(session, command, uids, returns)
     return _completed(command)
@@ -54,7 +64,7 @@ def do_sort(session: Session, command: commands.Sort) -> Steps:
     arrange = partial(sorting.arranged, command.keys, pieces)
     order: list[int] = arrange() if len(uids) <= FEW_FOUND else (yield Compute(arrange))
     if command.returns is None:
-        session.send(responses.sort(_numbers(selected, command, order), _modseq(selected, command, order)))
+        session.send(responses.sort(_numbers(selected, command, order), _modseq(selected.view, command, order)))
     else:
         _report(session, command, order, command.returns)
     return _completed(command)
@@ -95,25 +105,34 @@ def _found(session: Session, command: Finding, gather: Gather | None = None) -> 
     """The UIDs of the messages that match, in their order, and what was gathered of them, piece by piece."""
     selected, account = here(session)
     _check(session, command)
-    now = session.services.clock.now()
-    search = Search(snapshot_of(session, selected, account), command.criteria, selected.saved, now=now)
-    most = search.piece_messages if gather is None else min(search.piece_messages, sorting.PIECE_MESSAGES)
-    is_heavy = search.is_heavy or (gather is not None and len(selected.view) > FEW_FOUND)
-    found: list[int] = []
-    gathered: list[Any] = []
-    progress = Progress(session, command.tag, len(selected.view))
     try:
-        for uids in selected.view.slices(EVERYTHING, most):
-            while uids:
-                piece, more = yield Read(partial(_look, search=search, gather=gather, uids=uids), heavy=is_heavy)
-                found += piece.uids
-                gathered.append(more)
-                progress.reached(((1, piece.last_uid),))
-                uids = tuple((max(low, piece.last_uid + 1), high) for low, high in uids if high > piece.last_uid)
+        found = yield from _searched(session, command, snapshot_of(session, selected, account), gather)
     except BaseException:
         if "SAVE" in (getattr(command, "returns", None) or ()):
             selected.saved = ()  # RFC 5182 2.1: a SEARCH that fails leaves nothing saved
         raise
+    return found
+
+
+def _searched(
+    session: Session, command: Finding, snapshot: Snapshot, gather: Gather | None = None
+) -> Asking[tuple[list[int], list[Any]]]:
+    """The same in any folder."""
+    now, view = session.services.clock.now(), snapshot.view
+    saved = session.selected.saved if session.selected is not None else ()
+    search = Search(snapshot, command.criteria, saved, now=now)
+    most = search.piece_messages if gather is None else min(search.piece_messages, sorting.PIECE_MESSAGES)
+    is_heavy = search.is_heavy or (gather is not None and len(view) > FEW_FOUND)
+    found: list[int] = []
+    gathered: list[Any] = []
+    progress = Progress(session, command.tag, len(view))
+    for uids in view.slices(EVERYTHING, most):
+        while uids:
+            piece, more = yield Read(partial(_look, search=search, gather=gather, uids=uids), heavy=is_heavy)
+            found += piece.uids
+            gathered.append(more)
+            progress.reached(((1, piece.last_uid),))
+            uids = tuple((max(low, piece.last_uid + 1), high) for low, high in uids if high > piece.last_uid)
     return found, gathered
 
 
@@ -145,20 +164,105 @@ def _check_numbers(key: commands.SearchKey, count: int) -> None:
             _check_numbers(inner, count)
 
 
+# ---------------------------------------------------------------------------------------------- ESEARCH
+
+
+def do_esearch(session: Session, command: commands.Esearch) -> Steps:
+    """RFC 7377: one answer for each folder in which there is something, and none for the others."""
+    account, selected = session.signed_in, session.selected
+    _check_esearch(session, command)
+    own = None if selected is None else selected.folder_id
+    read = partial(_sources, account=account, wanted=command.sources, own=own)
+    sources: list[tuple[str, Folder]] = yield Read(read)
+    if selected is not None and "SAVE" in command.returns:
+        selected.saved = ()
+    for path, folder in sources:
+        if selected is not None and folder.folder_id == own:
+            snapshot = snapshot_of(session, selected, account)
+        else:
+            other = partial(_snapshot_of_other, account=account, folder=folder, utf8=session.takes_utf8)
+            snapshot = yield Read(other, heavy=folder.n_exists > FEW_FOUND)
+        uids, _ = yield from _searched(session, command, snapshot)
+        if uids:
+            _report(session, command, uids, command.returns, Told(snapshot.view, (path, folder.uidvalidity)))
+    return "ESEARCH completed"
+
+
+def _check_esearch(session: Session, command: commands.Esearch) -> None:
+    if session.selected is None and commands.MailboxFilter("selected") in command.sources:
+        raise bad("Select a folder first")  # RFC 7377 2.2
+    if command.charset is not None and "UTF8=ACCEPT" in session.enabled:
+        raise bad("After ENABLE UTF8=ACCEPT all texts are UTF-8")  # RFC 6855 3
+    if asks_modseq(command.criteria):
+        session.enable("CONDSTORE")
+    if "UIDONLY" in session.enabled and names_numbers(command.criteria):
+        raise uid_required()
+
+
+def _sources(
+    tx: ReadTx, account: Account, wanted: tuple[commands.MailboxFilter, ...], own: FolderId | None
+) -> list[tuple[str, Folder]]:
+    """The folders that these filters choose, each once, in the order of the tree; those that are not there are not."""
+    subscribed = tx.subscriptions(account.mailbox_id)
+    tests = [_chooser(some, subscribed, own) for some in wanted]
+    tree = folders.tree(tx.folders(account.mailbox_id))
+    return [(p, f) for p, f in tree.items() if f.selectable and any(is_chosen(p, f) for is_chosen in tests)]
+
+
+def _chooser(
+    some: commands.MailboxFilter, subscribed: Collection[str], own: FolderId | None
+) -> Callable[[str, Folder], bool]:
+    """Whether a folder, given its path, is one of these (RFC 5465 6, RFC 7377 2.2)."""
+    names = frozenset(map(folders.canonical, some.mailboxes))
+    match some.kind:
+        case "selected":
+            return lambda path, folder: folder.folder_id == own
+        case "inboxes":  # where deliveries go
+            return lambda path, folder: folders.is_inbox(folder)
+        case "personal":
+            return lambda path, folder: True
+        case "subscribed":
+            return lambda path, folder: path in subscribed
+        case "mailboxes":
+            return lambda path, folder: path in names
+        case "subtree-one":
+            return lambda path, folder: path in names or path.rpartition(SEPARATOR)[0] in names
+        case "subtree":
+            return lambda path, folder: any(part in names for part in (path, *superiors(path)))
+
+
+def _snapshot_of_other(tx: ReadTx, account: Account, folder: Folder, *, utf8: bool) -> Snapshot:
+    """A folder that is not selected here; one that has gone meanwhile is empty."""
+    try:
+        view = load(tx, account.mailbox_id, folder.folder_id)
+    except NoSuchFolder:
+        view = FolderView.of((), 0, ())
+    return Snapshot(account.mailbox_id, folder.folder_id, view, folder.recent_from, utf8)
+
+
 # ---------------------------------------------------------------------------------------------- what is told of it
 
 
+class Told(Struct, frozen=True):
+    """The folder of which an answer tells, with its name and UIDVALIDITY where they must be said."""
+
+    view: FolderView
+    folder: tuple[str, int] | None = None
+
+
 def _report(
-    session: Session, command: commands.Search | commands.Sort, uids: list[int], returns: frozenset[str]
+    session: Session, command: Reporting, uids: list[int], returns: frozenset[str], told_of: Told | None = None
 ) -> None:
     """ESEARCH (RFC 4731, RFC 5267 3.2); the UIDs are in the order in which they are told."""
-    selected, _ = here(session)
+    selected = session.selected
+    if told_of is None:
+        told_of = Told(here(session)[0].view)
     start, stop = (0, 0) if command.page is None else command.page.of(len(uids))
-    if "SAVE" in returns:
+    if "SAVE" in returns and selected is not None:
         selected.saved = ranges(_saved(uids, returns, uids[start:stop]))
     if returns == {"SAVE"}:
         return
-    numbers = _numbers(selected, command, uids)
+    numbers = uids if command.uid else [told_of.view.number(uid) for uid in uids]
     told = set(_ends(uids, returns)) | set(uids[start:stop]) | set(uids if returns & {"ALL", "COUNT"} else ())
     session.send(
         responses.esearch(
@@ -169,17 +273,19 @@ def _report(
             every=sorting.in_order(numbers) if "ALL" in returns else None,
             count=len(numbers) if "COUNT" in returns else None,
             page=None if command.page is None else (command.page.label, sorting.in_order(numbers[start:stop])),
-            modseq=_modseq(selected, command, told),
+            modseq=_modseq(told_of.view, command, told),
+            folder=told_of.folder,
+            utf8=session.takes_utf8,
         )
     )
 
 
-def _modseq(selected: Selected, command: commands.Search | commands.Sort, uids: Iterable[int]) -> int | None:
+def _modseq(view: FolderView, command: Reporting, uids: Iterable[int]) -> int | None:
     """RFC 7162 3.1.5, RFC 4731 3.2: the highest MODSEQ of what is told, if MODSEQ was asked for and anything found."""
     if not asks_modseq(command.criteria):
         return None
     told = ranges(sorted(uids))
-    return max((entry.modseq for _, entry in selected.view.numbered(told)), default=None)
+    return max((entry.modseq for _, entry in view.numbered(told)), default=None)
 
 
 def _saved(uids: list[int], returns: frozenset[str], page: list[int]) -> list[int]:

@@ -53,6 +53,7 @@ SEARCH_RETURNS: Final = 10  # options in RETURN (...); there are six
 SMALLEST_BATCH: Final = 500  # messages in one of UIDBATCHES: smaller ones would make a round trip of every screenful
 SORT_KEYS: Final = 20  # in one SORT; there are nine, and one that comes again has nothing left to decide
 SEARCH_TEXT: Final = 4 * KIB  # octets of one string to search for
+MAILBOX_FILTERS: Final = 500  # mailboxes in one list of ESEARCH; clients with more say "personal" or name a subtree
 LIST_PATTERNS: Final = 50
 LIST_OPTIONS: Final = 20
 STATUS_ITEMS: Final = 20

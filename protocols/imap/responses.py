@@ -348,12 +348,18 @@ def esearch(
     count: int | None = None,
     page: tuple[bytes, Ranges] | None = None,
     modseq: int | None = None,
+    folder: tuple[str, int] | None = None,
+    utf8: bool = False,
 ) -> bytes:
     """ESEARCH (RFC 4731); what is None or empty was not asked for or does not exist, and is left out.
 
-    `page` is PARTIAL's range and the results in it (RFC 9394 3.1); none of them is NIL.
+    `page` is PARTIAL's range and the results in it (RFC 9394 3.1); none of them is NIL.  `folder` is the name and
+    UIDVALIDITY of the folder that is told of, where it may be another than the selected one (RFC 7377 2.1).
     """
-    parts = [b"* ESEARCH (TAG %s)" % string(tag)]
+    correlator = b"TAG %s" % string(tag)
+    if folder is not None:
+        correlator += b" MAILBOX %s UIDVALIDITY %d" % (mailbox_string(folder[0], utf8=utf8), folder[1])
+    parts = [b"* ESEARCH (%s)" % correlator]
     if uid:
         parts.append(b"UID")
     if lowest is not None:

@@ -10,7 +10,7 @@ from typing import Final
 from protocols.imap import commands
 from protocols.imap.commands import Command
 from protocols.imap.fragments import TAG_CHARS, tag_of
-from protocols.imap.grammar import fetch, mailboxes, search, sessions, sorting
+from protocols.imap.grammar import fetch, filters, mailboxes, search, sessions, sorting
 from protocols.imap.grammar.mailboxes import check_append_end
 from protocols.imap.grammar.scanner import QUIRKS, BadCharset, BadSyntax, Scanner, UnknownCommand, base64
 
@@ -42,6 +42,7 @@ _COMMANDS: Final[dict[bytes, _Reader]] = {
     b"CREATE": mailboxes.create,
     b"DELETE": mailboxes.delete,
     b"ENABLE": sessions.enable,
+    b"ESEARCH": filters.esearch,
     b"EXAMINE": mailboxes.examine,
     b"EXPUNGE": _plain(commands.Expunge),
     b"ID": sessions.id_,
