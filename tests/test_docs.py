@@ -33,10 +33,13 @@ from adapters.server.config import (
     parse,
 )
 from adapters.server.server import GRACE_SECONDS, Server
+from protocols.imap.dispatch import AFTER_LOGIN, ALWAYS
+from protocols.sasl import offered
 from protocols.smtp.limits import Limits
 
 ROOT: Final = Path(__file__).parents[1]
 ADMINISTRATION: Final = ROOT / "docs" / "administration.md"
+IMAP: Final = ROOT / "docs" / "imap.md"
 HARDENING: Final = ROOT / "docs" / "hardening.md"
 UNIT: Final = ROOT / "docs" / "systemd" / "penfold.service"
 DOCUMENTS: Final = (*sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("*.md")))
@@ -393,6 +396,23 @@ def test_what_is_told_when_something_goes_wrong_is_what_the_program_says() -> No
     # A path in the middle is put in by the program.
     parts = [part for symptom in symptoms for part in re.split(r"/[\w./]+", symptom) if part.strip()]
     assert [part for part in parts if part not in said] == []
+
+
+# ---------------------------------------------------------------------------------------------- IMAP
+
+
+def test_every_capability_is_in_the_guide_and_no_other() -> None:
+    documented = [name for row in rows(IMAP.read_text(), "capability") for name in re.findall("`([^`]+)`", row[0])]
+    made = {"APPENDLIMIT", "COMPRESS=DEFLATE", "STARTTLS", "LOGINDISABLED"}
+    made |= {f"AUTH={name}" for name in offered(passwords=True)}
+    assert sorted(documented) == sorted({*ALWAYS, *AFTER_LOGIN, *made})
+
+
+def test_every_test_that_is_named_is_there() -> None:
+    known = {path.name for folder in ("tests", "conformance") for path in (ROOT / folder).rglob("*.py")}
+    named = [name for row in rows(IMAP.read_text(), "capability") for name in re.findall("`([^`]+)`", row[3])]
+    assert named
+    assert [name for name in named if not (ROOT / name).exists() and name not in known] == []
 
 
 # ---------------------------------------------------------------------------------------------- limits and links
