@@ -22,6 +22,7 @@ from core.apply import apply
 from core.audit import audit
 from core.commands import (
     Append,
+    AppendAll,
     ClaimRecent,
     Command,
     Copy,
@@ -31,19 +32,21 @@ from core.commands import (
     Deliver,
     Delivery,
     Expunge,
+    Filing,
     FlagMode,
     Flags,
     ForgetTombstones,
     NewFolder,
     PurgeFolder,
     RenameFolder,
+    Replace,
     StoreFlags,
     Subscribe,
     SweepBlobs,
     SweepDeliveries,
 )
 from core.errors import Refusal
-from core.model import DELETED, FLAGGED, SEEN, FolderId
+from core.model import DELETED, FLAGGED, SEEN, UID, FolderId
 from tests.support.store import ALL, DAY, MORNING, ONE, TABLES, TWO, Store, incoming
 
 Postgres = psycopg.Connection[tuple[Any, ...]]
@@ -183,6 +186,14 @@ def commands() -> Iterator[Command]:
     yield StoreFlags(ONE, inbox, ALL, FlagMode.ADD, Flags(FLAGGED), unchanged_since=3)
     for keys in ((b"\0one", b"two"), (b"three", b"two")):
         yield replace(append("a", b"threaded"), message=replace(incoming(b"threaded"), thread_keys=keys))
+    filings = [Filing(incoming(b"%d" % n), Flags(n, (f"k{n}", "all")), MORNING, n) for n in range(3)]
+    yield AppendAll(ONE, "a", tuple(filings), MORNING)
+    yield AppendAll(ONE, "a", tuple(filings), MORNING, 5)
+    for uid, path in ((3, "a"), (4, "INBOX"), (9, "a")):
+        arguments = (ONE, path, incoming(b"instead"), Flags(SEEN, ("new",)), MORNING, 0, MORNING)
+        yield Replace(*arguments, folder_id=a, uid=UID(uid))
+    yield CreateFolder(ONE, NewFolder("archive", "\\Archive"), MORNING)
+    yield CreateFolder(ONE, NewFolder("archive 2", "\\Archive"), MORNING)
     yield Copy(ONE, inbox, ALL, "a", MORNING)
     yield Copy(ONE, a, ((2, 3),), "Café/b", MORNING, True)
     yield Copy(ONE, inbox, ((2, 2),), "INBOX", MORNING, True)

@@ -9,7 +9,7 @@ from enum import Enum
 
 from msgspec import Struct
 
-from core.model import FolderId, Incoming, MailboxId, ModSeq, UIDRanges
+from core.model import UID, FolderId, Incoming, MailboxId, ModSeq, UIDRanges
 
 
 class FlagMode(Enum):
@@ -86,6 +86,32 @@ class Append(Struct, frozen=True):
     internal_zone: int
     at: int
     quota: int | None = None  # prohibit-send-and-receive, octets
+
+
+class Filing(Struct, frozen=True):
+    """A message, and what APPEND says of it."""
+
+    message: Incoming
+    flags: Flags
+    internal_at: int
+    internal_zone: int
+
+
+class AppendAll(Struct, frozen=True):
+    """RFC 3502: all of the messages or none; the result is `Appended`."""
+
+    mailbox_id: MailboxId
+    path: str
+    messages: tuple[Filing, ...]
+    at: int
+    quota: int | None = None
+
+
+class Replace(Append, frozen=True, kw_only=True):
+    """An APPEND that takes another message away, in the same folder or another (RFC 8508)."""
+
+    folder_id: FolderId
+    uid: UID
 
 
 class Copy(Struct, frozen=True):
@@ -176,6 +202,8 @@ Command = (
     | RenameFolder
     | Subscribe
     | Append
+    | AppendAll
+    | Replace
     | Copy
     | StoreFlags
     | Expunge
@@ -188,8 +216,11 @@ Command = (
 
 
 class Appended(Struct, frozen=True):
+    """The messages have consecutive UIDs, from this one on."""
+
     uidvalidity: int
     uid: int
+    count: int = 1
 
 
 class Stored(Struct, frozen=True):

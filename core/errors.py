@@ -35,6 +35,10 @@ class FolderExists(Refusal):
     """A folder of this name is already there."""
 
 
+class UseTaken(Refusal):
+    """Another folder of the mailbox has this special use (RFC 6154)."""
+
+
 class ProtectedFolder(Refusal):
     """The folder may not be deleted, renamed or written to in this way."""
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from core.changes import Change, FolderRemoved
 from core.commands import CreateFolder, DeleteFolder, NewFolder, PurgeFolder, RenameFolder, Subscribe
-from core.errors import FolderExists, InvalidName, LimitExceeded, NoSuchFolder, ProtectedFolder
+from core.errors import FolderExists, InvalidName, LimitExceeded, NoSuchFolder, ProtectedFolder, UseTaken
 from core.limits import (
     FOLDER_DEPTH,
     FOLDER_NAME_OCTETS,
@@ -106,6 +106,10 @@ def tree(folders: Iterable[Folder]) -> dict[str, Folder]:
 def create(tx: WriteTx, command: CreateFolder) -> Outcome:
     """RFC 9051 6.3.4: missing superior folders are created too, as folders that can hold messages."""
     _check_room(tx, command.mailbox_id, levels(command.folder.path))
+    use = command.folder.special_use
+    if use is not None and any(folder.special_use == use for folder in tx.folders(command.mailbox_id)):
+        # RFC 6154 3 leaves it to us: a client that finds two Sent folders would use either.
+        raise UseTaken("Another folder has this special use")
     return make(tx, command.mailbox_id, command.folder, command.at), ()
 
 
@@ -322,7 +326,9 @@ def learn_keywords(tx: WriteTx, folder: Folder, names: Iterable[str]) -> tuple[i
     if not unknown:
         return mask, None
     known = tx.keywords(folder.mailbox_id, folder.folder_id)
-    fresh = {name.lower(): name for name in unknown}
+    fresh: dict[str, str] = {}
+    for name in unknown:
+        fresh.setdefault(name.lower(), name)
     if len(known) + len(fresh) > KEYWORDS_PER_FOLDER:
         raise LimitExceeded(f"A folder may not have more than {KEYWORDS_PER_FOLDER} keywords")
     for bit, name in enumerate(fresh.values(), len(known)):

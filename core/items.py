@@ -7,18 +7,21 @@ from msgspec.structs import replace
 from core.changes import FolderChange
 from core.commands import (
     Append,
+    AppendAll,
     Appended,
     ClaimRecent,
     Copied,
     Copy,
     Expunge,
+    Filing,
     FlagMode,
     Flags,
     ForgetTombstones,
+    Replace,
     Stored,
     StoreFlags,
 )
-from core.errors import LimitExceeded, OverQuota
+from core.errors import LimitExceeded, MessageExpunged, OverQuota
 from core.folders import Outcome, existing, keyword_mask, learn_keywords, removed, selectable
 from core.limits import COPY_ROWS, ROWS_PER_COMMAND, TOMBSTONES_PER_FOLDER
 from core.model import (
@@ -49,34 +52,70 @@ def append(tx: WriteTx, command: Append) -> Outcome:
     """RFC 9051 6.3.12: if it fails, the folder is as it was."""
     folder = selectable(tx, command.mailbox_id, command.path)
     check_quota(tx, command.mailbox_id, command.quota, command.message.blob.size)
-    keywords, learned = learn_keywords(tx, folder, command.flags.keywords)
-    tx.put_blob(command.message.blob, command.at)
-    uid, change = file(
-        tx,
-        folder,
-        command.message,
-        flags=command.flags.system,
-        keywords=keywords,
-        internal_at=command.internal_at,
-        internal_zone=command.internal_zone,
-        at=command.at,
-    )
-    return Appended(folder.uidvalidity, uid), (replace(change, keywords=learned),)
+    appended, change = _file_all(tx, folder, (_filing(command),), command.at)
+    return appended, (change,)
+
+
+def append_all(tx: WriteTx, command: AppendAll) -> Outcome:
+    """RFC 3502 6.3.11: no partial appending."""
+    folder = selectable(tx, command.mailbox_id, command.path)
+    octets = sum(filing.message.blob.size for filing in command.messages)
+    check_quota(tx, command.mailbox_id, command.quota, octets)
+    appended, change = _file_all(tx, folder, command.messages, command.at)
+    return appended, (change,)
+
+
+def replace_message(tx: WriteTx, command: Replace) -> Outcome:
+    r"""RFC 8508 3.4: the message goes, \Deleted or not, and only what the mailbox gains by it counts."""
+    source = existing(tx, command.mailbox_id, command.folder_id)
+    target = selectable(tx, command.mailbox_id, command.path)
+    rows = tx.stored_entries(command.mailbox_id, command.folder_id, command.uid, command.uid, 1)
+    if not rows:
+        raise MessageExpunged("The message to be replaced has been expunged")
+    gained = command.message.blob.size - rows[0].size
+    if gained > 0:
+        check_quota(tx, command.mailbox_id, command.quota, gained)
+    appended, arrived = _file_all(tx, target, (_filing(command),), command.at)
+    return appended, (arrived, _remove(tx, source, rows))
+
+
+def _filing(command: Append) -> Filing:
+    return Filing(command.message, command.flags, command.internal_at, command.internal_zone)
+
+
+def _file_all(tx: WriteTx, folder: Folder, messages: Sequence[Filing], at: int) -> tuple[Appended, FolderChange]:
+    """Puts messages into a folder under consecutive UIDs; keywords first, since there may be too many."""
+    words = dict.fromkeys(filing.flags.keywords for filing in messages)  # in order: first spelt, first numbered
+    _, learned = learn_keywords(tx, folder, [name for names in words for name in names])
+    masks = {names: keyword_mask(tx, folder, names)[0] if names else 0 for names in words}
+    rows = []
+    for filing in messages:
+        tx.put_blob(filing.message.blob, at)
+        times = (filing.internal_at, filing.internal_zone)
+        rows.append(_insert(tx, folder, filing.message, b"", *times, filing.flags.system, masks[filing.flags.keywords]))
+    change = _enter(tx, folder, rows, at)
+    return Appended(folder.uidvalidity, change.arrived[0].uid, len(rows)), replace(change, keywords=learned)
 
 
 def file(
+    tx: WriteTx, folder: Folder, message: Incoming, *, at: int, prefix: bytes, internal_at: int
+) -> tuple[int, FolderChange]:
+    """Puts a new message, whose blob is stored, into a folder."""
+    change = _enter(tx, folder, [_insert(tx, folder, message, prefix, internal_at)], at)
+    return change.arrived[0].uid, change
+
+
+def _insert(
     tx: WriteTx,
     folder: Folder,
     message: Incoming,
-    *,
-    at: int,
-    prefix: bytes = b"",
-    flags: int = 0,
-    keywords: int = 0,
+    prefix: bytes,
     internal_at: int,
     internal_zone: int = 0,
-) -> tuple[int, FolderChange]:
-    """Puts a new message, whose blob is stored, into a folder."""
+    flags: int = 0,
+    keywords: int = 0,
+) -> StoredEntry:
+    """The message itself, and its entry, which has no UID yet."""
     mailbox_id, size = folder.mailbox_id, len(prefix) + message.blob.size
     message_id = tx.take_messages(mailbox_id, 1, size)
     thread_id = _join_thread(tx, mailbox_id, message_id, message.thread_keys)
@@ -98,8 +137,7 @@ def file(
         thread_id,
     )
     tx.insert_messages((row,))
-    change = _enter(tx, folder, [StoredEntry(UID(0), message_id, flags, keywords, size)], at)
-    return change.arrived[0].uid, change
+    return StoredEntry(UID(0), message_id, flags, keywords, size)
 
 
 def _join_thread(tx: WriteTx, mailbox_id: MailboxId, message_id: MessageId, keys: Sequence[bytes]) -> MessageId:

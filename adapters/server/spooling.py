@@ -13,11 +13,13 @@ HEAD_OCTETS = 64 * 1024  # kept to look for mail loops
 class MessageSpool:
     """Takes a message's octets in pieces; memory stays flat whatever comes."""
 
-    def __init__(self, database_id: int, packs: Packs, limit: int) -> None:
+    def __init__(self, database_id: int, packs: Packs, limit: int, *, beside: "MessageSpool | None" = None) -> None:
         self.database_id = database_id
         self._packs = packs
+        self._limit = limit
         self._scanner = Scanner()
-        self._spool = Spool(lambda: packs, self._scanner, limit)
+        before: Spool | None = None if beside is None else beside._spool
+        self._spool: Spool = Spool(lambda: packs, self._scanner, limit, beside=before)
         self._scan: Scan | None = None
         self._message: Incoming | None = None
         self.head = b""
@@ -39,6 +41,10 @@ class MessageSpool:
             self._scan = self._scanner.finish()
             self._message = describe(self._scan, blob)
         return self._message
+
+    def another(self) -> "MessageSpool":
+        """A spool for the next message of the same command, which is kept or discarded together with this one."""
+        return MessageSpool(self.database_id, self._packs, self._limit, beside=self)
 
     def copy_to(self, other: "MessageSpool") -> Incoming:
         """The same message in another database's spool; for a large body that more than one database takes."""

@@ -189,14 +189,52 @@ class Status(Command, frozen=True, gc=False):
     items: tuple[str, ...]
 
 
+class Begin(Struct, frozen=True, gc=False):
+    """Another message of an APPEND begins."""
+
+    flags: Flags = Flags()
+    date: DateTime | None = None
+
+
+class Octets(Struct, frozen=True, gc=False):
+    """The literal that comes next is a message, or a part of one in CATENATE (...) (RFC 4469).
+
+    In UTF8 (...) (RFC 6855 section 4) a parenthesis must follow it.
+    """
+
+    catenate: bool = False
+    utf8: bool = False
+
+
+class Url(Struct, frozen=True, gc=False):
+    """A part of a message that is here already; None: the URL is the literal that comes next."""
+
+    url: bytes | None
+
+
+class End(Struct, frozen=True, gc=False):
+    """The message is complete."""
+
+
+AppendStep = Begin | Octets | Url | End
+
+
 class Append(Command, frozen=True, gc=False):
-    """What is known of an APPEND before its message comes."""
+    """An APPEND up to its first literal that is a message, part of one, or a URL; to its end if there is none."""
 
     name = "APPEND"
     mailbox: str
-    flags: Flags = Flags()
-    date: DateTime | None = None
-    utf8: bool = False  # the message stands in UTF8 (...), RFC 6855 section 4: ")" must follow it
+    steps: tuple[AppendStep, ...]
+
+
+class Replace(Command, frozen=True, gc=False):
+    """REPLACE, likewise (RFC 8508)."""
+
+    name = "REPLACE"
+    uid: bool
+    sequence: SequenceSet  # one message
+    mailbox: str
+    steps: tuple[AppendStep, ...]
 
 
 class Check(Command, frozen=True, gc=False):

@@ -202,14 +202,27 @@ def _status_line(session: Session, path: str, folder: Folder, items: tuple[str, 
 def do_create(session: Session, command: commands.Create) -> Steps:
     """RFC 9051 6.3.4: a separator at the end says that folders will come below, and is not part of the name."""
     account = session.signed_in
-    if command.use:
-        raise Rejected("Special uses cannot be chosen", code=responses.USEATTR)
     path = command.mailbox.removesuffix(SEPARATOR)
-    made: Folder = yield Write(CreateFolder(account.mailbox_id, NewFolder(path), session.services.clock.now()))
+    new = NewFolder(path, _use(command.use))
+    made: Folder = yield Write(CreateFolder(account.mailbox_id, new, session.services.clock.now()))
     known = folders.canonical(path)
     if known != path and session.is_rev2:
         session.send(responses.list_((), SEPARATOR, known, old_name=path, utf8=True))
     return "CREATE completed", responses.mailbox_id(mailbox_id(made.mailbox_id, made.folder_id))
+
+
+def _use(asked: tuple[str, ...]) -> str | None:
+    r"""RFC 6154 3: a new folder's special use.  \All and \Flagged are views of other folders, and we have no views."""
+    if not asked:
+        return None
+    if len(asked) > 1:
+        raise Rejected("A folder has one special use", code=responses.USEATTR)
+    if asked[0] not in _USES:
+        raise Rejected("Folders of this use cannot be created", code=responses.USEATTR)
+    return asked[0]
+
+
+_USES = frozenset({"\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash"})
 
 
 def do_delete(session: Session, command: commands.Delete) -> Steps:

@@ -38,8 +38,8 @@ class NeedContinuation(Struct, frozen=True, gc=False):
 class LiteralStart(Struct, frozen=True, gc=False):
     """The message of an APPEND is to come: call `accept` (after a "+" if `sync`) or `refuse`.
 
-    `text` ends with the NUL of the message itself, which has no entry in `literals`.  A second message in one command
-    (MULTIAPPEND) begins with the text that came after the first.
+    `text` ends with the NUL of the message itself, which has no entry in `literals`.  The next literal of the same
+    command (MULTIAPPEND, CATENATE) begins with the text that came after this one.  REPLACE is an APPEND here.
     """
 
     text: bytes
@@ -56,7 +56,7 @@ class LiteralData(Struct, frozen=True, gc=False):
 
 
 class CommandEnd(Struct, frozen=True, gc=False):
-    """The APPEND is complete; `text` is what came after its message (see grammar.check_append_end)."""
+    """The APPEND is complete; `text` is what came after its last literal (see grammar.resume)."""
 
     text: bytes
     literals: tuple[bytes, ...] = ()
@@ -117,7 +117,9 @@ _TAIL: Final = 32
 _FAR_TOO_MANY: Final = 1 << 63  # number64 ends here; no limit reaches it
 _NUMBER64_DIGITS: Final = 19
 # APPEND SP mailbox SP: whatever literal follows is the message, or a mistake that the grammar will find.
-_APPEND: Final = re.compile(rb'[!-~]++ APPEND (?:\x00|"(?:[^"\\]|\\.)*+"|[^\x00-\x20"(){%*\\]++) ', re.IGNORECASE)
+_APPEND: Final = re.compile(
+    rb'[!-~]++ (?:APPEND|(?:UID )?REPLACE [0-9*]++) (?:\x00|"(?:[^"\\]|\\.)*+"|[^\x00-\x20"(){%*\\]++) ', re.IGNORECASE
+)
 
 
 class _Mode(Enum):
@@ -228,6 +230,13 @@ class Fragmenter:
             self._break(SENT_UNASKED)
         else:
             self._discard_command(self._left, sync=self._sync)
+
+    def abandon(self) -> None:
+        """Give up the command whose literals are being received, if there is one; the caller has answered it."""
+        if self._mode is _Mode.ASKED:
+            self.refuse()
+        elif self._in_append:
+            self._discard_command(self._left, sync=False)
 
     def _take(self, most: int) -> bytes:
         """Up to so many octets of the current literal."""

@@ -7,6 +7,7 @@ from protocols.imap import responses
 CODES: tuple[tuple[type[errors.Refusal], bytes], ...] = (
     (errors.NoSuchFolder, responses.NONEXISTENT),
     (errors.FolderExists, responses.ALREADYEXISTS),
+    (errors.UseTaken, responses.USEATTR),
     (errors.ProtectedFolder, responses.CANNOT),
     (errors.InvalidName, responses.CANNOT),
     (errors.LimitExceeded, responses.LIMIT),

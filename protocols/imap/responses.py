@@ -57,6 +57,7 @@ _QUOTABLE_UTF8: Final = re.compile(rb"[\x20-\x7e\x80-\xff]*+")
 _LONGEST_QUOTED: Final = 1_000  # octets; longer strings go as literals, which no client has to search for an end
 _SPECIAL: Final = re.compile(rb'(["\\])')
 _NOT_TEXT: Final = re.compile(r"[^\x20-\x7e]")
+_NOT_IN_CODE: Final = re.compile(rb"[^\x21-\x5c\x5e-\x7e]")
 
 
 def quoted(octets: bytes) -> bytes:
@@ -171,6 +172,11 @@ def append_uid(uid_validity: int, uids: Ranges) -> bytes:
 def copy_uid(uid_validity: int, source: Ranges, target: Ranges) -> bytes:
     """RFC 4315 section 3, COPYUID; both sets in the order of copying, which is ascending."""
     return b"COPYUID %d %s %s" % (uid_validity, sequence_set(source), sequence_set(target))
+
+
+def bad_url(url: bytes) -> bytes:
+    """RFC 4469 4.1, BADURL; what may not stand in a response code is percent-encoded."""
+    return b"BADURL " + _NOT_IN_CODE.sub(lambda octet: b"%%%02X" % ord(octet[0]), url)
 
 
 def highest_modseq(modseq: int) -> bytes:

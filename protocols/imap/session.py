@@ -164,8 +164,8 @@ class Session:
                 self._refuse_text(tag, text.decode("ascii"), status, code)
             case Broken(text, code):
                 self.bye(text.decode("ascii"), code)
-            case LiteralData() | CommandEnd() | Line():  # the rest of an APPEND that was answered already
-                pass
+            case LiteralData() | CommandEnd() | Line():  # only a command that runs is told of these
+                raise AssertionError("a command that is answered has been abandoned")
         return True
 
     def _refuse_text(self, tag: bytes | None, text: str, status: bytes, code: bytes | None) -> None:
@@ -193,14 +193,12 @@ class Session:
         """An APPEND whose message is announced: its handler takes the message from here on."""
         try:
             command = parse(start.text, start.literals, utf8=self.takes_utf8)
-            if not isinstance(command, commands.Append):
+            if not isinstance(command, commands.Append | commands.Replace):
                 raise BadSyntax("A literal is not allowed here", tag=command.tag)
         except BadSyntax as fault:
-            self._fragments.refuse()
+            self._fragments.abandon()
             self._refuse(fault)
             return
-        if self.account is None:
-            self._fragments.refuse()
         self._run(command, lambda handler: handler(self, (command, start)))
 
     def _refuse(self, fault: BadSyntax) -> None:
@@ -291,6 +289,7 @@ class Session:
 
     def _end_command(self) -> None:
         self._command = None
+        self._fragments.abandon()
         if self.is_leaving:
             if self.last_words:
                 self.send(responses.bye(self.last_words))
@@ -414,9 +413,6 @@ class Session:
 
     def accept_literal(self) -> None:
         self._fragments.accept()
-
-    def refuse_literal(self) -> None:
-        self._fragments.refuse()
 
     def compression_started(self) -> None:
         """RFC 4978 3: who sends on before the tagged OK does not know in which way it is read."""

@@ -93,15 +93,15 @@ class TestGroups:
         self, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """What it wrote is undone, and the others are carried out again with the same UIDs and MODSEQs."""
-        file = items.file
+        insert = items._insert
 
         def fail_late(*args: Any, **options: Any) -> Any:
             if args[2].blob.size == 4:
-                file(*args, **options)
+                insert(*args, **options)
                 raise LimitExceeded("late")
-            return file(*args, **options)
+            return insert(*args, **options)
 
-        monkeypatch.setattr(items, "file", fail_late)
+        monkeypatch.setattr(items, "_insert", fail_late)
         store.append("INBOX", b"x")
         before = store.folder("INBOX")
         outcomes = store.group(

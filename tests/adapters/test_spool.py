@@ -1,6 +1,7 @@
 import hashlib
 import os
 import random
+import threading
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -216,3 +217,110 @@ def test_memory_stays_flat_for_64_mb(packs: Packs) -> None:
     assert peak < 8 * FRAME_OCTETS
     assert (blob.hash, blob.size) == (digest.digest(), 64 * 1024 * 1024)
     assert packs.read(blob, 40_000_000, 40_000_010) == (piece * 2)[40_000_000 % 65536 :][:10]
+
+
+# ---------------------------------------------------------------------------------------------- one command's bodies
+
+
+def several(packs: Packs, bodies: list[bytes]) -> tuple[list[Blob], Spool]:
+    """One behind the other, as MULTIAPPEND brings them; the blobs, and the last spool."""
+    blobs: list[Blob] = []
+    spool: Spool | None = None
+    for body in bodies:
+        spool = Spool(lambda: packs, Deaf(), LIMIT, beside=spool)
+        for start in range(0, len(body), 100_000):
+            spool.write(body[start : start + 100_000])
+        blobs.append(spool.finish())
+    assert spool is not None
+    return blobs, spool
+
+
+def test_bodies_of_one_command_share_a_pack(packs: Packs, tmp_path: Path) -> None:
+    bodies = [noise(octets) for octets in (3 * FRAME_OCTETS, 1, FRAME_OCTETS - 1, 10, 5 * FRAME_OCTETS + 7, 0, 99_999)]
+    before = len(os.listdir("/proc/self/fd"))
+    blobs, last = several(packs, bodies)
+    assert len(os.listdir("/proc/self/fd")) == before + 1
+    last.keep()
+    last.discard()
+    assert files(tmp_path) == ["1.pack"]
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert [packs.read(blob, 0, blob.size) for blob in blobs] == bodies
+    assert [blob.data is not None for blob in blobs] == [False, True, True, False, False, True, False]
+    octets = (tmp_path / "packs" / "1.pack").read_bytes()
+    for blob in blobs:
+        if blob.pack_offset is not None:
+            header = record_header(blob)
+            assert octets[blob.pack_offset - len(header) : blob.pack_offset] == header
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.integers(0, 3 * FRAME_OCTETS), min_size=1, max_size=6))
+def test_all_of_them_come_back_whatever_their_sizes(packs: Packs, sizes: list[int]) -> None:
+    bodies = [noise(octets) for octets in sizes]
+    blobs, last = several(packs, bodies)
+    last.keep()
+    assert [packs.read(blob, 0, blob.size) for blob in blobs] == bodies
+    assert sum(len(blob.data or b"") for blob in blobs) <= FRAME_OCTETS
+
+
+def test_a_discarded_command_leaves_no_file(packs: Packs, tmp_path: Path) -> None:
+    _, last = several(packs, [noise(2 * FRAME_OCTETS), noise(200_000), noise(200_000)])
+    last.discard()
+    assert files(tmp_path) == []
+    assert packs.newest() == 2
+
+
+def test_memory_stays_flat_for_many_bodies(packs: Packs) -> None:
+    piece = noise(200 * 1024)
+    spool: Spool | None = None
+    blobs = []
+    tracemalloc.start()
+    try:
+        for _ in range(100):
+            spool = Spool(lambda: packs, Deaf(), LIMIT, beside=spool)
+            spool.write(piece)
+            blobs.append(spool.finish())
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert spool is not None
+    spool.keep()
+    assert peak < 5 * FRAME_OCTETS
+    assert len({blob.pack_offset for blob in blobs}) == 100
+
+
+def test_a_body_that_is_being_finished_is_not_pulled_away(packs: Packs, tmp_path: Path) -> None:
+    """A client that goes while a thread writes: the descriptor stays open until that is done."""
+    spool = Spool(lambda: packs, Deaf(), LIMIT)
+    spool.write(noise(2 * FRAME_OCTETS))
+    at_work, go_on = threading.Event(), threading.Event()
+    sync = packs.sync_directory
+
+    def wait() -> None:
+        at_work.set()
+        go_on.wait()
+        sync()
+
+    packs.sync_directory = wait  # type: ignore[method-assign]
+    finishing = threading.Thread(target=spool.finish)
+    finishing.start()
+    at_work.wait()
+    leaving = threading.Thread(target=spool.discard)
+    leaving.start()
+    leaving.join(0.05)
+    assert leaving.is_alive()
+    assert files(tmp_path) == ["1.pack"]
+    go_on.set()
+    finishing.join()
+    leaving.join()
+    assert files(tmp_path) == []
+
+
+def test_a_body_that_was_given_up_is_not_written_any_more(packs: Packs, tmp_path: Path) -> None:
+    """The thread that is to finish it may only now have its turn."""
+    spool = Spool(lambda: packs, Deaf(), LIMIT)
+    spool.write(noise(2 * FRAME_OCTETS))
+    spool.discard()
+    with pytest.raises(ValueError, match="given up"):
+        spool.finish()
+    assert files(tmp_path) == []

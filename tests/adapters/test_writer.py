@@ -9,9 +9,9 @@ import pytest
 from adapters.stores import writer as module
 from adapters.stores.writer import Writer
 from core.changes import Change, FolderRemoved
-from core.commands import Command, Deliver, SweepBlobs
+from core.commands import AppendAll, Command, Deliver, Filing, Flags, Replace, SweepBlobs
 from core.errors import Busy, OverQuota, Refusal, Unavailable
-from core.model import FolderId, MailboxId
+from core.model import UID, FolderId, MailboxId
 from tests.support.store import incoming
 
 
@@ -334,6 +334,10 @@ def test_the_octets_of_a_command_are_those_of_its_body() -> None:
     message = incoming(b"12345")
     assert module._octets(Deliver(message, (), 0, None)) == 5
     assert module._octets(command(1)) == 0
+    filing = Filing(message, Flags(), 0, 0)
+    assert module._octets(AppendAll(MailboxId(1), "INBOX", (filing, filing), 0)) == 10
+    append = (MailboxId(1), "INBOX", message, Flags(), 0, 0, 0)
+    assert module._octets(Replace(*append, folder_id=FolderId(1), uid=UID(1))) == 5
 
 
 def test_interactive_commands_go_first_and_each_group_has_room_for_a_bulk_one(

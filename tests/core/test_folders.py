@@ -10,6 +10,7 @@ from core.errors import (
     NoSuchFolder,
     NoSuchMailbox,
     ProtectedFolder,
+    UseTaken,
 )
 from core.folders import canonical, existing, selectable, tree
 from core.model import DELETED, SEEN, UID, Folder, FolderId, MailboxId, ModSeq
@@ -95,6 +96,13 @@ class TestCreate:
         assert (folder.uidnext, folder.recent_from, folder.n_exists, folder.n_bytes) == (1, 1, 0, 0)
         assert folder.special_use == "\\Sent"
         assert folder.modseq >= 1
+
+    def test_a_special_use_is_given_once(self, store: Store) -> None:
+        """RFC 6154 3 leaves it to the server; a deleted folder has none any more."""
+        store.create("Sent", "\\Sent")
+        store.refuses(CreateFolder(ONE, NewFolder("a/b", "\\Sent"), store.clock.now()), UseTaken)
+        store.delete("Sent")
+        assert store.create("a/b", "\\Sent").special_use == "\\Sent"
 
     def test_a_folder_that_exists_is_refused(self, store: Store) -> None:
         store.create("a/b")

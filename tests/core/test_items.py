@@ -4,20 +4,23 @@ from msgspec.structs import replace
 from core import folders, items
 from core.changes import FolderChange
 from core.commands import (
+    AppendAll,
     Appended,
     ClaimRecent,
     Copied,
     Copy,
     Expunge,
+    Filing,
     FlagMode,
     Flags,
     ForgetTombstones,
+    Replace,
     Stored,
     StoreFlags,
 )
-from core.errors import LimitExceeded, NoSuchFolder, OverQuota
-from core.model import ALL_SYSTEM_FLAGS, ANSWERED, DELETED, DRAFT, FLAGGED, SEEN, Entry, FolderId, ModSeq
-from tests.support.store import ALL, ONE, Store, folder_change
+from core.errors import LimitExceeded, MessageExpunged, NoSuchFolder, OverQuota
+from core.model import ALL_SYSTEM_FLAGS, ANSWERED, DELETED, DRAFT, FLAGGED, SEEN, UID, Entry, FolderId, ModSeq
+from tests.support.store import ALL, ONE, Store, folder_change, incoming
 
 NOWHERE = FolderId(999)
 
@@ -88,6 +91,112 @@ class TestAppend:
     def test_an_empty_body_is_a_message(self, store: Store) -> None:
         store.append("INBOX", b"")
         assert store.body("INBOX", 1) == b""
+
+
+class TestAppendAll:
+    def _several(
+        self, store: Store, *bodies: bytes, words: tuple[str, ...] = (), quota: int | None = None
+    ) -> AppendAll:
+        now = store.clock.now()
+        filings = [Filing(incoming(body), Flags(SEEN, words), now - n, n) for n, body in enumerate(bodies)]
+        return AppendAll(ONE, "INBOX", tuple(filings), now, quota)
+
+    def test_they_have_consecutive_uids_and_one_modseq(self, store: Store) -> None:
+        store.append("INBOX", b"before")
+        before = store.folder("INBOX")
+        change = folder_change(store.changes(self._several(store, b"a", b"bc", b"a", words=("one", "two"))))
+        modseq = ModSeq(before.modseq + 1)
+        entries = tuple(store.entries("INBOX")[1:])
+        assert entries == tuple(Entry(UID(uid), SEEN, 3, modseq) for uid in (2, 3, 4))
+        keywords = ("one", "two")
+        assert change == FolderChange(ONE, before.folder_id, before.modseq, modseq, entries, keywords=keywords)
+        assert [store.body("INBOX", uid) for uid in (2, 3, 4)] == [b"a", b"bc", b"a"]
+        assert store.used() == (4, 10)
+
+    def test_the_result_says_where_they_are(self, store: Store) -> None:
+        assert store.do(self._several(store, b"a", b"b")) == Appended(store.folder("INBOX").uidvalidity, 1, 2)
+
+    def test_all_of_them_or_none(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """RFC 3502 6.3.11: no partial appending is permitted."""
+        store.append("INBOX", b"12345")
+        store.refuses(self._several(store, b"1", b"2345", b"6", quota=10), OverQuota)
+        assert store.do(self._several(store, b"1", b"2345", quota=10)).count == 2
+        store.refuses(replace(self._several(store, b"x"), path="absent"), NoSuchFolder)
+        store.refuses(self._several(store, b"x", words=tuple(f"k{n}" for n in range(501))), LimitExceeded)
+        monkeypatch.setattr(items, "MAX_UID", 5)
+        store.refuses(self._several(store, b"3", b"4"), LimitExceeded)
+        assert store.uids("INBOX") == [1, 2, 3]
+
+    def test_keywords_are_numbered_as_they_are_first_named(self, store: Store) -> None:
+        now = store.clock.now()
+        words: list[tuple[str, ...]] = [("b", "a"), (), ("A", "c"), ("b", "a")]
+        filings = tuple(Filing(incoming(b"x"), Flags(0, names), now, 0) for names in words)
+        store.do(AppendAll(ONE, "INBOX", filings, now))
+        assert store.keywords("INBOX") == ("b", "a", "c")
+        assert [entry.keywords for entry in store.entries("INBOX")] == [3, 0, 6, 3]
+
+    def test_messages_of_one_command_may_be_of_one_conversation(self, store: Store) -> None:
+        now = store.clock.now()
+        message = replace(incoming(b"x"), thread_keys=(b"key",))
+        inbox = store.folder("INBOX").folder_id
+        store.do(AppendAll(ONE, "INBOX", (Filing(message, Flags(), now, 0),) * 2, now))
+        with store.read() as tx:
+            threads = [thread for _, _, thread in tx.objects(ONE, inbox, 1, 9)]
+        assert threads[0] == threads[1]
+
+
+class TestReplace:
+    def _replacing(
+        self, store: Store, uid: int, body: bytes, to: str = "INBOX", *words: str, quota: int | None = None
+    ) -> Replace:
+        now, source = store.clock.now(), store.folder("INBOX").folder_id
+        append = (ONE, to, incoming(body), Flags(DRAFT, words), now, 60, now, quota)
+        return Replace(*append, folder_id=source, uid=UID(uid))
+
+    @pytest.mark.parametrize("flags", [0, DELETED])
+    def test_the_old_message_goes_whatever_its_flags(self, store: Store, flags: int) -> None:
+        """RFC 8508 3.4: only that message, and it need not be marked."""
+        store.append("INBOX", b"one", flags, "old")
+        store.append("INBOX", b"two", DELETED)
+        before = store.folder("INBOX")
+        arrived, gone = store.changes(self._replacing(store, 1, b"three", "INBOX", "new"))
+        assert store.flags("INBOX") == {2: (DELETED, set()), 3: (DRAFT, {"new"})}
+        entry = store.entries("INBOX")[1]
+        at = before.modseq
+        place = (ONE, before.folder_id)
+        keywords = ("old", "new")
+        assert arrived == FolderChange(*place, at, ModSeq(at + 1), (entry,), keywords=keywords)
+        assert gone == FolderChange(*place, ModSeq(at + 1), ModSeq(at + 2), expunged=((1, 1),))
+        assert store.used() == (2, 8)
+
+    def test_the_new_message_may_be_in_another_folder(self, store: Store) -> None:
+        store.create("Sent")
+        store.append("INBOX", b"draft")
+        appended = store.do(self._replacing(store, 1, b"sent", "Sent"))
+        assert appended == Appended(store.folder("Sent").uidvalidity, 1)
+        assert (store.uids("INBOX"), store.uids("Sent")) == ([], [1])
+
+    def test_only_what_is_gained_counts(self, store: Store) -> None:
+        """RFC 8508 3.4: net quota consumption."""
+        store.append("INBOX", b"12345")
+        store.refuses(self._replacing(store, 1, b"1234567", quota=6), OverQuota)
+        store.do(self._replacing(store, 1, b"123456", quota=6))
+        store.do(self._replacing(store, 2, b"12345", quota=3))
+
+    def test_a_refusal_leaves_both(self, store: Store) -> None:
+        store.append("INBOX", b"one")
+        store.refuses(self._replacing(store, 2, b"x"), MessageExpunged)
+        store.refuses(self._replacing(store, 1, b"x", "absent"), NoSuchFolder)
+        store.refuses(replace(self._replacing(store, 1, b"x"), folder_id=NOWHERE), NoSuchFolder)
+        assert store.uids("INBOX") == [1]
+
+    def test_a_message_that_is_also_elsewhere_stays_there(self, store: Store) -> None:
+        store.create("copy")
+        store.append("INBOX", b"one")
+        store.copy("INBOX", "copy")
+        store.do(self._replacing(store, 1, b"two"))
+        assert store.body("copy", 1) == b"one"
+        assert store.used() == (2, 6)
 
 
 class TestKeywords:
@@ -513,7 +622,7 @@ def test_keywords_learned_for_a_command_that_is_refused_are_forgotten(
 
     before = store.folder("INBOX")
     with monkeypatch.context() as patch:
-        patch.setattr(items, "file", fail)
+        patch.setattr(items, "_insert", fail)
         store.refuses(store.appending("INBOX", b"x", 0, "lost"), OverQuota)
     assert store.keywords("INBOX") == ()
     assert store.folder("INBOX") == before

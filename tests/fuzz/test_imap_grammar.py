@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocols.imap.commands import Command
+from protocols.imap.commands import Append, Command, Octets, Replace, Url
 from protocols.imap.fragments import (
     CommandEnd,
     Complete,
@@ -11,11 +11,12 @@ from protocols.imap.fragments import (
     LiteralStart,
     NeedContinuation,
 )
-from protocols.imap.grammar import BadSyntax, check_append_end, parse
+from protocols.imap.grammar import BadSyntax, parse, resume
 from protocols.imap.limits import AFTER_LOGIN, BEFORE_LOGIN
 
 WORDS = st.sampled_from(
     b"a1 NOOP LOGIN SELECT LIST LSUB STATUS CREATE RENAME APPEND FETCH STORE SEARCH COPY MOVE UID EXPUNGE ENABLE ID "
+    b"REPLACE CATENATE (TEXT TEXT URL /INBOX/;UID=1 (URL "
     b"AUTHENTICATE PLAIN IDLE ALL FAST FULL FLAGS +FLAGS -FLAGS.SILENT BODY BODY[ BODY.PEEK[1.MIME] BODY[HEADER.FIELDS "
     b'BINARY[1] BINARY.SIZE[] ]<0.1> RFC822 ENVELOPE 1:* *:4 0 4294967296 $ 1,2,3 INBOX &AOk- & % * "" "a\\"b" " '
     b"\\Seen \\Recent $Forwarded RETURN CHARSET UTF-8 rot13 OR NOT FROM BEFORE 1-Feb-1994 LARGER KEYWORD HEADER (SEEN) "
@@ -31,21 +32,34 @@ def commands_in(octets: bytes, *, utf8: bool, polite: bool) -> list[Command | by
     fragmenter = Fragmenter(AFTER_LOGIN if polite else BEFORE_LOGIN)
     fragmenter.feed(octets)
     seen: list[Command | bytes | None] = []
+    after: object = None  # the literal that is being received
     while (event := fragmenter.next()) is not None:
         try:
             match event:
                 case Complete(text, literals):
                     seen.append(parse(text, literals, utf8=utf8))
+                case LiteralStart(text, literals) | CommandEnd(text, literals) if isinstance(after, Octets | Url):
+                    steps = resume(text, literals, after, several=polite, tag=b"a")
+                    after = steps[-1]
+                    if isinstance(event, LiteralStart):
+                        assert isinstance(after, Octets | Url)
+                        fragmenter.accept()
                 case LiteralStart(text, literals):
-                    fragmenter.accept() if polite else fragmenter.refuse()
-                    seen.append(parse(text, literals, utf8=utf8))
+                    command = parse(text, literals, utf8=utf8)
+                    seen.append(command)
+                    if polite and isinstance(command, Append | Replace):
+                        after = command.steps[-1]
+                        assert isinstance(after, Octets | Url)
+                        fragmenter.accept()
+                    else:
+                        fragmenter.refuse()
                 case NeedContinuation():
                     fragmenter.accept() if polite else fragmenter.refuse()
-                case CommandEnd(text, literals):
-                    check_append_end(text, literals, utf8=False, tag=b"a")
                 case _:
                     pass
         except BadSyntax as refusal:
+            after = None
+            fragmenter.abandon()
             seen.append(refusal.tag)
     return seen
 
@@ -70,6 +84,8 @@ def test_any_octets_are_commands_or_refusals(octets: bytes, utf8: bool, polite: 
             b"a UID FETCH 1:*,7 (FLAGS BODY.PEEK[1.2.HEADER.FIELDS (Date {4+}\r\nFrom)]<0.100> BINARY.SIZE[3])",
             b"a SEARCH RETURN (MIN) CHARSET UTF-8 OR FROM x (NOT 1:* KEYWORD y) SINCE 1-Feb-1994",
             b'a APPEND "x" (\\Seen $a) " 7-Feb-1994 22:43:04 -0800" {3+}\r\nabc',
+            b'a APPEND x CATENATE (TEXT {3+}\r\nabc URL "/x/;UID=1" UTF8 (~{3+}\r\nabc)) (\\Seen) {1+}\r\na',
+            b"a UID REPLACE 7 x ($a) CATENATE (URL {3+}\r\nabc TEXT {3+}\r\nabc)",
             b'a ID ("name" "x" "version" NIL)',
             b"a STORE 1 -FLAGS.SILENT (\\Seen $a)",
         ]

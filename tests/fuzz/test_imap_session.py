@@ -38,6 +38,7 @@ WORDS = st.sampled_from(
     b"STARTTLS AUTHENTICATE PLAIN SCRAM-SHA-256 = * AHUxAHBhc3M= 1:* 1 2,3 $ ALL FLAGS (FLAGS) (UID (MESSAGES RECENT) "
     b"BODY[] BODY[1] BODY.PEEK[2.HEADER] BINARY[1] BINARY.SIZE[2] BODY[]<0.5> ENVELOPE BODYSTRUCTURE +FLAGS "
     b"-FLAGS.SILENT (\\Deleted) (foo) RETURN (SAVE) (MIN SUBJECT BODY TEXT x OR NOT SINCE 1-Jan-2020 CHARSET UTF-8 "
+    b"REPLACE CATENATE (TEXT TEXT URL (URL /INBOX/;UID=1 UTF8 (~{3+} (USE (\\Junk)) "
     b'"" "*" % (SUBSCRIBED) {3} {3+} ~{1+} {0+} "INBOX" \\Seen () ( ) \xff \x00 LOGOUT'.split(b" ")
 )
 LINES = st.lists(WORDS, max_size=6).map(lambda words: b"t " + b" ".join(words) + b"\r\n")
@@ -80,6 +81,10 @@ READ_ONLY = st.lists(
             b"i COPY 1 {7+}\r\nnowhere\r\n",
             b"j APPEND nowhere {20+}\r\n01234567890123456789\r\n",
             b"k UNSELECT\r\n",
+            b"k1 APPEND INBOX {3+}\r\nabc (\\Seen) {3+}\r\ndef {0+}\r\n\r\n",
+            b"k2 APPEND INBOX CATENATE (TEXT {3+}\r\nabc URL {14+}\r\n/nowhere/;UID=1 URL x TEXT {1+}\r\nx)\r\n",
+            b"k3 UID REPLACE 9 INBOX CATENATE (TEXT {3+}\r\nabc) {3+}\r\nabc\r\n",
+            b"k4 APPEND INBOX {3+}\r\nabc x {3+}\r\nabc {3+}\r\nabc\r\n",
             b"l LOGIN {2+}\r\nu1 pass\r\n",
             b"m FETCH 1 FAST\n",
             b"n AUTHENTICATE PLAIN\r\nAHUxAHBhc3M=\r\n",

@@ -15,11 +15,13 @@ from core.errors import (
     InvalidName,
     LimitExceeded,
     MailboxExists,
+    MessageExpunged,
     NoSuchFolder,
     NoSuchMailbox,
     OverQuota,
     ProtectedFolder,
     Refusal,
+    UseTaken,
 )
 from core.model import DELETED, SEEN, Incoming, ModSeq, UIDRanges, ranges
 
@@ -178,6 +180,9 @@ class Oracle:
         path = valid(command.folder.path)
         mailbox = self._mailbox(command.mailbox_id)
         self._room(mailbox, [*superiors(path), path])
+        use = command.folder.special_use
+        if use is not None and use in [folder.special_use for folder in mailbox.folders.values()]:
+            raise UseTaken
         self._make(mailbox, command.folder)
 
     def _room(self, mailbox: AMailbox, paths: list[str]) -> None:
@@ -276,6 +281,35 @@ class Oracle:
         uid = self._file(folder, b"", body, command.flags.system, words)
         self.blobs[body] = command.at
         return c.Appended(folder.uidvalidity or 0, uid)
+
+    def appendall(self, command: c.AppendAll) -> c.Appended:
+        mailbox = self._with_folders(command.mailbox_id)
+        folder = mailbox.selectable(command.path)
+        self._quota(mailbox, command.quota, sum(len(self._body(filing.message)) for filing in command.messages))
+        first, modseq = folder.uidnext, folder.modseq
+        for filing in command.messages:
+            body = self._body(filing.message)
+            words = self._learn(folder, filing.flags.keywords)
+            folder.modseq = modseq  # one for all of them
+            self._file(folder, b"", body, filing.flags.system, words)
+            self.blobs[body] = command.at
+        return c.Appended(folder.uidvalidity or 0, first, len(command.messages))
+
+    def replace(self, command: c.Replace) -> c.Appended:
+        mailbox = self._with_folders(command.mailbox_id)
+        source = mailbox.numbered(command.folder_id)
+        target = mailbox.selectable(command.path)
+        old = [entry for entry in source.entries if entry.uid == command.uid]
+        if not old:
+            raise MessageExpunged
+        body = self._body(command.message)
+        if len(body) > old[0].size:
+            self._quota(mailbox, command.quota, len(body) - old[0].size)
+        words = self._learn(target, command.flags.keywords)
+        uid = self._file(target, b"", body, command.flags.system, words)
+        self.blobs[body] = command.at
+        self._remove(source, old)
+        return c.Appended(target.uidvalidity or 0, uid)
 
     def _body(self, message: Incoming) -> bytes:
         assert message.blob.data is not None, "the machine sends small bodies, plain"

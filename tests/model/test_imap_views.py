@@ -182,6 +182,30 @@ class Folder(RuleBasedStateMachine):
         assert b" OK " in self.clients[session].says("APPEND INBOX ($a) {3+}\r\nabc")
 
     @rule(session=SESSION)
+    def append_several(self, session: int) -> None:
+        answer = self.clients[session].says("APPEND INBOX {1+}\r\na ($a $d) {1+}\r\nb {1+}\r\nc")
+        assert b" OK " in answer
+
+    @rule(session=SESSION, uid=st.integers(1, 12), to=st.sampled_from(["INBOX", "Sent"]))
+    def replace_by_uid(self, session: int, uid: int, to: str) -> None:
+        before = self.stored()
+        answer = self.clients[session].says(f"UID REPLACE {uid} {to} ($e) {{1+}}\r\nx")
+        gone = before.keys() - self.stored().keys()
+        assert gone == ({uid} if b" OK REPLACE" in answer else set())
+
+    @rule(session=SESSION, pick=PICK)
+    def replace_by_number(self, session: int, pick: int) -> None:
+        naive = self.clients[session]
+        naive.wake()
+        if naive.messages:
+            message = naive.messages[(number := pick % len(naive.messages))]
+            before = self.stored().keys()
+            answer = naive.says(f"REPLACE {number + 1} INBOX {{1+}}\r\nx")
+            gone = before - self.stored().keys()
+            assert len(gone) == (b" OK REPLACE" in answer)
+            assert message.uid is None or gone <= {message.uid}
+
+    @rule(session=SESSION)
     def search(self, session: int) -> None:
         naive = self.clients[session]
         naive.wake()

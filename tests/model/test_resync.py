@@ -37,6 +37,8 @@ COMMANDS = st.one_of(
     ),
     st.builds("UID MOVE {} INBOX".format, st.integers(1, 9)),
     st.builds("UID EXPUNGE {}:9".format, st.integers(1, 9)),
+    st.builds("UID REPLACE {} {} ($a) {{1+}}\r\nx".format, st.integers(1, 9), st.sampled_from(["INBOX", "Sent"])),
+    st.just("APPEND INBOX {1+}\r\nx (\\Seen) {1+}\r\ny"),
 )
 
 TOLD = st.one_of(st.just("FETCH 1 (FLAGS MODSEQ)"), COMMANDS.filter(lambda command: "SILENT" not in command))

@@ -14,6 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from core.changes import Change, FolderRemoved, MailboxRemoved
 from core.commands import (
     Append,
+    AppendAll,
     ClaimRecent,
     Command,
     Copy,
@@ -24,11 +25,13 @@ from core.commands import (
     Deliver,
     Delivery,
     Expunge,
+    Filing,
     FlagMode,
     Flags,
     NewFolder,
     PurgeFolder,
     RenameFolder,
+    Replace,
     StoreFlags,
     Subscribe,
     SweepBlobs,
@@ -36,7 +39,7 @@ from core.commands import (
 )
 from core.errors import Refusal
 from core.folders import tree
-from core.model import MAX_UID, Folder, FolderId, MailboxId, UIDRanges
+from core.model import MAX_UID, UID, Folder, FolderId, MailboxId, UIDRanges
 from core.view import FolderView
 from tests.model import strategies as some
 from tests.model.oracle import AFolder, AMailbox, Oracle
@@ -238,6 +241,34 @@ class StoreAndOracle(RuleBasedStateMachine):
         path = self.pick_path(data, mailbox_id)
         for body, flags in several:
             self.do(Append(mailbox_id, path, incoming(body), flags, self.now, 0, self.now))
+
+    @rule(
+        mailbox_id=some.MAILBOXES,
+        several=st.lists(st.tuples(some.BODIES, some.FLAGS), min_size=1, max_size=4),
+        quota=some.QUOTAS,
+        data=st.data(),
+    )
+    def append_all(
+        self, mailbox_id: MailboxId, several: list[tuple[bytes, Flags]], quota: int | None, data: st.DataObject
+    ) -> None:
+        path = self.pick_path(data, mailbox_id)
+        messages = tuple(Filing(incoming(body), flags, self.now, 0) for body, flags in several)
+        self.do(AppendAll(mailbox_id, path, messages, self.now, quota))
+
+    @rule(
+        mailbox_id=some.MAILBOXES,
+        body=some.BODIES,
+        flags=some.FLAGS,
+        quota=some.QUOTAS,
+        uid=st.integers(1, 12),
+        data=st.data(),
+    )
+    def replace(
+        self, mailbox_id: MailboxId, body: bytes, flags: Flags, quota: int | None, uid: int, data: st.DataObject
+    ) -> None:
+        folder_id, path = self.pick(data, mailbox_id), self.pick_path(data, mailbox_id)
+        append = (mailbox_id, path, incoming(body), flags, self.now, 0, self.now, quota)
+        self.do(Replace(*append, folder_id=folder_id, uid=UID(uid)))
 
     @rule(mailbox_id=some.MAILBOXES, data=st.data())
     def purge_what_is_deleted(self, mailbox_id: MailboxId, data: st.DataObject) -> None:

@@ -10,11 +10,11 @@ from typing import Final
 from protocols.imap import commands
 from protocols.imap.commands import Command
 from protocols.imap.fragments import TAG_CHARS, tag_of
-from protocols.imap.grammar import fetch, filters, mailboxes, search, sessions, sorting
-from protocols.imap.grammar.mailboxes import check_append_end
+from protocols.imap.grammar import append, fetch, filters, mailboxes, search, sessions, sorting
+from protocols.imap.grammar.append import resume
 from protocols.imap.grammar.scanner import QUIRKS, BadCharset, BadSyntax, Scanner, UnknownCommand, base64
 
-__all__ = ["BadCharset", "BadSyntax", "UnknownCommand", "base64", "check_append_end", "parse"]
+__all__ = ["BadCharset", "BadSyntax", "UnknownCommand", "base64", "parse", "resume"]
 
 _HEAD: Final = re.compile(rb"(%s) (UID )?([A-Z]++)(?= |\Z)" % TAG_CHARS, re.IGNORECASE)
 
@@ -33,7 +33,7 @@ def _plain(command: Callable[[bytes], Command]) -> _Reader:
 
 
 _COMMANDS: Final[dict[bytes, _Reader]] = {
-    b"APPEND": mailboxes.append,
+    b"APPEND": append.append,
     b"AUTHENTICATE": sessions.authenticate,
     b"CAPABILITY": _plain(commands.Capability),
     b"CHECK": _plain(commands.Check),
@@ -68,6 +68,7 @@ _MESSAGE_COMMANDS: Final[dict[bytes, _UidReader]] = {
     b"COPY": mailboxes.copy,
     b"FETCH": fetch.fetch,
     b"MOVE": mailboxes.move,
+    b"REPLACE": append.replace,
     b"SEARCH": search.search,
     b"SORT": sorting.sort,
     b"STORE": fetch.store,

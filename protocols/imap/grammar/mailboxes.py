@@ -6,12 +6,10 @@ from typing import Final
 from protocols.imap import limits
 from protocols.imap.commands import (
     STAR,
-    Append,
     Copy,
     Create,
     Delete,
     Expunge,
-    Flags,
     Known,
     List,
     Lsub,
@@ -26,7 +24,6 @@ from protocols.imap.commands import (
     Unsubscribe,
 )
 from protocols.imap.grammar.fetch import page
-from protocols.imap.grammar.flags import date_time, flag_list
 from protocols.imap.grammar.scanner import QUIRKS, BadSyntax, Scanner
 from protocols.imap.grammar.sequences import sequence_set
 
@@ -242,38 +239,6 @@ def lsub(scanner: Scanner, tag: bytes) -> Lsub:
     pattern = scanner.list_mailbox()
     scanner.end()
     return Lsub(tag, reference, pattern)
-
-
-def append(scanner: Scanner, tag: bytes) -> Append:
-    """APPEND up to its message, for which a NUL without a literal stands at the end of the text."""
-    scanner.space()
-    name = scanner.mailbox()
-    scanner.space()
-    flags = Flags()
-    date = None
-    if scanner.sees(b"("):
-        flags = flag_list(scanner)
-        scanner.space()
-    if scanner.sees(b'"'):
-        date = date_time(scanner)
-        scanner.space()
-    utf8 = scanner.text[scanner.position : scanner.position + 6].upper() == b"UTF8 ("
-    if utf8:
-        scanner.position += 6
-        scanner.expect(b"~", "a literal8")  # RFC 6855 section 4: append-data =/ "UTF8" SP "(" literal8 ")"
-    else:
-        scanner.at(b"~")
-    scanner.expect(b"\0", "a message as a literal")
-    if scanner.used != len(scanner.literals):
-        raise BadSyntax("Expected a message as a literal")
-    scanner.end()
-    return Append(tag, name, flags, date, utf8)
-
-
-def check_append_end(text: bytes, literals: tuple[bytes, ...], *, utf8: bool, tag: bytes) -> None:
-    """Raise BadSyntax unless this may follow the message of an APPEND (fragments.CommandEnd)."""
-    if text != (b")" if utf8 else b"") or literals:
-        raise BadSyntax("Too much after the message", tag=tag)
 
 
 def uid_expunge(scanner: Scanner, tag: bytes, uid: bool) -> Expunge:

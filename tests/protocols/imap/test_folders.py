@@ -191,7 +191,38 @@ def test_create_and_its_refusals(server: TestServer) -> None:
     client.no("CREATE INBOX", "ALREADYEXISTS")
     client.no('CREATE ""', "CANNOT")
     client.no("CREATE a//b", "CANNOT")
-    client.no("CREATE x (USE (\\Drafts))", "USEATTR")
+
+
+def test_a_folder_is_created_for_a_use(server: TestServer) -> None:
+    """RFC 6154 3."""
+    client = server.client()
+    client.ok("CREATE old/mail (USE (\\archive))")
+    client.ok("CREATE spam (USE (\\Junk))")
+    client.ok("CREATE plain (USE ())")
+    assert listed(client, 'LIST (SPECIAL-USE) "" "*"') == [
+        b'(\\HasNoChildren \\Drafts) "Drafts"',
+        b'(\\HasNoChildren \\Sent) "Sent"',
+        b'(\\HasNoChildren \\Trash) "Trash"',
+        b'(\\HasNoChildren \\Archive) "old/mail"',
+        b'(\\HasNoChildren \\Junk) "spam"',
+    ]
+
+
+@pytest.mark.parametrize("use", ["\\Sent", "\\All", "\\Flagged", "\\Important", "\\Junk \\Archive"])
+def test_a_use_that_cannot_be_given_makes_no_folder(server: TestServer, use: str) -> None:
+    """RFC 6154 3: taken, a view, unknown, or more than one."""
+    client = server.client()
+    client.no(f"CREATE a/b (USE ({use}))", "USEATTR")
+    assert client.fetched('LIST "" a*') == []
+
+
+def test_a_use_is_free_again_once_its_folder_is_gone(server: TestServer) -> None:
+    client = server.client()
+    client.no("CREATE Outgoing (USE (\\Sent))", "USEATTR")
+    client.ok("RENAME Sent Done")
+    client.no("CREATE Sent (USE (\\Sent))", "USEATTR")
+    client.ok("DELETE Done")
+    client.ok("CREATE Outgoing (USE (\\Sent))")
 
 
 def test_delete_and_its_refusals(server: TestServer) -> None:

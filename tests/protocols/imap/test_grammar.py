@@ -13,7 +13,7 @@ from protocols.imap import commands as c
 from protocols.imap import limits
 from protocols.imap.commands import STAR, Flags, Item, Section, SequenceSet
 from protocols.imap.fragments import Complete, Fragmenter
-from protocols.imap.grammar import BadCharset, BadSyntax, UnknownCommand, base64, check_append_end, parse
+from protocols.imap.grammar import BadCharset, BadSyntax, UnknownCommand, base64, parse, resume
 from protocols.imap.grammar.sequences import parse_set
 from protocols.imap.limits import AFTER_LOGIN
 from protocols.imap.responses import astring, sequence_set
@@ -339,54 +339,152 @@ def test_a_sasl_line_is_base64_and_may_be_empty() -> None:
     assert base64(b"") == b""
 
 
-# --- APPEND ---
+# --- APPEND and REPLACE ---
+
+BEGIN, END, MESSAGE = c.Begin(), c.End(), c.Octets()
+PART, PART8 = c.Octets(catenate=True), c.Octets(catenate=True, utf8=True)
 
 
 @pytest.mark.parametrize(
-    ("text", "literals", "command"),
+    ("text", "literals", "mailbox", "steps"),
     [
-        (
-            b"A003 APPEND saved-messages (\\Seen) \0",
-            (),
-            c.Append(b"A003", "saved-messages", Flags(model.SEEN)),
-        ),
-        (b"a APPEND b \0", (), c.Append(b"a", "b")),
-        (b"a APPEND b ~\0", (), c.Append(b"a", "b")),
-        (b"a APPEND b () UTF8 (~\0", (), c.Append(b"a", "b", utf8=True)),
-        (b"a APPEND \0 \0", (b"in\xc3\xa9",), None),
-        (b"a APPEND \0 \0", (b"inbox",), c.Append(b"a", "INBOX")),
+        (b"A003 APPEND saved \0", (), "saved", (BEGIN, MESSAGE)),
+        (b"a append b (\\Seen) \0", (), "b", (c.Begin(Flags(model.SEEN)), MESSAGE)),
+        (b"a APPEND b ~\0", (), "b", (BEGIN, MESSAGE)),
+        (b"a APPEND b () UTF8 (~\0", (), "b", (BEGIN, c.Octets(utf8=True))),
+        (b"a APPEND b utf8 (~\0", (), "b", (BEGIN, c.Octets(utf8=True))),
+        (b"a APPEND \0 \0", (b"inbox",), "INBOX", (BEGIN, MESSAGE)),
         (
             b'a APPEND b ($Forwarded) " 7-Feb-1994 21:52:25 -0800" \0',
             (),
-            c.Append(b"a", "b", Flags(0, ("$Forwarded",)), c.DateTime(760_686_745_000_000, -480)),
+            "b",
+            (c.Begin(Flags(0, ("$Forwarded",)), c.DateTime(760_686_745_000_000, -480)), MESSAGE),
         ),
-        (b"a APPEND b \0 \0", (b"x",), None),
-        (b"a APPEND b", (), None),
-        (b"a APPEND b \0", (b"x",), None),
-        (b"a APPEND b x \0", (), None),
-        (b"a APPEND b UTF8 (\0", (), None),
-        (b"a APPEND b (\\Recent) \0", (), None),
-        (b'a APPEND b "x" \0', (), None),
-        (b"a APPEND b (\0", (), None),
+        (b"a APPEND b CATENATE (TEXT \0", (), "b", (BEGIN, PART)),
+        (b"a APPEND b catenate (text \0", (), "b", (BEGIN, PART)),
+        (b"a APPEND b CATENATE (UTF8 (~\0", (), "b", (BEGIN, PART8)),
+        (b"a APPEND b CATENATE (URL \0", (), "b", (BEGIN, c.Url(None))),
+        (
+            b'a APPEND b (\\Seen) CATENATE (URL "/x y/;UID=1" URL /z/;UID=2 TEXT \0',
+            (),
+            "b",
+            (c.Begin(Flags(model.SEEN)), c.Url(b"/x y/;UID=1"), c.Url(b"/z/;UID=2"), PART),
+        ),
+        (b"a APPEND b CATENATE (URL x)", (), "b", (BEGIN, c.Url(b"x"), END)),
+        (
+            b"a APPEND b CATENATE (URL x) (\\Seen) CATENATE (URL y) \0",
+            (),
+            "b",
+            (BEGIN, c.Url(b"x"), END, c.Begin(Flags(model.SEEN)), c.Url(b"y"), END, BEGIN, MESSAGE),
+        ),
     ],
 )
-def test_an_append_is_read_up_to_its_message(
-    text: bytes, literals: tuple[bytes, ...], command: c.Append | None
+def test_an_append_is_read_up_to_its_first_literal(
+    text: bytes, literals: tuple[bytes, ...], mailbox: str, steps: tuple[c.AppendStep, ...]
 ) -> None:
-    if command is not None:
-        assert parse(text, literals) == command
-        return
+    command = parse(text, literals)
+    assert isinstance(command, c.Append)
+    assert (command.mailbox, command.steps) == (mailbox, steps)
+
+
+@pytest.mark.parametrize(
+    ("text", "literals"),
+    [
+        (b"a APPEND \0 \0", (b"in\xc3\xa9",)),
+        (b"a APPEND b \0 \0", (b"x",)),
+        (b"a APPEND b", ()),
+        (b"a APPEND b ()", ()),
+        (b"a APPEND b \0", (b"x",)),
+        (b"a APPEND b x \0", ()),
+        (b"a APPEND b UTF8 (\0", ()),
+        (b"a APPEND b (\\Recent) \0", ()),
+        (b'a APPEND b "x" \0', ()),
+        (b"a APPEND b (\0", ()),
+        (b"a APPEND b CATENATE ()", ()),
+        (b"a APPEND b CATENATE (TEXT ~\0", ()),
+        (b"a APPEND b CATENATE (TEXT x)", ()),
+        (b"a APPEND b CATENATE (URL x", ()),
+        (b"a APPEND b CATENATE (URL x )", ()),
+        (b"a APPEND b CATENATE (URL x)x", ()),
+        (b"a APPEND b CATENATE (URL x) (\\Seen)", ()),
+        (b"a APPEND b CATENATE \0", ()),
+        (b"a APPEND b CATENATE (\0", ()),
+        (b"a APPEND b TEXT \0", ()),
+        (b"a APPEND b URL x", ()),
+        (b"a APPEND b CATENATE (URL \0)", (b"x",)),
+        (b"a APPEND b CATENATE (URL " + b"x" * 5000 + b")", ()),
+        (b"a REPLACE 1:2 b \0", ()),
+        (b"a REPLACE 0 b \0", ()),
+        (b"a REPLACE $ b \0", ()),
+        (b"a REPLACE 4294967296 b \0", ()),
+        (b"a REPLACE 1 b", ()),
+        (b"a REPLACE b \0", ()),
+        (b"a REPLACE 1 b CATENATE (URL x) \0", ()),
+        (b"a REPLACE 1 b CATENATE (URL x) CATENATE (URL x)", ()),
+    ],
+)
+def test_what_is_no_append_or_replace(text: bytes, literals: tuple[bytes, ...]) -> None:
     with pytest.raises(BadSyntax) as refusal:
         parse(text, literals)
     assert refusal.value.tag == b"a"
 
 
-def test_nothing_but_a_parenthesis_may_follow_the_message() -> None:
-    check_append_end(b"", (), utf8=False, tag=b"a")
-    check_append_end(b")", (), utf8=True, tag=b"a")
-    for text, literals, utf8 in [(b")", (), False), (b"", (), True), (b" ", (), False), (b"\0", (b"",), False)]:
-        with pytest.raises(BadSyntax):
-            check_append_end(text, literals, utf8=utf8, tag=b"a")
+@pytest.mark.parametrize(
+    ("text", "uid", "number"), [(b"REPLACE 4", False, 4), (b"uid replace *", True, c.STAR), (b"REPLACE *", False, 0)]
+)
+def test_a_replace_names_one_message(text: bytes, uid: bool, number: int) -> None:
+    """RFC 8508 5."""
+    command = parse(b"a " + text + b" Drafts (\\Draft) \0")
+    steps = (c.Begin(Flags(model.DRAFT)), MESSAGE)
+    assert command == c.Replace(b"a", uid, c.SequenceSet(((number, number),)), "Drafts", steps)
+
+
+@pytest.mark.parametrize(
+    ("after", "text", "steps"),
+    [
+        (MESSAGE, b"", (END,)),
+        (MESSAGE, b" \0", (END, BEGIN, MESSAGE)),
+        (MESSAGE, b" (\\Seen) ~\0", (END, c.Begin(Flags(model.SEEN)), MESSAGE)),
+        (MESSAGE, b" CATENATE (URL x)", (END, BEGIN, c.Url(b"x"), END)),
+        (MESSAGE, b" ", None),
+        (MESSAGE, b")", None),
+        (MESSAGE, b"\0", None),
+        (MESSAGE, b" (\\Seen)", None),
+        (c.Octets(utf8=True), b")", (END,)),
+        (c.Octets(utf8=True), b") UTF8 (~\0", (END, BEGIN, c.Octets(utf8=True))),
+        (c.Octets(utf8=True), b"", None),
+        (c.Octets(utf8=True), b"))", None),
+        (PART, b")", (END,)),
+        (PART, b" TEXT \0", (PART,)),
+        (PART, b" URL x URL \0", (c.Url(b"x"), c.Url(None))),
+        (PART, b") \0", (END, BEGIN, MESSAGE)),
+        (PART, b"", None),
+        (PART, b" )", None),
+        (PART, b"TEXT \0", None),
+        (PART8, b"))", (END,)),
+        (PART8, b") TEXT \0", (PART,)),
+        (PART8, b")", None),
+        (c.Url(None), b")", (END,)),
+        (c.Url(None), b" UTF8 (~\0", (PART8,)),
+        (c.Url(None), b"", None),
+    ],
+)
+def test_what_may_follow_a_literal(
+    after: c.Octets | c.Url, text: bytes, steps: tuple[c.AppendStep, ...] | None
+) -> None:
+    if steps is not None:
+        assert resume(text, (), after, several=True, tag=b"a") == steps
+        return
+    with pytest.raises(BadSyntax) as refusal:
+        resume(text, (), after, several=True, tag=b"a")
+    assert refusal.value.tag == b"a"
+
+
+def test_a_replace_has_one_message() -> None:
+    """RFC 8508 4.7."""
+    assert resume(b"", (), MESSAGE, several=False, tag=b"a") == (END,)
+    with pytest.raises(BadSyntax):
+        resume(b" \0", (), MESSAGE, several=False, tag=b"a")
 
 
 @pytest.mark.parametrize(
@@ -402,7 +500,7 @@ def test_nothing_but_a_parenthesis_may_follow_the_message() -> None:
 def test_dates_of_append_are_instants_with_a_zone(text: bytes, microseconds: int, zone: int) -> None:
     command = parse(b'a APPEND b "%s" \0' % text)
     assert isinstance(command, c.Append)
-    assert command.date == c.DateTime(microseconds, zone)
+    assert command.steps[0] == c.Begin(date=c.DateTime(microseconds, zone))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from core import model
 from protocols.imap import responses as r
-from protocols.imap.commands import Append, DateTime
+from protocols.imap.commands import Append, Begin, DateTime
 from protocols.imap.grammar import parse
 from protocols.imap.grammar.scanner import Scanner
 
@@ -220,7 +220,7 @@ def test_internal_dates_have_the_zone_they_came_with(microseconds: int, zone: in
 def test_an_internal_date_is_read_back(seconds: int, zone: int) -> None:
     command = parse(b"a APPEND x " + r.internal_date(seconds * 1_000_000, zone) + b" \0")
     assert isinstance(command, Append)
-    assert command.date == DateTime(seconds * 1_000_000, zone)
+    assert command.steps[0] == Begin(date=DateTime(seconds * 1_000_000, zone))
 
 
 def test_who_we_are() -> None:

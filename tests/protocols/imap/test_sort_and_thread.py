@@ -9,7 +9,8 @@ MAILS = (
     "From: Zoe <a@x>\r\nDate: 3 Jan 2024 10:00:00 +0000\r\nSubject: Re: beta\r\nMessage-ID: <3@x>\r\nReferences: <1@x>",
     "From: adam <z@x>\r\nDate: 1 Jan 2024 10:00:00 +0000\r\nSubject: beta\r\nMessage-ID: <1@x>",
     "From: Bob <b@x>\r\nDate: 2 Jan 2024 10:00:00 +0000\r\nSubject: Alpha\r\nMessage-ID: <2@x>",
-    "From: bob <b@x>\r\nDate: 4 Jan 2024 10:00:00 +0000\r\nSubject: Re: alpha\r\nMessage-ID: <4@x>\r\nReferences: <2@x>",
+    "From: bob <b@x>\r\nDate: 4 Jan 2024 10:00:00 +0000\r\nSubject: Re: alpha\r\nMessage-ID: <4@x>"
+    "\r\nReferences: <2@x>",
 )
 
 

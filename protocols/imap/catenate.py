@@ -1,0 +1,87 @@
+"""Parts of messages that are here already, found by their URLs (RFC 4469) and read in pieces."""
+
+from collections.abc import Iterator
+from functools import partial
+
+from msgspec import Struct
+
+from core import folders
+from core.errors import MessageExpunged, NoSuchFolder
+from core.formats import mime
+from core.model import Blob, Item, MailboxId
+from core.ports import ReadTx
+from protocols.imap import responses
+from protocols.imap.commands import Section
+from protocols.imap.grammar import BadSyntax
+from protocols.imap.grammar.urls import MessageUrl, message_url
+from protocols.imap.refusals import Rejected
+from protocols.imap.sections import PIECE_OCTETS, Message, read_octets
+from protocols.imap.work import Asking, Read
+
+
+class Part(Struct, frozen=True):
+    """Octets of a message: from one place to another in what is ahead of its blob, and the blob."""
+
+    ahead: bytes
+    blob: Blob
+    start: int
+    stop: int
+
+    @property
+    def size(self) -> int:
+        return self.stop - self.start
+
+    def reads(self) -> Iterator[Read]:
+        """The work that gives all of them, piece by piece."""
+        for start in range(self.start, self.stop, PIECE_OCTETS):
+            stop = min(start + PIECE_OCTETS, self.stop)
+            yield Read(partial(read_octets, blob=self.blob, prefix=self.ahead, start=start, stop=stop), heavy=True)
+
+
+def find(mailbox_id: MailboxId, url: bytes) -> Asking[Part]:
+    """The octets that a URL stands for; raises Rejected with BADURL (RFC 4469 4.1)."""
+    try:
+        asked = message_url(url)
+        # A part of a header is made here, of all of it.
+        found: Part = yield Read(partial(_find, mailbox_id=mailbox_id, url=asked), heavy=bool(asked.section.fields))
+    except (BadSyntax, NoSuchFolder, MessageExpunged):
+        raise bad_url(url) from None
+    return found
+
+
+def bad_url(url: bytes) -> Rejected:
+    """There is nothing of this name, or not any more."""
+    return Rejected("There is no such message, or no such part of it", code=responses.bad_url(url))
+
+
+def _find(tx: ReadTx, mailbox_id: MailboxId, url: MessageUrl) -> Part:
+    folder = folders.selectable(tx, mailbox_id, url.mailbox)
+    if url.uidvalidity not in (None, folder.uidvalidity):
+        raise NoSuchFolder("The folder is another one now")  # RFC 5092 5: as if it did not exist
+    items = list(tx.items(mailbox_id, folder.folder_id, url.uid, url.uid))
+    if not items:
+        raise MessageExpunged("The message has been expunged")
+    return _part(tx, items[0], url.section)
+
+
+def _part(tx: ReadTx, item: Item, section: Section) -> Part:
+    """RFC 5092 6: what FETCH BODY.PEEK[section] would give."""
+    message = Message(tx, item)
+    ahead = item.prefix
+    if section.text == "HEADER.FIELDS" or section.text == "HEADER.FIELDS.NOT":
+        exclude = section.text == "HEADER.FIELDS.NOT"
+        header = message.read(*_there(message.extent(section.path, "HEADER")))
+        ahead = mime.header_fields(header, section.fields, exclude=exclude)
+        start, stop = 0, len(ahead)
+    else:
+        start, stop = _there(message.extent(section.path, section.text))
+    if section.partial is not None:
+        first, length = section.partial
+        start, stop = min(start + first, stop), min(start + first + length, stop)
+    return Part(ahead, message.blob, start, stop)
+
+
+def _there(extent: tuple[int, int] | None) -> tuple[int, int]:
+    if extent is None:
+        raise MessageExpunged("The message has no such part")
+    return extent

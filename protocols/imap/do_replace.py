@@ -1,0 +1,70 @@
+"""REPLACE: a message is taken in, and takes the place of another in one step (RFC 8508)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from core import folders, items
+from core.commands import Replace
+from core.errors import MessageExpunged
+from core.model import UID
+from core.ports import ReadTx
+from protocols.imap import commands, responses
+from protocols.imap.chosen import chosen, here, writable
+from protocols.imap.receiving import Intake, Opened, opened
+from protocols.imap.refusals import Rejected
+from protocols.imap.selected import Selected
+from protocols.imap.work import Answer, Steps
+
+if TYPE_CHECKING:
+    from protocols.imap.session import Session
+
+
+def do_replace(session: Session, request: commands.Replace | Opened) -> Steps:
+    """RFC 8508 3.4, 4.3: the new message's UID is told before the old one goes, and nothing before all is done."""
+    command, start = opened(request)
+    assert isinstance(command, commands.Replace), "COMMANDS brings no other here"
+    selected, account = here(session)
+    writable(selected)
+    uid = _replaced(selected, command)
+    place = (account.mailbox_id, selected.folder_id)
+    quota = session.services.quota(account)
+
+    def check(tx: ReadTx, octets: int) -> None:
+        folders.selectable(tx, account.mailbox_id, command.mailbox)
+        sizes = [size for _, size, _, _ in tx.sizes(*place, uid, uid)]
+        if not sizes:
+            raise MessageExpunged("The message has been expunged")
+        if octets > sizes[0]:
+            items.check_quota(tx, account.mailbox_id, quota, octets - sizes[0])
+
+    intake = Intake(session, command, check)
+    try:
+        yield from intake.take(start)
+        now = session.services.clock.now()
+        append = (account.mailbox_id, command.mailbox, *intake.only, now, quota)
+        appended = yield from intake.file(Replace(*append, folder_id=selected.folder_id, uid=uid))
+    finally:
+        intake.discard()
+    code = responses.append_uid(appended.uidvalidity, ((appended.uid, appended.uid),))
+    session.send(responses.untagged(b"OK", "Replaced", code))
+    session.outgoing += selected.tell(expunge=True, uid=command.uid)
+    return _done(session, selected)
+
+
+def _replaced(selected: Selected, command: commands.Replace) -> UID:
+    """The message that is to go."""
+    uids = chosen(selected, command.sequence, uid=command.uid)
+    if not uids:
+        raise Rejected("There is no such message", code=responses.NONEXISTENT)  # RFC 5530
+    if selected.lost(uids):
+        raise Rejected("The message has been expunged", code=responses.EXPUNGEISSUED)
+    return UID(uids[0][0])
+
+
+def _done(session: Session, selected: Selected) -> Answer:
+    """RFC 8508 4.5: as if the message had been removed by UID EXPUNGE (RFC 7162 3.2.9)."""
+    text = "REPLACE completed"
+    if "QRESYNC" not in session.enabled:
+        return text
+    return text, responses.code(b"HIGHESTMODSEQ", selected.modseq)
