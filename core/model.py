@@ -4,6 +4,7 @@ Times are whole microseconds since the Unix epoch, UTC.  Sizes are octets.  Flag
 flags as a small mask, and a folder's keywords as a mask whose bit n is the folder's keyword number n.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import Final, NewType
 
@@ -82,8 +83,23 @@ def without(uid_ranges: UIDRanges, gone: UIDRanges) -> UIDRanges:
 
 
 def within(uid: int, uid_ranges: UIDRanges) -> bool:
-    """Whether a UID lies in one of the ranges."""
-    return any(low <= uid <= high for low, high in uid_ranges)
+    """Whether a UID lies in one of the ranges, which are ascending and disjoint."""
+    at = bisect_right(uid_ranges, (uid, MAX_UID)) - 1
+    return at >= 0 and uid <= uid_ranges[at][1]
+
+
+def common(one: UIDRanges, other: UIDRanges) -> UIDRanges:
+    """The UIDs that are in both; both ascending and disjoint."""
+    found = []
+    at = 0
+    for low, high in one:
+        while at < len(other) and other[at][1] < low:
+            at += 1
+        following = at
+        while following < len(other) and other[following][0] <= high:
+            found.append((max(low, other[following][0]), min(high, other[following][1])))
+            following += 1
+    return tuple(run for run in found if run[0] <= run[1])
 
 
 def each(uid_ranges: UIDRanges) -> Iterator[int]:

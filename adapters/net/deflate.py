@@ -31,9 +31,11 @@ class Deflate:
 
     def inflated(self) -> bytes:
         """The next octets that the client meant, at most PIECE_OCTETS; b"" when more must come.  Raises zlib.error."""
-        if not self._waiting or self._inflater.eof:
-            self._waiting = b""
+        if not self._waiting:
             return b""
-        octets = self._inflater.decompress(self._waiting, PIECE_OCTETS)
-        self._waiting = self._inflater.unconsumed_tail
+        waiting, self._waiting = self._waiting, b""
+        if self._inflater.eof:
+            raise zlib.error("octets behind the end of the stream")
+        octets = self._inflater.decompress(waiting, PIECE_OCTETS)
+        self._waiting = self._inflater.unconsumed_tail or self._inflater.unused_data
         return octets

@@ -151,6 +151,7 @@ class ImapConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._is_blocked = False
+        self.session.tell_idle()
         self.pump()
 
     # ------------------------------------------------------------------------------------------ the loop of work
@@ -188,7 +189,9 @@ class ImapConnection(asyncio.Protocol):
 
     def _has_more(self) -> bool:
         """Whether the client has sent more than the session had room for, and it has room now."""
-        return self._deflate is not None and not (self._deflate.is_empty or self.session.is_full)
+        if self._deflate is None or self.session.is_closing:
+            return False
+        return not (self._deflate.is_empty or self.session.is_full)
 
     def _inflate(self, deflate: Deflate) -> None:
         """Gives the session what the client meant, as far as it has room: a bomb waits where it is small."""
@@ -298,8 +301,10 @@ class ImapConnection(asyncio.Protocol):
             self._loop.call_soon(self._woken)
 
     def _woken(self) -> None:
-        if not self._is_pumping and not self._transport.is_closing():
-            self._settle()
+        if self._is_pumping or self._transport.is_closing() or (self._is_blocked and not self.session.is_closing):
+            return  # who takes nothing is told when it does: the session keeps its news small, a transport does not
+        self.session.tell_idle()
+        self._settle()
 
     # ------------------------------------------------------------------------------------------ clocks
 

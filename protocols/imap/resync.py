@@ -1,7 +1,7 @@
 """What a client that comes back has missed (RFC 7162 3.2): which of the messages that it knows have vanished."""
 
 from core import folders
-from core.model import UIDRanges
+from core.model import UIDRanges, common, ranges, without
 from core.ports import ReadTx
 from protocols.imap.commands import Ranges, SequenceSet, merge
 from protocols.imap.fetching import Snapshot
@@ -15,11 +15,12 @@ def vanished(tx: ReadTx, snapshot: Snapshot, asked: SequenceSet | None, since: i
     """
     folder = folders.existing(tx, snapshot.mailbox_id, snapshot.folder_id)
     view = snapshot.view
-    # A row newer than the view may count messages that the client is still to be told of.
-    last = max(view.last_uid, folder.uidnext - 1 if folder.modseq <= view.modseq else 0)
+    last = max(view.last_uid, folder.uidnext - 1)
     known: UIDRanges = ((1, last),) if asked is None else asked.resolve(last)
     if since < folder.tombstone_floor:
-        return view.missing(common(known, ((matched + 1, last),)))
+        # A row newer than the view may count messages that the client is still to be told of.
+        coming = [entry.uid for entry in tx.entries(snapshot.mailbox_id, snapshot.folder_id, view.last_uid + 1, last)]
+        return without(view.missing(common(known, ((matched + 1, last),))), ranges(coming))
     gone = merge(tx.vanished(snapshot.mailbox_id, snapshot.folder_id, since))
     return view.missing(common(known, gone))
 
@@ -44,20 +45,6 @@ def _each(sets: Ranges) -> list[int]:
         if len(numbers) >= SAMPLE:
             break
     return numbers
-
-
-def common(one: UIDRanges, other: UIDRanges) -> UIDRanges:
-    """The UIDs that are in both."""
-    found = []
-    at = 0
-    for low, high in one:
-        while at < len(other) and other[at][1] < low:
-            at += 1
-        following = at
-        while following < len(other) and other[following][0] <= high:
-            found.append((max(low, other[following][0]), min(high, other[following][1])))
-            following += 1
-    return tuple(run for run in found if run[0] <= run[1])
 
 
 SAMPLE = 10_000  # messages of the match data that are looked at; clients send some dozens

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from core.changes import Change, FolderChange
 from core.limits import KEYWORDS_PER_FOLDER
-from core.model import ALL_SYSTEM_FLAGS, MAX_UID, Entry, FolderId, ModSeq, UIDRanges, merged, ranges, within
+from core.model import ALL_SYSTEM_FLAGS, MAX_UID, Entry, FolderId, ModSeq, UIDRanges, common, merged, ranges, within
 from core.view import FolderView, Watch
 from protocols.imap import responses
 
@@ -95,12 +95,8 @@ class Selected:
 
     def lost(self, uids: UIDRanges) -> bool:
         """Whether some of these messages are gone, though the client has not been told."""
-        gone = [run for change in self._pending() for run in change.expunged]
-        return any(self._any_in(uids, run) for run in (*self._ghosts, *gone))
-
-    def _any_in(self, uids: UIDRanges, run: tuple[int, int]) -> bool:
-        common = tuple((max(low, run[0]), min(high, run[1])) for low, high in uids if low <= run[1] and high >= run[0])
-        return bool(self.view.clip(common))
+        gone = merged(self._ghosts, *(change.expunged for change in self._pending()))
+        return bool(self.view.clip(common(merged(uids), gone)))
 
     @property
     def modseq(self) -> int:
@@ -161,9 +157,11 @@ class Selected:
             self._advance(change)
             if change.keywords is not None:
                 yield from self.flags_known()
-            if change.changed and change.modseq != quiet:
+            # By message: when views are compared, what others did is in the same change.
+            changed = tuple(entry for entry in change.changed if entry.modseq != quiet)
+            if changed:
                 yield from self._exists()
-                yield from self._fetched(change, uid=uid or resynchronizes)
+                yield from self._fetched(changed, uid=uid or resynchronizes)
         yield from self._exists()
         self._share()
         if resynchronizes and (self._ghosts or had_ghosts or any(change.expunged for change in news)):
@@ -183,10 +181,9 @@ class Selected:
 
     def _bury(self) -> Iterator[bytes]:
         ghosts, self._ghosts = self._ghosts, ()
-        for run in ghosts:
-            yield from self._expunged((run,))
-            place, at = (self.watch.folder.key[0], self.folder_id), ModSeq(self.view.modseq)
-            self.view = self.view.apply(FolderChange(*place, at, at, expunged=(run,)))
+        yield from self._expunged(ghosts)
+        place, at = (self.watch.folder.key[0], self.folder_id), ModSeq(self.view.modseq)
+        self.view = self.view.apply(FolderChange(*place, at, at, expunged=ghosts))
 
     def _expunged(self, gone: UIDRanges) -> Iterator[bytes]:
         """EXPUNGE for each, numbered as the client must read them one after the other; or VANISHED for all."""
@@ -213,8 +210,8 @@ class Selected:
         first = self.view.clip(((self.recent_from, MAX_UID),)) if self.shows_recent else ()
         return len(self.view) - self.view.number(first[0][0]) + 1 if first else 0
 
-    def _fetched(self, change: FolderChange, *, uid: bool) -> Iterator[bytes]:
-        for entry in change.changed:
+    def _fetched(self, changed: tuple[Entry, ...], *, uid: bool) -> Iterator[bytes]:
+        for entry in changed:
             number = self.view.number(entry.uid)
             if number:
                 yield self.flags_line(number, entry, uid=uid)

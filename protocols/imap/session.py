@@ -396,13 +396,13 @@ class Session:
         self.selected.hear(change)
         if isinstance(change, MailboxRemoved):
             self.bye("The mailbox has been removed", responses.UNAVAILABLE)
-        elif self.is_idling:
-            self.tell_idle()
-        self.wake()
+        if self.is_idling or self.is_closing:
+            self.wake()
 
     def tell_idle(self) -> None:
-        """RFC 2177: during IDLE everything is told at once."""
-        assert self.selected is not None, "only a selected folder has news"
+        """RFC 2177: during IDLE everything is told as soon as the client takes it; else nothing is done."""
+        if not self.is_idling or self.is_closing or self.selected is None or not self.selected.has_news:
+            return
         self.outgoing += self.selected.tell(expunge=True)
         if self.selected.is_gone:
             self._folder_gone()
@@ -428,4 +428,4 @@ class Session:
 _TOO_EARLY: Final = {NOT_AUTHENTICATED: "Sign in first", AUTHENTICATED: "Select a folder first"}
 _TOO_LATE: Final = "Not once you have signed in"
 
-_SAVES: Final = re.compile(rb" SEARCH RETURN \([^)]*\bSAVE\b", re.IGNORECASE)
+_SAVES: Final = re.compile(rb" (?:SEARCH|SORT) RETURN \([^)]*\bSAVE\b", re.IGNORECASE)

@@ -377,3 +377,53 @@ async def test_a_client_that_leaves_amid_a_command_harms_nobody(house: House) ->
         await asyncio.wait(gone)
     assert not house.service.connections
     assert house.store.connections == 0
+
+
+async def test_what_is_not_deflate_does_not_spin_for_ever(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that ended on what zlib cannot read is pumped again and again, with all of a processor."""
+    wire = await house.client()
+    await Deflated.over(wire)
+    (connection,) = house.service.connections
+    await wire.send(b"\xff" * 40)
+    await wire.end()
+    await asyncio.sleep(0.1)
+    pumped = 0
+    pump = type(connection).pump
+
+    def counted(self: object) -> None:
+        nonlocal pumped
+        pumped += 1
+        connection._deflate = None  # ends it, lest it disturb the tests that follow
+        pump(connection)
+
+    monkeypatch.setattr(type(connection), "pump", counted)
+    await asyncio.sleep(0.1)
+    assert pumped == 0
+
+
+async def test_a_deflate_stream_that_ends_is_not_silence(house: House) -> None:
+    """RFC 4978 3: nothing that follows can be read; who throws it away answers nothing until the timeout."""
+    wire = await house.client()
+    client = await Deflated.over(wire)
+    await wire.send(client.deflater.compress(b"b NOOP\r\n") + client.deflater.flush(zlib.Z_FINISH))
+    await client.hear(b"b ")
+    await wire.send(b"c NOOP\r\n")
+    async with asyncio.timeout(2):
+        assert await wire.reader.read(100) is not None
+
+
+async def test_a_client_that_idles_and_does_not_read_fills_no_memory(house: House) -> None:
+    """What is told in IDLE is written however much waits already: the buffer grows for STALLED_SECONDS."""
+    wire = await house.client()
+    for number in range(300):
+        await wire.says(b"b%d APPEND INBOX {3+}\r\nx\r\n" % number)
+    await wire.says(b"c SELECT INBOX")
+    idle = await house.client()
+    connection = max(house.service.connections, key=lambda found: found.number)
+    await idle.says(b"c SELECT INBOX")
+    await idle.send(b"d IDLE\r\n")
+    await idle.hear(b"+")
+    idle.reader._transport.pause_reading()  # type: ignore[attr-defined]
+    for number in range(1500):
+        await wire.says(b"e%d STORE 1:* %bFLAGS.SILENT (\\Flagged)" % (number, b"+-"[number % 2 : number % 2 + 1]))
+    assert connection._transport.get_write_buffer_size() < 1_000_000

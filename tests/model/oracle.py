@@ -339,7 +339,7 @@ class Oracle:
 
     def _deliver(self, command: c.Deliver, delivery: c.Delivery) -> object:
         mailbox = self._with_folders(delivery.mailbox_id)
-        if command.token in mailbox.tokens:
+        if command.token is not None and mailbox.tokens.get(command.token, -1) >= command.at:
             return c.Delivered(None)
         body = self._body(command.message)
         try:

@@ -149,6 +149,7 @@ class Client:
     def __init__(self, server: TestServer, *, secure: bool = False) -> None:
         self.server = server
         self.session = Session(server, peer="127.0.0.1", is_secure=secure)
+        self.session.wake = self.session.tell_idle
         self.paused: list[float] = []
         self.largest = 0  # octets that were outgoing at once
         self._tags = 0

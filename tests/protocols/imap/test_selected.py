@@ -1,6 +1,7 @@
 """The numbering of one session, apart from any store."""
 
 import pytest
+from msgspec.structs import replace
 
 from core.changes import FolderChange, FolderRemoved
 from core.model import DELETED, SEEN, UID, Entry, FolderId, MailboxId, ModSeq, UIDRanges
@@ -43,6 +44,7 @@ class Room:
         since = self.modseq + skip
         self.modseq = since + 1
         entries = tuple(entry(uid) for uid in arrived)
+        changed = tuple(replace(found, modseq=ModSeq(self.modseq)) for found in changed)
         change = FolderChange(*PLACE, ModSeq(since), ModSeq(self.modseq), entries, changed, expunged, keywords)
         self.views.publish([change])
         return self.modseq

@@ -259,12 +259,17 @@ def test_a_second_bye_is_not_said(server: TestServer) -> None:
     assert client.heard() == b"* BYE one\r\n"
 
 
-def test_the_adapter_is_woken_when_there_is_news(server: TestServer) -> None:
+def test_the_adapter_is_woken_when_there_is_news_for_who_idles(server: TestServer) -> None:
     client = server.client(select="INBOX")
     woken: list[bool] = []
     client.session.wake = lambda: woken.append(True)
     server.deliver(b"Subject: x\r\n\r\n")
+    assert woken == []
+    client.says("IDLE")  # tells of the first
+    server.deliver(b"Subject: x\r\n\r\n")
     assert woken == [True]
+    client.session.tell_idle()
+    assert client.heard() == b"* 2 EXISTS\r\n* 2 RECENT\r\n"
 
 
 def test_logout_says_bye_before_ok(server: TestServer) -> None:
