@@ -22,7 +22,6 @@ from core.apply import apply
 from core.audit import audit
 from core.commands import (
     Append,
-    AppendAll,
     ClaimRecent,
     Command,
     Copy,
@@ -163,7 +162,7 @@ def test_each_statement_is_understood(postgres: Postgres, name: str) -> None:
 
 
 def append(path: str, body: bytes, system: int = 0, *words: str, quota: int | None = None) -> Append:
-    return Append(ONE, path, incoming(body), Flags(system, words), MORNING, 60, MORNING, quota)
+    return Append(ONE, path, (Filing(incoming(body), Flags(system, words), MORNING, 60),), MORNING, quota)
 
 
 def commands() -> Iterator[Command]:
@@ -185,12 +184,13 @@ def commands() -> Iterator[Command]:
     yield StoreFlags(ONE, inbox, ALL, FlagMode.REMOVE, Flags(0, words[:60]))
     yield StoreFlags(ONE, inbox, ALL, FlagMode.ADD, Flags(FLAGGED), unchanged_since=3)
     for keys in ((b"\0one", b"two"), (b"three", b"two")):
-        yield replace(append("a", b"threaded"), message=replace(incoming(b"threaded"), thread_keys=keys))
+        filing = Filing(replace(incoming(b"threaded"), thread_keys=keys), Flags(), MORNING, 60)
+        yield Append(ONE, "a", (filing,), MORNING)
     filings = [Filing(incoming(b"%d" % n), Flags(n, (f"k{n}", "all")), MORNING, n) for n in range(3)]
-    yield AppendAll(ONE, "a", tuple(filings), MORNING)
-    yield AppendAll(ONE, "a", tuple(filings), MORNING, 5)
+    yield Append(ONE, "a", tuple(filings), MORNING)
+    yield Append(ONE, "a", tuple(filings), MORNING, 5)
     for uid, path in ((3, "a"), (4, "INBOX"), (9, "a")):
-        arguments = (ONE, path, incoming(b"instead"), Flags(SEEN, ("new",)), MORNING, 0, MORNING)
+        arguments = (ONE, path, (Filing(incoming(b"instead"), Flags(SEEN, ("new",)), MORNING, 0),), MORNING)
         yield Replace(*arguments, folder_id=a, uid=UID(uid))
     yield CreateFolder(ONE, NewFolder("archive", "\\Archive"), MORNING)
     yield CreateFolder(ONE, NewFolder("archive 2", "\\Archive"), MORNING)

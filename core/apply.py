@@ -19,7 +19,6 @@ APPLY: dict[type, Callable[[WriteTx, Any], Outcome]] = {
     commands.RenameFolder: folders.rename,
     commands.Subscribe: folders.subscribe,
     commands.Append: items.append,
-    commands.AppendAll: items.append_all,
     commands.Replace: items.replace_message,
     commands.Copy: items.copy,
     commands.StoreFlags: items.store_flags,

@@ -75,19 +75,6 @@ class Subscribe(Struct, frozen=True):
     subscribed: bool
 
 
-class Append(Struct, frozen=True):
-    """RFC 9051 6.3.12.  Fails as a whole; the result is `Appended`."""
-
-    mailbox_id: MailboxId
-    path: str
-    message: Incoming
-    flags: Flags
-    internal_at: int
-    internal_zone: int
-    at: int
-    quota: int | None = None  # prohibit-send-and-receive, octets
-
-
 class Filing(Struct, frozen=True):
     """A message, and what APPEND says of it."""
 
@@ -97,18 +84,18 @@ class Filing(Struct, frozen=True):
     internal_zone: int
 
 
-class AppendAll(Struct, frozen=True):
-    """RFC 3502: all of the messages or none; the result is `Appended`."""
+class Append(Struct, frozen=True):
+    """RFC 9051 6.3.12, RFC 3502: all of the messages or none; the result is `Appended`."""
 
     mailbox_id: MailboxId
     path: str
-    messages: tuple[Filing, ...]
+    filings: tuple[Filing, ...]
     at: int
-    quota: int | None = None
+    quota: int | None = None  # prohibit-send-and-receive, octets
 
 
 class Replace(Append, frozen=True, kw_only=True):
-    """An APPEND that takes another message away, in the same folder or another (RFC 8508)."""
+    """An APPEND of one message that takes another away, in the same folder or another (RFC 8508)."""
 
     folder_id: FolderId
     uid: UID
@@ -202,7 +189,6 @@ Command = (
     | RenameFolder
     | Subscribe
     | Append
-    | AppendAll
     | Replace
     | Copy
     | StoreFlags

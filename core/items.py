@@ -7,7 +7,6 @@ from msgspec.structs import replace
 from core.changes import FolderChange
 from core.commands import (
     Append,
-    AppendAll,
     Appended,
     ClaimRecent,
     Copied,
@@ -49,20 +48,15 @@ def check_quota(tx: ReadTx, mailbox_id: MailboxId, quota: int | None, octets: in
 
 
 def append(tx: WriteTx, command: Append) -> Outcome:
-    """RFC 9051 6.3.12: if it fails, the folder is as it was."""
+    """RFC 9051 6.3.12, RFC 3502 6.3.11: if it fails, the folder is as it was; there is no partial appending."""
     folder = selectable(tx, command.mailbox_id, command.path)
-    check_quota(tx, command.mailbox_id, command.quota, command.message.blob.size)
-    appended, change = _file_all(tx, folder, (_filing(command),), command.at)
+    check_quota(tx, command.mailbox_id, command.quota, _octets(command))
+    appended, change = _file_all(tx, folder, command.filings, command.at)
     return appended, (change,)
 
 
-def append_all(tx: WriteTx, command: AppendAll) -> Outcome:
-    """RFC 3502 6.3.11: no partial appending."""
-    folder = selectable(tx, command.mailbox_id, command.path)
-    octets = sum(filing.message.blob.size for filing in command.messages)
-    check_quota(tx, command.mailbox_id, command.quota, octets)
-    appended, change = _file_all(tx, folder, command.messages, command.at)
-    return appended, (change,)
+def _octets(command: Append) -> int:
+    return sum(filing.message.blob.size for filing in command.filings)
 
 
 def replace_message(tx: WriteTx, command: Replace) -> Outcome:
@@ -72,24 +66,20 @@ def replace_message(tx: WriteTx, command: Replace) -> Outcome:
     rows = tx.stored_entries(command.mailbox_id, command.folder_id, command.uid, command.uid, 1)
     if not rows:
         raise MessageExpunged("The message to be replaced has been expunged")
-    gained = command.message.blob.size - rows[0].size
+    gained = _octets(command) - rows[0].size
     if gained > 0:
         check_quota(tx, command.mailbox_id, command.quota, gained)
-    appended, arrived = _file_all(tx, target, (_filing(command),), command.at)
+    appended, arrived = _file_all(tx, target, command.filings, command.at)
     return appended, (arrived, _remove(tx, source, rows))
 
 
-def _filing(command: Append) -> Filing:
-    return Filing(command.message, command.flags, command.internal_at, command.internal_zone)
-
-
-def _file_all(tx: WriteTx, folder: Folder, messages: Sequence[Filing], at: int) -> tuple[Appended, FolderChange]:
+def _file_all(tx: WriteTx, folder: Folder, filings: Sequence[Filing], at: int) -> tuple[Appended, FolderChange]:
     """Puts messages into a folder under consecutive UIDs; keywords first, since there may be too many."""
-    words = dict.fromkeys(filing.flags.keywords for filing in messages)  # in order: first spelt, first numbered
+    words = dict.fromkeys(filing.flags.keywords for filing in filings)  # in order: first spelt, first numbered
     _, learned = learn_keywords(tx, folder, [name for names in words for name in names])
     masks = {names: keyword_mask(tx, folder, names)[0] if names else 0 for names in words}
     rows = []
-    for filing in messages:
+    for filing in filings:
         tx.put_blob(filing.message.blob, at)
         times = (filing.internal_at, filing.internal_zone)
         rows.append(_insert(tx, folder, filing.message, b"", *times, filing.flags.system, masks[filing.flags.keywords]))

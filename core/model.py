@@ -90,16 +90,7 @@ def within(uid: int, uid_ranges: UIDRanges) -> bool:
 
 def common(one: UIDRanges, other: UIDRanges) -> UIDRanges:
     """The UIDs that are in both; both ascending and disjoint."""
-    found = []
-    at = 0
-    for low, high in one:
-        while at < len(other) and other[at][1] < low:
-            at += 1
-        following = at
-        while following < len(other) and other[following][0] <= high:
-            found.append((max(low, other[following][0]), min(high, other[following][1])))
-            following += 1
-    return tuple(run for run in found if run[0] <= run[1])
+    return without(one, without(one, other))
 
 
 def each(uid_ranges: UIDRanges) -> Iterator[int]:

@@ -151,7 +151,6 @@ class ImapConnection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._is_blocked = False
-        self.session.tell_idle()
         self.pump()
 
     # ------------------------------------------------------------------------------------------ the loop of work
@@ -170,6 +169,8 @@ class ImapConnection(asyncio.Protocol):
         self._settle()
 
     def _pump(self) -> None:
+        if not self._is_blocked:  # else it is told when it takes something: news is kept small, what is sent is not
+            self.session.tell_idle()
         for _ in range(STEPS):
             if self._is_blocked:
                 return
@@ -297,14 +298,7 @@ class ImapConnection(asyncio.Protocol):
 
     def _wake(self) -> None:
         """The session has something to say, though nobody asked."""
-        if not self._is_pumping:
-            self._loop.call_soon(self._woken)
-
-    def _woken(self) -> None:
-        if self._is_pumping or self._transport.is_closing() or (self._is_blocked and not self.session.is_closing):
-            return  # who takes nothing is told when it does: the session keeps its news small, a transport does not
-        self.session.tell_idle()
-        self._settle()
+        self._loop.call_soon(self.pump)
 
     # ------------------------------------------------------------------------------------------ clocks
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from adapters.server.config import Auth, Endpoint, Imap, Lmtp, Log, Metrics, Server, Settings, Size, Smtp
 from adapters.server.installation import FIRST_DATABASE, Installation
-from core.commands import Append, Flags
+from core.commands import Append, Filing, Flags
 from core.model import SEEN
 from core.recipients import Quota
 
@@ -83,8 +83,8 @@ def _fill(house: Installation, alias: str) -> None:
         try:
             spool.write(text.format(to=recipient.primary_address, alias=alias).replace("\n", "\r\n").encode())
             now = house.clock.now()
-            flags = Flags(SEEN if number == 0 else 0)
-            database.write(Append(recipient.mailbox_id, "INBOX", spool.finish(), flags, now, 0, now))
+            filing = Filing(spool.finish(), Flags(SEEN if number == 0 else 0), now, 0)
+            database.write(Append(recipient.mailbox_id, "INBOX", (filing,), now))
             spool.keep()
         finally:
             spool.discard()

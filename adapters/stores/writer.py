@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from core.apply import apply
 from core.changes import Change
-from core.commands import Append, AppendAll, Command, Deliver
+from core.commands import Append, Command, Deliver
 from core.errors import Busy, Refusal, Unavailable
 from core.ports import WriteTx
 
@@ -206,11 +206,11 @@ def _taken(lane: deque[Pending], most: int) -> list[Pending]:
 
 
 def _octets(command: Command) -> int:
-    """How much of a body waits in memory with the command."""
+    """How much of its bodies waits in memory with the command."""
     match command:
-        case Append(message=message) | Deliver(message=message):
+        case Append(filings=filings):
+            return sum(len(filing.message.blob.data or b"") for filing in filings)
+        case Deliver(message=message):
             return len(message.blob.data or b"")
-        case AppendAll(messages=messages):
-            return sum(len(filing.message.blob.data or b"") for filing in messages)
         case _:
             return 0

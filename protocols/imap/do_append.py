@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core import folders, items
-from core.commands import Append, AppendAll
+from core.commands import Append
 from core.ports import ReadTx
 from protocols.imap import commands, responses
 from protocols.imap.receiving import Intake, Opened, opened
@@ -27,13 +27,9 @@ def do_append(session: Session, request: commands.Append | Opened) -> Steps:
 
     intake = Intake(session, command, check)
     try:
-        yield from intake.take(start)
+        filings = yield from intake.take(start)
         now = session.services.clock.now()
-        appended = yield from intake.file(
-            Append(account.mailbox_id, path, *intake.only, now, quota)
-            if len(intake.filings) == 1
-            else AppendAll(account.mailbox_id, path, tuple(intake.filings), now, quota)
-        )
+        appended = yield from intake.file(Append(account.mailbox_id, path, filings, now, quota))
     finally:
         intake.discard()
     uids = ((appended.uid, appended.uid + appended.count - 1),)

@@ -40,9 +40,8 @@ def do_replace(session: Session, request: commands.Replace | Opened) -> Steps:
 
     intake = Intake(session, command, check)
     try:
-        yield from intake.take(start)
-        now = session.services.clock.now()
-        append = (account.mailbox_id, command.mailbox, *intake.only, now, quota)
+        filings = yield from intake.take(start)
+        append = (account.mailbox_id, command.mailbox, filings, session.services.clock.now(), quota)
         appended = yield from intake.file(Replace(*append, folder_id=selected.folder_id, uid=uid))
     finally:
         intake.discard()

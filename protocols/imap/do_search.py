@@ -20,7 +20,7 @@ from protocols.imap.do_select import load
 from protocols.imap.fetching import Snapshot
 from protocols.imap.progress import Progress
 from protocols.imap.refusals import Rejected, bad, uid_required
-from protocols.imap.searching import Matched, Search, asks_modseq, names_numbers
+from protocols.imap.searching import Matched, Search, asks_modseq, names_numbers, numbers_in
 from protocols.imap.selected import Selected
 from protocols.imap.services import Account
 from protocols.imap.work import Asking, Compute, Read, Steps
@@ -38,8 +38,6 @@ Gather = Callable[[ReadTx, list[int]], Any]  # what else is read of the messages
 def do_search(session: Session, command: commands.Search) -> Steps:
     """RFC 9051 6.4.4, with RETURN (RFC 4731) and its SAVE (RFC 5182)."""
     selected, _ = here(session)
-    if command.charset is not None and "UTF8=ACCEPT" in session.enabled:
-        raise bad("After ENABLE UTF8=ACCEPT all texts are UTF-8")  # RFC 6855 3
     uids, _ = yield from _found(session, command)
     returns = command.returns
     if returns is None and session.is_rev2:
@@ -143,25 +141,24 @@ def _look(tx: ReadTx, search: Search, gather: Gather | None, uids: UIDRanges) ->
 
 def _check(session: Session, command: Finding) -> None:
     selected, _ = here(session)
+    _check_keys(session, command)
+    count = len(selected.view)
+    for numbers in numbers_in(command.criteria):
+        resolved = numbers.resolve(count)
+        # RFC 9051 9: message numbers that do not exist are an error in SEARCH too.
+        if not numbers.saved and count and resolved and resolved[-1][1] > count:
+            raise bad("There is no message of that number")
+
+
+def _check_keys(session: Session, command: Finding) -> None:
+    """What holds of the keys wherever they are looked for."""
+    is_announced = isinstance(command, commands.Sort | commands.Thread)  # RFC 5256 wants a charset
+    if command.charset is not None and not is_announced and "UTF8=ACCEPT" in session.enabled:
+        raise bad("After ENABLE UTF8=ACCEPT all texts are UTF-8")  # RFC 6855 3
     if asks_modseq(command.criteria):
         session.enable("CONDSTORE")
-    if selected.uid_only and names_numbers(command.criteria):
+    if "UIDONLY" in session.enabled and names_numbers(command.criteria):
         raise uid_required()
-    _check_numbers(command.criteria, len(selected.view))
-
-
-def _check_numbers(key: commands.SearchKey, count: int) -> None:
-    """RFC 9051 9: message numbers that do not exist are an error in SEARCH too."""
-    match key:
-        case commands.Sequence(numbers=numbers) if not numbers.saved:
-            resolved = numbers.resolve(count)
-            if resolved and resolved[-1][1] > count and count:
-                raise bad("There is no message of that number")
-        case commands.And(keys=keys) | commands.Or(keys=keys):
-            for inner in keys:
-                _check_numbers(inner, count)
-        case commands.Not(key=inner):
-            _check_numbers(inner, count)
 
 
 # ---------------------------------------------------------------------------------------------- ESEARCH
@@ -191,12 +188,7 @@ def do_esearch(session: Session, command: commands.Esearch) -> Steps:
 def _check_esearch(session: Session, command: commands.Esearch) -> None:
     if session.selected is None and commands.MailboxFilter("selected") in command.sources:
         raise bad("Select a folder first")  # RFC 7377 2.2
-    if command.charset is not None and "UTF8=ACCEPT" in session.enabled:
-        raise bad("After ENABLE UTF8=ACCEPT all texts are UTF-8")  # RFC 6855 3
-    if asks_modseq(command.criteria):
-        session.enable("CONDSTORE")
-    if "UIDONLY" in session.enabled and names_numbers(command.criteria):
-        raise uid_required()
+    _check_keys(session, command)
 
 
 def _sources(

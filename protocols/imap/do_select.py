@@ -15,7 +15,8 @@ from core.model import DELETED, MAX_UID, SEEN, SEPARATOR, Folder, FolderId, Mail
 from core.ports import ReadTx
 from core.view import FolderView, Watch
 from protocols.imap import commands, responses
-from protocols.imap.fetching import PIECE_MESSAGES, Snapshot
+from protocols.imap.chosen import EVERYTHING, snapshot_of
+from protocols.imap.fetching import PIECE_MESSAGES
 from protocols.imap.objectids import mailbox_id
 from protocols.imap.refusals import bad, uid_required
 from protocols.imap.resync import matched_up_to, vanished
@@ -25,7 +26,6 @@ from protocols.imap.work import Asking, Await, Pause, Read, Steps, Write
 if TYPE_CHECKING:
     from protocols.imap.session import Session
 
-NEVER = MAX_UID + 1
 HEAVY_FOLDER = 2_000  # messages; a smaller folder is read on the spot
 
 
@@ -67,12 +67,11 @@ def _catch_up(session: Session, known: commands.Known) -> Asking[None]:
     """RFC 7162 3.2.5: what vanished and what changed since the client was last here."""
     selected = session.selected
     assert selected is not None, "it was just selected"
-    place = (session.signed_in.mailbox_id, selected.folder_id)
-    snapshot = Snapshot(*place, selected.view, NEVER, session.takes_utf8, selected.uid_only)
+    snapshot = snapshot_of(session, selected, session.signed_in)
     matched = matched_up_to(snapshot, known.numbers, known.uids_of_numbers)
     read = partial(vanished, snapshot=snapshot, asked=known.uids, since=known.modseq, matched=matched)
     session.outgoing += responses.vanished((yield Read(read, heavy=True)), earlier=True)
-    asked = ((1, MAX_UID),) if known.uids is None else known.uids.resolve(MAX_UID)
+    asked = EVERYTHING if known.uids is None else known.uids.resolve(MAX_UID)
     changed = selected.view.changed_since(asked, known.modseq)
     for uids in selected.view.slices(changed, PIECE_MESSAGES):
         session.outgoing += [
@@ -145,7 +144,7 @@ def _normalized(path: str) -> bytes:
 
 
 def _first_unseen(view: FolderView) -> list[bytes]:
-    for number, entry in view.numbered(((1, MAX_UID),)):
+    for number, entry in view.numbered(EVERYTHING):
         if not entry.flags & SEEN:
             return [responses.untagged(b"OK", "First unseen", responses.code(b"UNSEEN", number))]
     return []
@@ -168,7 +167,7 @@ def do_close(session: Session, command: commands.Close) -> Steps:
     selected, account = session.selected, session.signed_in
     assert selected is not None, "COMMANDS lets CLOSE run only when selected"
     if not selected.read_only:
-        for uids in selected.view.slices(((1, MAX_UID),), ROWS_PER_COMMAND):
+        for uids in selected.view.slices(EVERYTHING, ROWS_PER_COMMAND):
             if any(entry.flags & DELETED for _, entry in selected.view.numbered(uids)):
                 yield Write(Expunge(account.mailbox_id, selected.folder_id, uids), bulk=True)
     yield from leave(session)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from core.commands import Append, AppendAll, Appended, Filing, Flags
+from core.commands import Append, Appended, Filing, Flags
 from core.errors import NoSuchFolder, Refusal
 from core.model import Incoming
 from core.ports import ReadTx
@@ -35,7 +35,7 @@ class Intake:
 
     def __init__(self, session: Session, request: Request, check: Callable[[ReadTx, int], None]) -> None:
         """`check` raises a Refusal when the folder is not there, or does not take so many octets in all."""
-        self.filings: list[Filing] = []
+        self._filings: list[Filing] = []
         self._session = session
         self._request = request
         self._check = check
@@ -45,7 +45,7 @@ class Intake:
         self._octets = 0  # of the messages before it
         self._described = 0  # octets of what was found in them
 
-    def take(self, start: LiteralStart | None) -> Asking[None]:
+    def take(self, start: LiteralStart | None) -> Asking[tuple[Filing, ...]]:
         """Takes all that belongs to the command; `start` is its first literal, if it has any."""
         steps: Sequence[AppendStep] = self._request.steps
         while start is not None:
@@ -55,11 +55,12 @@ class Intake:
             steps = self._resume(following, last)
             start = following if isinstance(following, LiteralStart) else None
         yield from self._take_whole(steps)
+        return tuple(self._filings)
 
-    def file(self, command: Append | AppendAll) -> Asking[Appended]:
+    def file(self, command: Append) -> Asking[Appended]:
         """Files them."""
         try:
-            appended: Appended = yield Write(command, bulk=len(self.filings) > MANY_MESSAGES)
+            appended: Appended = yield Write(command, bulk=len(command.filings) > MANY_MESSAGES)
         except NoSuchFolder as no:
             raise _try_create(no) from None
         except GeneratorExit:
@@ -72,12 +73,6 @@ class Intake:
         """Nothing is to come of it, unless it was filed."""
         if self._spool is not None:
             self._spool.discard()
-
-    @property
-    def only(self) -> tuple[Incoming, Flags, int, int]:
-        """The only message, in the order of core.commands.Append."""
-        (filing,) = self.filings
-        return filing.message, filing.flags, filing.internal_at, filing.internal_zone
 
     @property
     def _current(self) -> Spool:
@@ -108,7 +103,7 @@ class Intake:
                     raise AssertionError("a literal is the last of its steps")
 
     def _begin(self, message: Begin) -> None:
-        if len(self.filings) == limits.APPEND_MESSAGES:
+        if len(self._filings) == limits.APPEND_MESSAGES:
             text = f"No more than {limits.APPEND_MESSAGES} messages can be appended at once"
             raise Rejected(text, code=responses.LIMIT)
         session = self._session
@@ -124,13 +119,13 @@ class Intake:
         self._hold(message)
         date = self._message.date or commands.DateTime(now, 0)
         flags = Flags(self._message.flags.system, self._message.flags.keywords)
-        self.filings.append(Filing(message, flags, date.microseconds, date.zone))
+        self._filings.append(Filing(message, flags, date.microseconds, date.zone))
 
     def _hold(self, message: Incoming) -> None:
         """What was found of a message waits in memory for the last one."""
         found = (message.envelope, message.structure, message.parts, message.summary, message.utf8 or b"")
         self._described += sum(map(len, found))
-        if self.filings and self._described > limits.APPEND_DESCRIBED:
+        if self._filings and self._described > limits.APPEND_DESCRIBED:
             raise Rejected("The messages have too much structure to be appended at once", code=responses.LIMIT)
 
     def _not_empty(self, octets: int) -> None:

@@ -1,9 +1,9 @@
 """What a client that comes back has missed (RFC 7162 3.2): which of the messages that it knows have vanished."""
 
 from core import folders
-from core.model import UIDRanges, common, ranges, without
+from core.model import UIDRanges, common, merged, ranges, without
 from core.ports import ReadTx
-from protocols.imap.commands import Ranges, SequenceSet, merge
+from protocols.imap.commands import Ranges, SequenceSet
 from protocols.imap.fetching import Snapshot
 
 
@@ -21,7 +21,7 @@ def vanished(tx: ReadTx, snapshot: Snapshot, asked: SequenceSet | None, since: i
         # A row newer than the view may count messages that the client is still to be told of.
         coming = [entry.uid for entry in tx.entries(snapshot.mailbox_id, snapshot.folder_id, view.last_uid + 1, last)]
         return without(view.missing(common(known, ((matched + 1, last),))), ranges(coming))
-    gone = merge(tx.vanished(snapshot.mailbox_id, snapshot.folder_id, since))
+    gone = merged(tuple(tx.vanished(snapshot.mailbox_id, snapshot.folder_id, since)))
     return view.missing(common(known, gone))
 
 

@@ -6,7 +6,7 @@ what they cost.  Texts are compared decoded and folded (RFC 5051), a large body 
 """
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
 
 from msgspec import Struct
@@ -78,11 +78,11 @@ _CHEAP, _ROW, _SUMMARIZED, _HEADER, _BODY = range(5)
 
 def cost(key: SearchKey) -> int:
     """How deep into the store a key must look."""
-    match key:
-        case commands.And(keys=keys) | commands.Or(keys=keys):
-            return max(map(cost, keys), default=_CHEAP)
-        case commands.Not(key=inner):
-            return cost(inner)
+    return max(map(_cost, leaves(key)), default=_CHEAP)
+
+
+def _cost(leaf: SearchKey) -> int:
+    match leaf:
         case (
             commands.Dated(by="internal" | "saved")
             | commands.Larger()
@@ -103,26 +103,29 @@ def cost(key: SearchKey) -> int:
 
 def asks_modseq(key: SearchKey) -> bool:
     """Whether MODSEQ is among the keys: then the answer tells the highest one (RFC 7162 3.1.5)."""
-    match key:
-        case commands.And(keys=keys) | commands.Or(keys=keys):
-            return any(map(asks_modseq, keys))
-        case commands.Not(key=inner):
-            return asks_modseq(inner)
-        case _:
-            return isinstance(key, commands.Changed)
+    return any(isinstance(leaf, commands.Changed) for leaf in leaves(key))
 
 
 def names_numbers(key: SearchKey) -> bool:
     """Whether message numbers are among the keys: then no EXPUNGE may be told, nor any number be used after UIDONLY."""
+    return any(not numbers.saved for numbers in numbers_in(key))
+
+
+def numbers_in(key: SearchKey) -> Iterator[commands.SequenceSet]:
+    """The sets of message numbers among the keys."""
+    return (leaf.numbers for leaf in leaves(key) if isinstance(leaf, commands.Sequence))
+
+
+def leaves(key: SearchKey) -> Iterator[SearchKey]:
+    """The keys that AND, OR and NOT are about."""
     match key:
-        case commands.Sequence(numbers=numbers):
-            return not numbers.saved
         case commands.And(keys=keys) | commands.Or(keys=keys):
-            return any(map(names_numbers, keys))
+            for inner in keys:
+                yield from leaves(inner)
         case commands.Not(key=inner):
-            return names_numbers(inner)
+            yield from leaves(inner)
         case _:
-            return False
+            yield key
 
 
 def compile_key(key: SearchKey, asked: Asked) -> Predicate:

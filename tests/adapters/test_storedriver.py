@@ -16,7 +16,7 @@ from adapters.server.spooling import MessageSpool
 from adapters.server.storedriver import MOST_RECEIVED, StoreDriver, Target
 from adapters.stores.database import MailboxDatabase
 from core.audit import audit
-from core.commands import Append, CreateFolder, CreateMailbox, DeleteFolder, Flags, NewFolder
+from core.commands import Append, CreateFolder, CreateMailbox, DeleteFolder, Filing, Flags, NewFolder
 from core.errors import MessageLoops, NoSuchRecipient, OverQuota, Refusal, Unavailable
 from core.model import MAX_UID, FolderId, MailboxId
 from protocols.smtp.envelope import Client, Envelope, Recipient
@@ -222,7 +222,7 @@ async def test_maintenance_forgets_what_a_deleted_folder_held(house: House) -> N
     spool = house.driver.spool()
     spool.write(large)
     now = house.clock.now()
-    await house.executor.written(1, Append(MailboxId(1), "old", spool.finish(), Flags(), now, 0, now))
+    await house.executor.written(1, Append(MailboxId(1), "old", (Filing(spool.finish(), Flags(), now, 0),), now))
     spool.keep()
     await house.executor.written(1, DeleteFolder(MailboxId(1), "old", now))
     maintenance = Maintenance(house.executor, house.databases, house.clock)

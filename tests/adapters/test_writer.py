@@ -9,7 +9,7 @@ import pytest
 from adapters.stores import writer as module
 from adapters.stores.writer import Writer
 from core.changes import Change, FolderRemoved
-from core.commands import AppendAll, Command, Deliver, Filing, Flags, Replace, SweepBlobs
+from core.commands import Append, Command, Deliver, Filing, Flags, Replace, SweepBlobs
 from core.errors import Busy, OverQuota, Refusal, Unavailable
 from core.model import UID, FolderId, MailboxId
 from tests.support.store import incoming
@@ -335,8 +335,8 @@ def test_the_octets_of_a_command_are_those_of_its_body() -> None:
     assert module._octets(Deliver(message, (), 0, None)) == 5
     assert module._octets(command(1)) == 0
     filing = Filing(message, Flags(), 0, 0)
-    assert module._octets(AppendAll(MailboxId(1), "INBOX", (filing, filing), 0)) == 10
-    append = (MailboxId(1), "INBOX", message, Flags(), 0, 0, 0)
+    assert module._octets(Append(MailboxId(1), "INBOX", (filing, filing), 0)) == 10
+    append = (MailboxId(1), "INBOX", (filing,), 0)
     assert module._octets(Replace(*append, folder_id=FolderId(1), uid=UID(1))) == 5
 
 

@@ -4,7 +4,7 @@ from msgspec.structs import replace
 from core import folders, items
 from core.changes import FolderChange
 from core.commands import (
-    AppendAll,
+    Append,
     Appended,
     ClaimRecent,
     Copied,
@@ -93,13 +93,11 @@ class TestAppend:
         assert store.body("INBOX", 1) == b""
 
 
-class TestAppendAll:
-    def _several(
-        self, store: Store, *bodies: bytes, words: tuple[str, ...] = (), quota: int | None = None
-    ) -> AppendAll:
+class TestAppendOfSeveral:
+    def _several(self, store: Store, *bodies: bytes, words: tuple[str, ...] = (), quota: int | None = None) -> Append:
         now = store.clock.now()
         filings = [Filing(incoming(body), Flags(SEEN, words), now - n, n) for n, body in enumerate(bodies)]
-        return AppendAll(ONE, "INBOX", tuple(filings), now, quota)
+        return Append(ONE, "INBOX", tuple(filings), now, quota)
 
     def test_they_have_consecutive_uids_and_one_modseq(self, store: Store) -> None:
         store.append("INBOX", b"before")
@@ -131,7 +129,7 @@ class TestAppendAll:
         now = store.clock.now()
         words: list[tuple[str, ...]] = [("b", "a"), (), ("A", "c"), ("b", "a")]
         filings = tuple(Filing(incoming(b"x"), Flags(0, names), now, 0) for names in words)
-        store.do(AppendAll(ONE, "INBOX", filings, now))
+        store.do(Append(ONE, "INBOX", filings, now))
         assert store.keywords("INBOX") == ("b", "a", "c")
         assert [entry.keywords for entry in store.entries("INBOX")] == [3, 0, 6, 3]
 
@@ -139,7 +137,7 @@ class TestAppendAll:
         now = store.clock.now()
         message = replace(incoming(b"x"), thread_keys=(b"key",))
         inbox = store.folder("INBOX").folder_id
-        store.do(AppendAll(ONE, "INBOX", (Filing(message, Flags(), now, 0),) * 2, now))
+        store.do(Append(ONE, "INBOX", (Filing(message, Flags(), now, 0),) * 2, now))
         with store.read() as tx:
             threads = [thread for _, _, thread in tx.objects(ONE, inbox, 1, 9)]
         assert threads[0] == threads[1]
@@ -150,7 +148,7 @@ class TestReplace:
         self, store: Store, uid: int, body: bytes, to: str = "INBOX", *words: str, quota: int | None = None
     ) -> Replace:
         now, source = store.clock.now(), store.folder("INBOX").folder_id
-        append = (ONE, to, incoming(body), Flags(DRAFT, words), now, 60, now, quota)
+        append = (ONE, to, (Filing(incoming(body), Flags(DRAFT, words), now, 60),), now, quota)
         return Replace(*append, folder_id=source, uid=UID(uid))
 
     @pytest.mark.parametrize("flags", [0, DELETED])
@@ -687,7 +685,9 @@ class TestThreads:
     def _file(self, store: Store, body: bytes, *keys: bytes) -> int:
         """Appends a message with these thread keys; its conversation."""
         append = store.appending("INBOX", body)
-        uid = store.do(replace(append, message=replace(append.message, thread_keys=keys))).uid
+        (filing,) = append.filings
+        filing = replace(filing, message=replace(filing.message, thread_keys=keys))
+        uid = store.do(replace(append, filings=(filing,))).uid
         inbox = store.folder("INBOX").folder_id
         with store.read() as tx:
             ((_, _, thread),) = tx.objects(ONE, inbox, uid, uid)

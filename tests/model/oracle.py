@@ -275,25 +275,15 @@ class Oracle:
     def append(self, command: c.Append) -> c.Appended:
         mailbox = self._with_folders(command.mailbox_id)
         folder = mailbox.selectable(command.path)
-        body = self._body(command.message)
-        self._quota(mailbox, command.quota, len(body))
-        words = self._learn(folder, command.flags.keywords)
-        uid = self._file(folder, b"", body, command.flags.system, words)
-        self.blobs[body] = command.at
-        return c.Appended(folder.uidvalidity or 0, uid)
-
-    def appendall(self, command: c.AppendAll) -> c.Appended:
-        mailbox = self._with_folders(command.mailbox_id)
-        folder = mailbox.selectable(command.path)
-        self._quota(mailbox, command.quota, sum(len(self._body(filing.message)) for filing in command.messages))
+        self._quota(mailbox, command.quota, sum(len(self._body(filing.message)) for filing in command.filings))
         first, modseq = folder.uidnext, folder.modseq
-        for filing in command.messages:
+        for filing in command.filings:
             body = self._body(filing.message)
             words = self._learn(folder, filing.flags.keywords)
             folder.modseq = modseq  # one for all of them
             self._file(folder, b"", body, filing.flags.system, words)
             self.blobs[body] = command.at
-        return c.Appended(folder.uidvalidity or 0, first, len(command.messages))
+        return c.Appended(folder.uidvalidity or 0, first, len(command.filings))
 
     def replace(self, command: c.Replace) -> c.Appended:
         mailbox = self._with_folders(command.mailbox_id)
@@ -302,11 +292,12 @@ class Oracle:
         old = [entry for entry in source.entries if entry.uid == command.uid]
         if not old:
             raise MessageExpunged
-        body = self._body(command.message)
+        (filing,) = command.filings
+        body = self._body(filing.message)
         if len(body) > old[0].size:
             self._quota(mailbox, command.quota, len(body) - old[0].size)
-        words = self._learn(target, command.flags.keywords)
-        uid = self._file(target, b"", body, command.flags.system, words)
+        words = self._learn(target, filing.flags.keywords)
+        uid = self._file(target, b"", body, filing.flags.system, words)
         self.blobs[body] = command.at
         self._remove(source, old)
         return c.Appended(target.uidvalidity or 0, uid)

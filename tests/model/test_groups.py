@@ -21,6 +21,7 @@ from core.commands import (
     Deliver,
     Delivery,
     Expunge,
+    Filing,
     NewFolder,
     PurgeFolder,
     RenameFolder,
@@ -36,9 +37,10 @@ from tests.model.small import small_limits
 from tests.support.store import DAY, MORNING, ONE, TWO, Store, incoming
 
 MESSAGES = some.BODIES.map(incoming)
+AT = st.just(MORNING)
+FILINGS = st.lists(st.builds(Filing, MESSAGES, some.FLAGS, AT, st.just(0)), min_size=1, max_size=3).map(tuple)
 FOLDER_IDS = st.integers(1, 6).map(FolderId)
 PLACES = st.sampled_from(["INBOX", "a", "a/b", "b", "absent"])
-AT = st.just(MORNING)
 NEW = st.builds(NewFolder, st.one_of(PLACES, some.PATHS), some.SPECIAL_USES)
 
 COMMANDS: st.SearchStrategy[Command] = st.one_of(
@@ -51,8 +53,8 @@ COMMANDS: st.SearchStrategy[Command] = st.one_of(
     st.builds(PurgeFolder, some.MAILBOXES, FOLDER_IDS),
     st.builds(RenameFolder, some.MAILBOXES, PLACES, st.one_of(PLACES, some.PATHS), AT),
     st.builds(Subscribe, some.MAILBOXES, some.PATHS, st.booleans()),
-    st.builds(Append, some.MAILBOXES, PLACES, MESSAGES, some.FLAGS, AT, st.just(0), AT, some.QUOTAS),
-    st.builds(Append, some.MAILBOXES, PLACES, MESSAGES, some.FLAGS, AT, st.just(0), AT),
+    st.builds(Append, some.MAILBOXES, PLACES, FILINGS, AT, some.QUOTAS),
+    st.builds(Append, some.MAILBOXES, PLACES, FILINGS, AT),
     st.builds(Copy, some.MAILBOXES, FOLDER_IDS, some.UIDS, PLACES, AT, st.booleans(), some.QUOTAS),
     st.builds(StoreFlags, some.MAILBOXES, FOLDER_IDS, some.UIDS, some.MODES, some.FLAGS, some.MODSEQS),
     st.builds(Expunge, some.MAILBOXES, FOLDER_IDS, some.UIDS),

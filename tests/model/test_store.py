@@ -14,7 +14,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from core.changes import Change, FolderRemoved, MailboxRemoved
 from core.commands import (
     Append,
-    AppendAll,
     ClaimRecent,
     Command,
     Copy,
@@ -229,7 +228,7 @@ class StoreAndOracle(RuleBasedStateMachine):
     @rule(mailbox_id=some.MAILBOXES, body=some.BODIES, flags=some.FLAGS, quota=some.QUOTAS, data=st.data())
     def append(self, mailbox_id: MailboxId, body: bytes, flags: Flags, quota: int | None, data: st.DataObject) -> None:
         path = self.pick_path(data, mailbox_id)
-        self.do(Append(mailbox_id, path, incoming(body), flags, self.now, 0, self.now, quota))
+        self.do(Append(mailbox_id, path, (Filing(incoming(body), flags, self.now, 0),), self.now, quota))
 
     @rule(mailbox_id=some.MAILBOXES, uids=some.UIDS, move=st.booleans(), quota=some.QUOTAS, data=st.data())
     def copy(self, mailbox_id: MailboxId, uids: UIDRanges, move: bool, quota: int | None, data: st.DataObject) -> None:
@@ -240,7 +239,7 @@ class StoreAndOracle(RuleBasedStateMachine):
     def append_several(self, mailbox_id: MailboxId, several: list[tuple[bytes, Flags]], data: st.DataObject) -> None:
         path = self.pick_path(data, mailbox_id)
         for body, flags in several:
-            self.do(Append(mailbox_id, path, incoming(body), flags, self.now, 0, self.now))
+            self.do(Append(mailbox_id, path, (Filing(incoming(body), flags, self.now, 0),), self.now))
 
     @rule(
         mailbox_id=some.MAILBOXES,
@@ -252,8 +251,8 @@ class StoreAndOracle(RuleBasedStateMachine):
         self, mailbox_id: MailboxId, several: list[tuple[bytes, Flags]], quota: int | None, data: st.DataObject
     ) -> None:
         path = self.pick_path(data, mailbox_id)
-        messages = tuple(Filing(incoming(body), flags, self.now, 0) for body, flags in several)
-        self.do(AppendAll(mailbox_id, path, messages, self.now, quota))
+        filings = tuple(Filing(incoming(body), flags, self.now, 0) for body, flags in several)
+        self.do(Append(mailbox_id, path, filings, self.now, quota))
 
     @rule(
         mailbox_id=some.MAILBOXES,
@@ -267,7 +266,7 @@ class StoreAndOracle(RuleBasedStateMachine):
         self, mailbox_id: MailboxId, body: bytes, flags: Flags, quota: int | None, uid: int, data: st.DataObject
     ) -> None:
         folder_id, path = self.pick(data, mailbox_id), self.pick_path(data, mailbox_id)
-        append = (mailbox_id, path, incoming(body), flags, self.now, 0, self.now, quota)
+        append = (mailbox_id, path, (Filing(incoming(body), flags, self.now, 0),), self.now, quota)
         self.do(Replace(*append, folder_id=folder_id, uid=UID(uid)))
 
     @rule(mailbox_id=some.MAILBOXES, data=st.data())

@@ -29,6 +29,7 @@ from core.commands import (
     Delivered,
     Delivery,
     Expunge,
+    Filing,
     FlagMode,
     Flags,
     NewFolder,
@@ -230,7 +231,8 @@ class Store:
         quota: int | None = None,
     ) -> Append:
         now = self.clock.now()
-        return Append(mailbox, path, incoming(body), Flags(system, keywords), now, 60, now, quota)
+        filing = Filing(incoming(body), Flags(system, keywords), now, 60)
+        return Append(mailbox, path, (filing,), now, quota)
 
     def copying(
         self, path: str, target: str, uids: UIDRanges = ALL, *, move: bool = False, quota: int | None = None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.commands import AppendAll
+from core.commands import Append
 from core.errors import Unavailable
 from core.model import MAX_UID, MailboxId
 from protocols.imap import limits, receiving
@@ -89,7 +89,7 @@ def test_the_selected_folder_hears_of_all_at_once(server: TestServer) -> None:
 def test_it_is_one_command_of_the_store(server: TestServer) -> None:
     work = begun(server.client(), b"APPEND INBOX" + literal(b"one") + literal(b"two"))
     assert isinstance(work, Write)
-    assert isinstance(work.command, AppendAll)
+    assert isinstance(work.command, Append)
     assert not work.bulk
 
 
