@@ -85,19 +85,20 @@ class Chunk:
 class FolderView:
     """A folder's messages as of one MODSEQ.  Message sequence numbers count from 1."""
 
-    __slots__ = ("_chunks", "_firsts", "_starts", "keywords", "modseq")
+    __slots__ = ("_chunks", "_firsts", "_starts", "keywords", "modseq", "uidnext")
 
-    def __init__(self, chunks: Iterable[Chunk], modseq: int, keywords: tuple[str, ...]) -> None:
+    def __init__(self, chunks: Iterable[Chunk], modseq: int, keywords: tuple[str, ...], uidnext: int = 1) -> None:
         self._chunks = tuple(chunks)
         self._firsts = [chunk.uids[0] for chunk in self._chunks]
         self._starts = [0, *accumulate(len(chunk.uids) for chunk in self._chunks)]
         self.modseq = modseq
         self.keywords = keywords  # names by bit
+        self.uidnext = max(uidnext, self.last_uid + 1)  # the highest UID may be of a message that is gone
 
     @classmethod
-    def of(cls, entries: Sequence[Entry], modseq: int, keywords: tuple[str, ...]) -> FolderView:
+    def of(cls, entries: Sequence[Entry], modseq: int, keywords: tuple[str, ...], uidnext: int = 1) -> FolderView:
         pieces = range(0, len(entries), CHUNK_MESSAGES)
-        return cls((Chunk.of(entries[at : at + CHUNK_MESSAGES]) for at in pieces), modseq, keywords)
+        return cls((Chunk.of(entries[at : at + CHUNK_MESSAGES]) for at in pieces), modseq, keywords, uidnext)
 
     def __len__(self) -> int:
         return self._starts[-1]
@@ -252,7 +253,8 @@ class FolderView:
         chunks = [chunk for chunk in chunks if chunk.uids]
         _mark(chunks, change.changed)
         _arrive(chunks, change.arrived)
-        return FolderView(chunks, change.modseq, self.keywords if change.keywords is None else change.keywords)
+        keywords = self.keywords if change.keywords is None else change.keywords
+        return FolderView(chunks, change.modseq, keywords, self.uidnext)
 
     def _expunge(self, chunks: list[Chunk], low: int, high: int) -> None:
         at = max(bisect_right(self._firsts, low) - 1, 0)

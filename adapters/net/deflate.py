@@ -29,13 +29,21 @@ class Deflate:
         """Whether all that came has been inflated."""
         return not self._waiting
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the client has ended its stream: what is waiting is plain."""
+        return self._inflater.eof
+
+    @property
+    def plain(self) -> bytes:
+        """What came and was not inflated, for who takes it as it is."""
+        return self._waiting
+
     def inflated(self) -> bytes:
         """The next octets that the client meant, at most PIECE_OCTETS; b"" when more must come.  Raises zlib.error."""
-        if not self._waiting:
+        if not self._waiting or self._inflater.eof:
             return b""
         waiting, self._waiting = self._waiting, b""
-        if self._inflater.eof:
-            raise zlib.error("octets behind the end of the stream")
         octets = self._inflater.decompress(waiting, PIECE_OCTETS)
         self._waiting = self._inflater.unconsumed_tail or self._inflater.unused_data
         return octets

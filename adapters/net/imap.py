@@ -14,12 +14,13 @@ from core.ports import EventLog, ReadTx
 from protocols.imap import limits, responses
 from protocols.imap.services import Account, Services
 from protocols.imap.session import Session
-from protocols.imap.work import Compute, Pause, Read, StartDeflate, StartTls, Work, Write
+from protocols.imap.work import Compute, Pause, Read, StartDeflate, StartTls, StopDeflate, Work, Write
 
 STEPS = 32  # pieces of work done for one connection before the others have their turn
 STALLED_SECONDS = 300  # a client that takes nothing of what it asked for is cut off after this
 # A piece is on its way to the client while the next is read; a client that takes nothing holds two of them.
 SEND_HIGH, SEND_LOW = 256 * 1024, 128 * 1024
+NOT_DEFLATE = "This is not DEFLATE"
 CHECK_SECONDS = 15  # how often a connection looks at its clocks
 
 Done = Callable[[Any, BaseException | None], None]
@@ -183,6 +184,8 @@ class ImapConnection(asyncio.Protocol):
                 return
             self._flush()
             if work is None and self._has_more():
+                if self._deflate is not None and self._deflate.has_ended:
+                    self.session.bye(NOT_DEFLATE)
                 continue
             if work is None or not self._do(work):
                 return
@@ -195,12 +198,16 @@ class ImapConnection(asyncio.Protocol):
         return not (self._deflate.is_empty or self.session.is_full)
 
     def _inflate(self, deflate: Deflate) -> None:
-        """Gives the session what the client meant, as far as it has room: a bomb waits where it is small."""
+        """Gives the session what the client meant, as far as it has room: a bomb waits where it is small.
+
+        What follows a command that runs may be plain, if that ends compression: it waits as it came.
+        """
+        session = self.session
         try:
-            while not self.session.is_full and not self.session.is_closing and (octets := deflate.inflated()):
-                self.session.receive(octets)
+            while session.is_waiting_for_client and not session.is_full and (octets := deflate.inflated()):
+                session.receive(octets)
         except zlib.error:
-            self.session.bye("This is not DEFLATE")
+            session.bye(NOT_DEFLATE)
 
     def _settle(self) -> None:
         """After each turn: send, read on or not, and close when all is said."""
@@ -243,6 +250,12 @@ class ImapConnection(asyncio.Protocol):
                 self._loop.call_later(seconds, self._done, None, None)
             case StartDeflate():
                 self._deflate = Deflate()  # the tagged OK was flushed before
+                self.session.finish(None)
+                return True
+            case StopDeflate():
+                assert self._deflate is not None, "only what was begun is ended"
+                self.session.receive(self._deflate.plain)
+                self._deflate = None
                 self.session.finish(None)
                 return True
             case StartTls():

@@ -32,6 +32,7 @@ class Accounts:
         spool: Callable[[int], MessageSpool],
         append_limit: int,
         plaintext_logins: bool,
+        may_unauthenticate: bool,
         has_tls: bool,
         log: EventLog,
     ) -> None:
@@ -40,6 +41,7 @@ class Accounts:
         self.entropy = entropy
         self.append_limit = append_limit
         self.plaintext_logins = plaintext_logins
+        self.may_unauthenticate = may_unauthenticate
         self.has_tls = has_tls
         self._organization = organization
         self._directory = directory

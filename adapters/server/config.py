@@ -131,6 +131,9 @@ class Imap(Struct, frozen=True):
         Endpoint("*:993"),
     )
     max_message_size: Annotated[Size, Meta(description="The largest message that clients may append.")] = Size(50 << 20)
+    unauthenticate: Annotated[
+        bool, Meta(description="Whether clients may sign out and in again on one connection (RFC 8437).")
+    ] = True
 
 
 class Smtp(Struct, frozen=True):

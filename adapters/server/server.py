@@ -109,6 +109,7 @@ class Server:
             spool=lambda database_id: house.spool(database_id, largest[0]),
             append_limit=largest[0],
             plaintext_logins=settings.auth.plaintext_logins,
+            may_unauthenticate=settings.imap.unauthenticate,
             has_tls=True,
             log=self.log,
         )

@@ -125,7 +125,6 @@ AFTER_LOGIN: Final = (
     "UIDONLY",
     "UIDBATCHES",
     "INPROGRESS",
-    "UNAUTHENTICATE",
     "UTF8=ACCEPT",
     "I18NLEVEL=1",
     "SORT",

@@ -12,11 +12,13 @@ from protocols.imap.fragments import Line
 from protocols.imap.grammar import BadSyntax, base64
 from protocols.imap.refusals import Rejected, bad
 from protocols.imap.services import Account
-from protocols.imap.work import Answer, Asking, Await, Compute, Pause, StartDeflate, StartTls, Steps
+from protocols.imap.work import Answer, Asking, Await, Compute, Pause, StartDeflate, StartTls, Steps, StopDeflate
 from protocols.sasl import MECHANISMS, Challenge, Failure, NeedKeys, NeedPassword, Step, Success, offered
 
 if TYPE_CHECKING:
     from protocols.imap.session import Session
+
+SIGNED_OUT = "Who are you now?"
 
 # What may be enabled -> its spelling, and what else goes with it.
 ENABLES: dict[str, tuple[str, ...]] = {
@@ -169,10 +171,17 @@ def _admit(session: Session, account: Account | None, login: str) -> Answer:
 
 
 def do_unauthenticate(session: Session, command: commands.Unauthenticate) -> Steps:
-    """RFC 8437: as if nobody had signed in yet; TLS and compression stay."""
+    """RFC 8437: as if nobody had signed in yet; TLS stays."""
+    if not session.services.may_unauthenticate:
+        raise bad("Signing out is not to be had here")
     yield from leave(session)
     session.sign_out()
-    return "Who are you now?"
+    if not session.is_compressed:
+        return SIGNED_OUT
+    session.send(responses.ok(command.tag, SIGNED_OUT))
+    yield StopDeflate()
+    session.compression_ended()
+    return ""  # the tagged OK had to come before
 
 
 def do_compress(session: Session, command: commands.Compress) -> Steps:
@@ -180,7 +189,7 @@ def do_compress(session: Session, command: commands.Compress) -> Steps:
     if command.mechanism != "DEFLATE":
         raise bad("Only DEFLATE is known")
     if session.is_compressed:
-        raise Rejected("The connection is compressed already", code=responses.COMPRESSIONACTIVE)
+        raise bad("The connection is compressed already")
     session.send(responses.ok(command.tag, "From now on in DEFLATE"))
     yield StartDeflate()
     session.compression_started()

@@ -40,7 +40,7 @@ def do_fetch(session: Session, command: commands.Fetch) -> Steps:
     slices = list(selected.view.slices(wanted, PIECE_MESSAGES))
     for uids in slices:
         items = _without_uid(command.items) if selected.uid_only else command.items
-        if marks_seen and (yield from _mark_seen(session, uids)) and commands.Item.FLAGS not in items:
+        if marks_seen and (yield from _mark_seen(session, uids)):
             items = (*items, *_flags_owed(session, items))
         how = plan(items)
         snapshot = snapshot_of(session, selected, account)
@@ -86,11 +86,10 @@ def _without_uid(items: tuple[commands.FetchItem, ...]) -> tuple[commands.FetchI
 
 def _flags_owed(session: Session, items: tuple[commands.FetchItem, ...]) -> Iterator[commands.FetchItem]:
     r"""What a response that also tells of \Seen holds beside what was asked for (RFC 7162 3.1, 3.2.4)."""
-    yield commands.Item.FLAGS
-    if "QRESYNC" in session.enabled and "UIDONLY" not in session.enabled and commands.Item.UID not in items:
-        yield commands.Item.UID
-    if "CONDSTORE" in session.enabled and commands.Item.MODSEQ not in items:
-        yield commands.Item.MODSEQ
+    owed = [commands.Item.FLAGS]
+    if "CONDSTORE" in session.enabled:
+        owed += [commands.Item.MODSEQ] if "UIDONLY" in session.enabled else [commands.Item.UID, commands.Item.MODSEQ]
+    return (item for item in owed if item not in items)
 
 
 def _is_long(selected: Selected, uids: UIDRanges) -> bool:
@@ -156,7 +155,7 @@ def do_store(session: Session, command: commands.Store) -> Steps:
         session.outgoing += selected.tell(expunge=command.uid, uid=command.uid, quiet=stored.modseq)
         modified += stored.modified
         is_lossy = _answer_store(session, command, uids, stored) or is_lossy
-        progress.reached(uids)
+        progress.reached(selected.view.number(uids[-1][1]))
     code = None
     if modified:
         numbers = modified if command.uid else ranges(map(selected.view.number, each(modified)))
@@ -207,17 +206,24 @@ def do_move(session: Session, command: commands.Move) -> Steps:
     selected, _ = here(session)
     writable(selected)
     wanted = chosen(selected, command.sequence, uid=command.uid)
-    progress = Progress(session, command.tag, len(selected.view))
+    progress = Progress(session, command.tag, selected.view.count(wanted))
+    done, is_moved = 0, False
     for uids in selected.view.slices(wanted, ROWS_PER_COMMAND):
-        progress.reached(uids)
+        count = selected.view.count(uids)
         moved = yield from _transfer(session, uids, command.mailbox, move=True)
+        done += count
         if moved.source:
             code = responses.copy_uid(moved.uidvalidity, moved.source, moved.target)
             session.send(responses.untagged(b"OK", "Moved", code))
         session.outgoing += selected.tell(expunge=True, uid=command.uid)
+        progress.reached(done)
+        is_moved = is_moved or bool(moved.source)
     if not wanted:
         yield from _transfer(session, (), command.mailbox, move=True)  # the folder must exist all the same
-    return f"{'UID ' if command.uid else ''}MOVE completed"
+    text = f"{'UID ' if command.uid else ''}MOVE completed"
+    if is_moved and "CONDSTORE" in session.enabled:
+        return text, responses.code(b"HIGHESTMODSEQ", selected.modseq)  # RFC 6851 4.4
+    return text
 
 
 def _transfer(session: Session, uids: UIDRanges, target: str, *, move: bool) -> Asking[Copied]:
@@ -245,10 +251,11 @@ def do_expunge(session: Session, command: commands.Expunge) -> Steps:
     writable(selected)
     wanted = EVERYTHING if command.uids is None else chosen(selected, command.uids, uid=True)
     gone = 0
-    for uids in selected.view.slices(wanted, ROWS_PER_COMMAND):
-        if any(entry.flags & DELETED for _, entry in selected.view.numbered(uids)):
+    newest = selected.newest  # all that are \Deleted go, though their flags are still to be told (RFC 9051 6.4.3)
+    for uids in newest.slices(wanted, ROWS_PER_COMMAND):
+        if any(entry.flags & DELETED for _, entry in newest.numbered(uids)):
             expunge = Expunge(account.mailbox_id, selected.folder_id, uids)
-            gone += yield Write(expunge, bulk=uids[-1][1] < selected.view.last_uid)
+            gone += yield Write(expunge, bulk=uids[-1][1] < newest.last_uid)
             session.outgoing += selected.tell(expunge=True)
     if gone and "QRESYNC" in session.enabled:
         return "EXPUNGE completed", responses.code(b"HIGHESTMODSEQ", selected.modseq)  # RFC 7162 3.2.7, 3.2.9

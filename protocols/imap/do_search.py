@@ -129,7 +129,7 @@ def _searched(
             piece, more = yield Read(partial(_look, search=search, gather=gather, uids=uids), heavy=is_heavy)
             found += piece.uids
             gathered.append(more)
-            progress.reached(((1, piece.last_uid),))
+            progress.reached(view.number(piece.last_uid))
             uids = tuple((max(low, piece.last_uid + 1), high) for low, high in uids if high > piece.last_uid)
     return found, gathered
 

@@ -107,7 +107,7 @@ def load(tx: ReadTx, mailbox_id: MailboxId, folder_id: FolderId) -> FolderView:
     """The view of a folder as this snapshot has it."""
     folder = folders.existing(tx, mailbox_id, folder_id)
     entries = tx.entries(mailbox_id, folder_id, 1, MAX_UID)
-    return FolderView.of(entries, folder.modseq, tx.keywords(mailbox_id, folder_id))
+    return FolderView.of(entries, folder.modseq, tx.keywords(mailbox_id, folder_id), folder.uidnext)
 
 
 def _describe(selected: Selected, folder: Folder, *, rev2: bool) -> list[bytes]:
@@ -121,20 +121,13 @@ def _describe(selected: Selected, folder: Folder, *, rev2: bool) -> list[bytes]:
     elif folder.n_unseen and not selected.uid_only:
         lines += _first_unseen(view)
     lines.append(responses.untagged(b"OK", "UIDs stay", responses.code(b"UIDVALIDITY", folder.uidvalidity)))
-    lines.append(responses.untagged(b"OK", "Predicted", responses.code(b"UIDNEXT", _uidnext(folder, view))))
+    # The view's, not the row's, which may count messages that are told as new in a moment: a client that had been told
+    # a UIDNEXT behind them would never look for them.
+    lines.append(responses.untagged(b"OK", "Predicted", responses.code(b"UIDNEXT", view.uidnext)))
     lines.append(responses.highest_modseq(selected.modseq))
     identifier = mailbox_id(folder.mailbox_id, folder.folder_id)
     lines.append(responses.untagged(b"OK", "The folder's own", responses.mailbox_id(identifier)))
     return lines
-
-
-def _uidnext(folder: Folder, view: FolderView) -> int:
-    """Above every UID in the view, and not above one that is still to be announced.
-
-    The row may be newer than the view, which others hold: then it counts messages that are told as new in a moment,
-    and a client that had been told a UIDNEXT behind them would never look for them.
-    """
-    return max(folder.uidnext if folder.modseq <= view.modseq else 1, view.last_uid + 1)
 
 
 def _normalized(path: str) -> bytes:
@@ -167,8 +160,9 @@ def do_close(session: Session, command: commands.Close) -> Steps:
     selected, account = session.selected, session.signed_in
     assert selected is not None, "COMMANDS lets CLOSE run only when selected"
     if not selected.read_only:
-        for uids in selected.view.slices(EVERYTHING, ROWS_PER_COMMAND):
-            if any(entry.flags & DELETED for _, entry in selected.view.numbered(uids)):
+        newest = selected.newest
+        for uids in newest.slices(EVERYTHING, ROWS_PER_COMMAND):
+            if any(entry.flags & DELETED for _, entry in newest.numbered(uids)):
                 yield Write(Expunge(account.mailbox_id, selected.folder_id, uids), bulk=True)
     yield from leave(session)
     return "Closed"

@@ -203,6 +203,8 @@ def _render_sections(tx: ReadTx, snapshot: Snapshot, plan: Plan, uids: UIDRanges
             continue
         except UnknownEncoding:
             is_unknown = True
+            if plan.writers:  # the rest is told: it may be a flag that this FETCH has set
+                octets.append(first + b")\r\n")
             continue
         octets += line
         size += sum([len(piece) for piece in line if isinstance(piece, bytes)])

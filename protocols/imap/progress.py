@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from core.model import UIDRanges
 from protocols.imap import responses
 
 if TYPE_CHECKING:
@@ -14,7 +13,7 @@ SECONDS: Final = 10.0  # of silence; RFC 9585 suggests as many, and clients that
 
 
 class Progress:
-    """How far a command has come through the messages of the folder; told when the client has waited for long."""
+    """How far a command has come through its messages; told when the client has waited for long."""
 
     def __init__(self, session: Session, tag: bytes, goal: int) -> None:
         self._session = session
@@ -22,12 +21,11 @@ class Progress:
         self._goal = goal
         self._told = session.services.clock.monotonic()
 
-    def reached(self, uids: UIDRanges) -> None:
-        """The command is through with the messages up to these."""
-        now, selected = self._session.services.clock.monotonic(), self._session.selected
-        if now - self._told < SECONDS or selected is None or not uids:
+    def reached(self, done: int) -> None:
+        """The command is through with so many of them."""
+        now = self._session.services.clock.monotonic()
+        if now - self._told < SECONDS:
             return
         self._told = now
-        done = selected.view.number(uids[-1][1])
         if 0 < done < self._goal:
             self._session.send(responses.in_progress(self._tag, done, self._goal))

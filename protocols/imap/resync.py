@@ -1,7 +1,7 @@
 """What a client that comes back has missed (RFC 7162 3.2): which of the messages that it knows have vanished."""
 
 from core import folders
-from core.model import UIDRanges, common, merged, ranges, without
+from core.model import UIDRanges, common, merged
 from core.ports import ReadTx
 from protocols.imap.commands import Ranges, SequenceSet
 from protocols.imap.fetching import Snapshot
@@ -15,12 +15,10 @@ def vanished(tx: ReadTx, snapshot: Snapshot, asked: SequenceSet | None, since: i
     """
     folder = folders.existing(tx, snapshot.mailbox_id, snapshot.folder_id)
     view = snapshot.view
-    last = max(view.last_uid, folder.uidnext - 1)
+    last = view.uidnext - 1
     known: UIDRanges = ((1, last),) if asked is None else asked.resolve(last)
     if since < folder.tombstone_floor:
-        # A row newer than the view may count messages that the client is still to be told of.
-        coming = [entry.uid for entry in tx.entries(snapshot.mailbox_id, snapshot.folder_id, view.last_uid + 1, last)]
-        return without(view.missing(common(known, ((matched + 1, last),))), ranges(coming))
+        return view.missing(common(known, ((matched + 1, last),)))
     gone = merged(tuple(tx.vanished(snapshot.mailbox_id, snapshot.folder_id, since)))
     return view.missing(common(known, gone))
 

@@ -29,6 +29,7 @@ class Selected:
         "_held_since",
         "_is_behind",
         "_news",
+        "_owes_modseq",
         "_room",
         "folder_id",
         "is_gone",
@@ -69,6 +70,7 @@ class Selected:
         self._news: list[FolderChange] = []
         self._room = NEWS_ENTRIES
         self._is_behind = False  # there was too much to keep: the news is how the newest view differs from ours
+        self._owes_modseq = False  # messages have gone, or are held back
 
     def hear(self, change: Change) -> None:
         """Something was committed; the client hears of it when `tell` is next called."""
@@ -102,6 +104,11 @@ class Selected:
     def modseq(self) -> int:
         """Up to which MODSEQ the client has been told everything (RFC 7162 3.2: HIGHESTMODSEQ)."""
         return min(self._held_since, self.view.modseq) if self._ghosts else self.view.modseq
+
+    @property
+    def newest(self) -> FolderView:
+        """What the folder has come to, told or not."""
+        return self.watch.view or self.view
 
     @property
     def uid_only(self) -> bool:
@@ -164,9 +171,16 @@ class Selected:
                 yield from self._fetched(changed, uid=uid or resynchronizes)
         yield from self._exists()
         self._share()
-        if resynchronizes and (self._ghosts or had_ghosts or any(change.expunged for change in news)):
-            # RFC 7162 3.2: lower than what is held back, lest it be lost with the connection; and up again after it.
+        self._owes_modseq |= bool(self._ghosts or had_ghosts or any(change.expunged for change in news))
+
+    def settled(self) -> Iterator[bytes]:
+        """HIGHESTMODSEQ behind all that a command has told, where its MODSEQs are not enough to know it by.
+
+        RFC 7162 3.2: lower than what is held back, lest that be lost with the connection; and up again after it.
+        """
+        if self._owes_modseq and "QRESYNC" in self._enabled:
             yield responses.highest_modseq(self.modseq)
+        self._owes_modseq = False
 
     def _advance(self, change: FolderChange) -> None:
         """The view after a change: the one that others hold already, if it is the same."""
@@ -229,7 +243,7 @@ class Selected:
         items = b" ".join(filter(None, (item, modseq)))
         if self.uid_only:
             return b"* %d UIDFETCH (%b)\r\n" % (entry.uid, items)
-        if uid or "QRESYNC" in self._enabled:
+        if uid or "CONDSTORE" in self._enabled:  # RFC 7162 3.2.4: of any server that has QRESYNC
             return b"* %d FETCH (UID %d %b)\r\n" % (number, entry.uid, items)
         return b"* %d FETCH (%b)\r\n" % (number, items)
 

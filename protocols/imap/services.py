@@ -66,6 +66,11 @@ class Services(Protocol):
         ...
 
     @property
+    def may_unauthenticate(self) -> bool:
+        """Whether a client may sign out and stay connected (RFC 8437 8: not where a proxy checks who signs in)."""
+        ...
+
+    @property
     def has_tls(self) -> bool: ...
     def sign_in_again(self, login: str, password: bytes) -> Account | None:
         """The account, when this password was verified a moment ago: microseconds."""

@@ -274,8 +274,8 @@ class Session:
         if self.is_closing:
             return
         text, code = answer if isinstance(answer, tuple) else (answer, None)
-        self._tell_news()
-        if text:
+        if text:  # else it has been answered, and the client is told nothing until the next command (RFC 9051 7.5.1)
+            self._tell_news()
             self.send(responses.ok(self._command.tag, text, code))
         self._end_command()
 
@@ -299,9 +299,12 @@ class Session:
 
     def _tell_news(self) -> None:
         selected = self.selected
-        if selected is not None and selected.has_news:
+        if selected is None:
+            return
+        if selected.has_news:
             uid = bool(getattr(self._command, "uid", False))
             self.outgoing += selected.tell(expunge=not holds_expunge(self._command), uid=uid)
+        self.outgoing += selected.settled()
 
     def send(self, line: bytes) -> None:
         """Appends to what is outgoing."""
@@ -349,6 +352,8 @@ class Session:
         """What is announced in this state (RFC 9051 6.1.1)."""
         if self.account is not None:
             found = [*ALWAYS, *AFTER_LOGIN, f"APPENDLIMIT={self.services.append_limit}"]
+            if self.services.may_unauthenticate:
+                found.append("UNAUTHENTICATE")
             return found if self.is_compressed else [*found, "COMPRESS=DEFLATE"]  # RFC 4978 3
         found = [*ALWAYS]
         if self.services.has_tls and not self.is_secure:
@@ -404,6 +409,7 @@ class Session:
         if not self.is_idling or self.is_closing or self.selected is None or not self.selected.has_news:
             return
         self.outgoing += self.selected.tell(expunge=True)
+        self.outgoing += self.selected.settled()
         if self.selected.is_gone:
             self._folder_gone()
 
@@ -418,6 +424,10 @@ class Session:
         """RFC 4978 3: who sends on before the tagged OK does not know in which way it is read."""
         self._fragments.clear()
         self.is_compressed = True
+
+    def compression_ended(self) -> None:
+        """RFC 8437 4.1: with the session of whoever asked for it."""
+        self.is_compressed = False
 
     def tls_started(self) -> None:
         """RFC 9051 6.2.1: whatever was sent in the clear behind STARTTLS is forgotten."""

@@ -54,8 +54,12 @@ class StartDeflate(Struct, frozen=True, gc=False):
     """Sends what is outgoing, and compresses both ways from then on."""
 
 
+class StopDeflate(Struct, frozen=True, gc=False):
+    """Sends what is outgoing; from then on both ways are plain again."""
+
+
 T = TypeVar("T")
-Work = Read | Write | Compute | Pause | StartTls | StartDeflate
+Work = Read | Write | Compute | Pause | StartTls | StartDeflate | StopDeflate
 Asking = Generator[Work | Await, Any, T]  # comes to a T by asking
 Answer = str | tuple[str, bytes]  # the text of the tagged OK, and its response code; empty: there is none
 Steps = Asking[Answer]

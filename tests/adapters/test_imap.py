@@ -221,7 +221,7 @@ async def test_compression_both_ways(house: House) -> None:
     assert b"c OK" in await client.says(b"c APPEND INBOX {%d+}\r\n" % len(large) + large)
     assert b"d OK" in await client.says(b"d SELECT INBOX")
     assert large in await client.says(b"e FETCH 1 BODY.PEEK[]")
-    assert b"f NO [COMPRESSIONACTIVE]" in await client.says(b"f COMPRESS DEFLATE")
+    assert b"f BAD" in await client.says(b"f COMPRESS DEFLATE")
     assert b"COMPRESS" not in await client.says(b"g CAPABILITY")
     assert b"h BAD" in await client.says(b"h COMPRESS NOSUCH")
     await wire.send(client.packed(b"".join(b"t%d NOOP\r\n" % n for n in range(2000))))
@@ -427,3 +427,22 @@ async def test_a_client_that_idles_and_does_not_read_fills_no_memory(house: Hous
     for number in range(1500):
         await wire.says(b"e%d STORE 1:* %bFLAGS.SILENT (\\Flagged)" % (number, b"+-"[number % 2 : number % 2 + 1]))
     assert connection._transport.get_write_buffer_size() < 1_000_000
+
+
+async def test_signed_out_a_client_speaks_plainly(house: House) -> None:
+    """RFC 8437 4.1: both terminate their compression layers, the server after the CRLF of its OK."""
+    wire = await house.client()
+    client = await Deflated.over(wire)
+    assert b"b OK" in await client.says(b"b UNAUTHENTICATE")
+    assert b"c OK" in await wire.says(b"c LOGIN u1 pass")
+
+
+async def test_who_ends_its_stream_may_sign_in_plainly_in_the_same_packet(house: House) -> None:
+    """RFC 8437 4.1: the client's layer ends behind UNAUTHENTICATE, not behind our OK."""
+    wire = await house.client()
+    client = await Deflated.over(wire)
+    ended = client.deflater.compress(b"b UNAUTHENTICATE\r\n") + client.deflater.flush(zlib.Z_FINISH)
+    await wire.send(ended + b"c LOGIN u1 pass\r\n")
+    packed = await wire.reader.readuntil(b"\x00\x00\xff\xff")  # where the server's layer ends
+    assert client.inflater.decompress(packed).startswith(b"b OK")
+    assert (await wire.hear(b"c ")).startswith(b"c OK")

@@ -53,6 +53,7 @@ class TestServer:
         self.views = Views()
         self.append_limit = 10_000_000
         self.plaintext_logins = True
+        self.may_unauthenticate = True
         self.has_tls = False
         self.quotas: dict[str, int] = {}
         self.keys_of: dict[str, Keys] = {}

@@ -340,7 +340,7 @@ class Store:
             folder = tx.folder(mailbox, folder_id)
             assert folder is not None
             entries = tx.entries(mailbox, folder_id, 1, MAX_UID)
-            return FolderView.of(entries, folder.modseq, tx.keywords(mailbox, folder_id))
+            return FolderView.of(entries, folder.modseq, tx.keywords(mailbox, folder_id), folder.uidnext)
 
     def rows(self, statement: str, params: Mapping[str, object] | None = None) -> list[Any]:
         """The rows of any statement that reads."""

@@ -351,3 +351,43 @@ def test_what_is_there_is_announced(server: TestServer, capability: str) -> None
     client = server.client()
     assert f" {capability} ".encode() in client.ok("CAPABILITY").replace(b"\r\n", b" ")
     assert f" {capability} ".encode() not in client.greeting.replace(b"]", b" ]")
+
+
+def test_progress_of_move_does_not_stand_still(server: TestServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 9585: what was moved is gone from the view, so that the number of the next slice's last message stays low."""
+    monkeypatch.setattr(do_messages, "ROWS_PER_COMMAND", 2)
+    client = room(server, 10)
+    write = server.database.write
+
+    def slow(command: object) -> object:
+        server.clock.advance(11_000_000)
+        return write(command)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(server.database, "write", slow)
+    told = re.findall(rb'INPROGRESS \("\w+" (\d+) 10\)', client.ok("MOVE 1:10 Sent"))
+    assert len(told) > 2
+    assert sorted(set(map(int, told))) == list(map(int, told))
+
+
+def test_compress_twice_is_bad(server: TestServer) -> None:
+    """RFC 4978 3: "BAD  ... or COMPRESS already active"; NO is for another layer."""
+    client = server.client()
+    client.ok("COMPRESS DEFLATE")
+    client.bad("COMPRESS DEFLATE")
+
+
+def test_signing_out_ends_compression(server: TestServer) -> None:
+    """RFC 8437 4.1: the compression layer ends behind the OK, and COMPRESS may be given anew."""
+    client = server.client()
+    client.ok("COMPRESS DEFLATE")
+    client.ok("UNAUTHENTICATE")
+    assert not client.session.is_compressed
+
+
+def test_signing_out_can_be_turned_off(server: TestServer) -> None:
+    """RFC 8437 8."""
+    server.may_unauthenticate = False
+    client = server.client()
+    assert b"UNAUTHENTICATE" not in client.ok("CAPABILITY")
+    client.bad("UNAUTHENTICATE")
+    assert client.session.account is not None

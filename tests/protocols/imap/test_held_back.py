@@ -1,11 +1,15 @@
-"""What a client is told late, and all at once: news that was too much, messages long gone, folders that moved on."""
+"""What a client is told late, or not at all if it went wrong: news that was too much, messages gone, folders ahead."""
 
 import re
+from collections.abc import Callable
+from threading import Thread
+from time import sleep
 
 import pytest
 
 from core.changes import FolderChange
-from core.model import UID, Entry, FolderId, MailboxId, ModSeq
+from core.commands import FlagMode, Flags, StoreFlags
+from core.model import FLAGGED, UID, Entry, FolderId, MailboxId, ModSeq
 from core.view import FolderView, Views
 from protocols.imap import selected
 from protocols.imap.selected import Selected
@@ -110,3 +114,59 @@ def test_what_was_held_back_goes_out_in_few_lines() -> None:
     """One VANISHED and one new view for each range: 50,000 lines, and seconds on the event loop."""
     here = held(20_000)
     assert len(list(here.tell(expunge=True))) < 100
+
+
+def test_uidnext_never_goes_back(server: TestServer) -> None:
+    """RFC 9051 2.3.1.1: UIDNEXT does not change but by new messages."""
+    client, other = room(server, 3), second(server)
+    other.ok("STORE 3 +FLAGS (\\Deleted)")
+    other.ok("EXPUNGE")
+    client.ok("NOOP")
+    third = server.client()
+
+    def uidnext(answer: bytes) -> int:
+        return int(re.findall(rb"UIDNEXT (\d+)", answer)[0])
+
+    assert uidnext(third.ok("EXAMINE INBOX")) == 4
+    late: list[Callable[[], None]] = []
+    server.post = late.append  # a flag is committed, and what became of it is still on its way to the event loop
+    store = StoreFlags(ONE, INBOX, ((1, 1),), FlagMode.ADD, Flags(FLAGGED))
+    writing = Thread(target=server.database.write, args=(store,))
+    writing.start()
+    while not late:
+        sleep(0.001)
+    answer = third.ok("EXAMINE INBOX")
+    for run in late:
+        run()
+    writing.join(5)
+    server.post = lambda run: run()
+    assert uidnext(answer) == 4
+
+
+def test_expunge_takes_what_another_session_has_marked(server: TestServer) -> None:
+    """RFC 9051 6.4.3: all messages that have \\Deleted, told or not."""
+    client, other = room(server, 2), second(server)
+    other.ok("STORE 2 +FLAGS (\\Deleted)")
+    assert b"* 2 EXPUNGE\r\n" in client.ok("EXPUNGE")
+
+
+def test_a_part_of_unknown_encoding_is_not_marked_seen_in_silence(server: TestServer) -> None:
+    """RFC 7162 3.1, RFC 9051 7.5.2: a flag that changed is told, or is not changed by a FETCH that is refused."""
+    client = server.client()
+    client.append("INBOX", b"Content-Transfer-Encoding: x-strange\r\nContent-Type: text/plain\r\n\r\nx\r\n")
+    client.ok("ENABLE QRESYNC IMAP4rev2")
+    client.ok("SELECT INBOX")
+    heard = client.no("FETCH 1 BINARY[1]", "UNKNOWN-CTE") + client.ok("NOOP")
+    is_set = b"\\Seen" in second(server).ok("FETCH 1 FLAGS")
+    assert is_set == (b"\\Seen" in heard)
+
+
+def test_nothing_goes_behind_the_tagged_ok_of_compress(server: TestServer) -> None:
+    """RFC 9051 7.5.1, RFC 7162 3.2.10.2: no EXPUNGE or VANISHED when no command is in progress."""
+    client, other = room(server, 3), second(server)
+    other.ok("STORE 1 +FLAGS (\\Deleted)")
+    other.ok("EXPUNGE")
+    answer = client.ok("COMPRESS DEFLATE")
+    tagged = re.search(rb"^a\d+ OK", answer, re.MULTILINE)
+    assert tagged is not None
+    assert b"EXPUNGE" not in answer[tagged.start() :]

@@ -56,7 +56,7 @@ def test_what_makes_a_client_condstore_aware(server: TestServer, command: str) -
     answer = client.ok(command)
     assert b"[HIGHESTMODSEQ 3]" in answer
     other.ok("STORE 1 +FLAGS (\\Seen)")
-    assert b"* 1 FETCH (FLAGS (\\Seen \\Flagged) MODSEQ (4))\r\n" in client.ok("NOOP")
+    assert b"* 1 FETCH (UID 1 FLAGS (\\Seen \\Flagged) MODSEQ (4))\r\n" in client.ok("NOOP")
     assert b"HIGHESTMODSEQ" not in client.ok("FETCH 1 MODSEQ"), "it is told once"
 
 
@@ -85,8 +85,8 @@ def test_store_tells_the_new_modseq_even_in_silence(server: TestServer) -> None:
     """RFC 7162 3.1.3."""
     client = room(server, 2)
     client.ok("ENABLE CONDSTORE")
-    assert client.fetched("STORE 1 +FLAGS (\\Seen)") == [b"* 1 FETCH (FLAGS (\\Seen) MODSEQ (4))"]
-    assert client.fetched("STORE 1:2 +FLAGS.SILENT (\\Seen)") == [b"* 2 FETCH (MODSEQ (5))"]
+    assert client.fetched("STORE 1 +FLAGS (\\Seen)") == [b"* 1 FETCH (UID 1 FLAGS (\\Seen) MODSEQ (4))"]
+    assert client.fetched("STORE 1:2 +FLAGS.SILENT (\\Seen)") == [b"* 2 FETCH (UID 2 MODSEQ (5))"]
     assert client.fetched("UID STORE 2 +FLAGS.SILENT (\\Flagged)") == [b"* 2 FETCH (UID 2 MODSEQ (6))"]
 
 
@@ -96,9 +96,9 @@ def test_a_conditional_store_leaves_alone_what_has_changed(server: TestServer) -
     other.ok("STORE 2 +FLAGS (\\Answered)")
     answer = client.ok("STORE 1:3 (UNCHANGEDSINCE 4) +FLAGS.SILENT (\\Deleted)")
     assert untagged(answer)[-3:] == [
-        b"* 1 FETCH (MODSEQ (6))",
-        b"* 2 FETCH (FLAGS (\\Answered) MODSEQ (5))",
-        b"* 3 FETCH (MODSEQ (6))",
+        b"* 1 FETCH (UID 1 MODSEQ (6))",
+        b"* 2 FETCH (UID 2 FLAGS (\\Answered) MODSEQ (5))",
+        b"* 3 FETCH (UID 3 MODSEQ (6))",
     ]
     assert b" OK [MODIFIED 2] " in answer
     assert b" OK [MODIFIED 2] " in client.ok("UID STORE 2 (UNCHANGEDSINCE 4) FLAGS (\\Seen)")
@@ -350,3 +350,48 @@ def test_much_that_was_missed_keeps_the_held_modseq(server: TestServer, monkeypa
     other.ok("STORE 1 +FLAGS (\\Seen)")
     assert highest(client.ok("FETCH 1 FLAGS")) == before
     assert b"* VANISHED 2\r\n" in client.ok("NOOP")
+
+
+# ---------------------------------------------------------------------------------------------- what is owed, and when
+
+
+@pytest.mark.parametrize("capability", ["CONDSTORE", "QRESYNC"])
+def test_seen_by_reading_is_told_with_its_modseq_though_flags_were_asked_for(
+    server: TestServer, capability: str
+) -> None:
+    """RFC 7162 3.2.4: "a FETCH/UID FETCH that implicitly set the \\Seen flag" tells MODSEQ (and UID)."""
+    client = room(server, 1)
+    client.ok(f"ENABLE {capability}")
+    (line,) = [line for line in client.fetched("FETCH 1 (FLAGS BODY[TEXT])") if b"FETCH" in line]
+    assert b"\\Seen" in line
+    assert b"MODSEQ (3)" in line
+    assert capability == "CONDSTORE" or b"UID 1" in line
+
+
+def test_condstore_alone_has_uids_in_unsolicited_fetch(server: TestServer) -> None:
+    """RFC 7162 3.2.4 (and 3.1.4.2): on a QRESYNC server after any CONDSTORE enabling command, both UID and MODSEQ."""
+    client, other = room(server, 1), second(server)
+    client.ok("ENABLE CONDSTORE")
+    other.ok("STORE 1 +FLAGS (\\Seen)")
+    assert b"UID 1" in client.ok("NOOP")
+
+
+def test_highestmodseq_does_not_run_ahead_of_the_answers_of_store(server: TestServer) -> None:
+    """RFC 7162 3.2, 6: cut off behind it, a client that "MUST update its copy ... whenever" has lost the FETCH."""
+    client, other = room(server, 3), second(server)
+    client.ok("ENABLE QRESYNC")
+    other.ok("STORE 1 +FLAGS (\\Deleted)")
+    other.ok("EXPUNGE")
+    promised = 0
+    for line in client.ok("UID STORE 2:3 +FLAGS (\\Flagged)").split(b"\r\n"):
+        if found := re.search(rb"HIGHESTMODSEQ (\d+)", line):
+            promised = int(found[1])
+        if found := re.search(rb"FETCH .*MODSEQ \((\d+)\)", line):
+            assert int(found[1]) > promised, line
+
+
+def test_move_tells_the_highest_modseq_to_condstore_too(server: TestServer) -> None:
+    """RFC 6851 4.4: "If at least one message was moved, the server MUST send ... HIGHESTMODSEQ"."""
+    client = room(server, 2)
+    client.ok("ENABLE CONDSTORE")
+    assert b"HIGHESTMODSEQ" in client.ok("MOVE 1 Sent")
