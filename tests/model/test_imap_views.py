@@ -15,7 +15,7 @@ from core.audit import audit
 from core.commands import Expunge, FlagMode, Flags, StoreFlags
 from core.folders import find
 from core.model import DELETED, MAX_UID, FolderId, MailboxId, UIDRanges
-from tests.support.imap import Client, TestServer
+from tests.support.imap import Client, TestServer, stored
 
 ONE = MailboxId(1)
 EVERYTHING: UIDRanges = ((1, MAX_UID),)
@@ -144,7 +144,7 @@ class Folder(RuleBasedStateMachine):
         elif silent:
             message.flags = None  # a client would work it out; here it asks
         if message.uid is not None and not silent and is_done:
-            assert self.stored().get(message.uid) == message.flags
+            assert stored(self.server, self.inbox).get(message.uid) == message.flags
 
     @rule(session=SESSION, low=st.integers(1, 12), flag=FLAG, mode=MODE)
     def store_by_uid(self, session: int, low: int, flag: str, mode: str) -> None:
@@ -188,9 +188,9 @@ class Folder(RuleBasedStateMachine):
 
     @rule(session=SESSION, uid=st.integers(1, 12), to=st.sampled_from(["INBOX", "Sent"]))
     def replace_by_uid(self, session: int, uid: int, to: str) -> None:
-        before = self.stored()
+        before = stored(self.server, self.inbox)
         answer = self.clients[session].says(f"UID REPLACE {uid} {to} ($e) {{1+}}\r\nx")
-        gone = before.keys() - self.stored().keys()
+        gone = before.keys() - stored(self.server, self.inbox).keys()
         assert gone == ({uid} if b" OK REPLACE" in answer else set())
 
     @rule(session=SESSION, pick=PICK)
@@ -199,9 +199,9 @@ class Folder(RuleBasedStateMachine):
         naive.wake()
         if naive.messages:
             message = naive.messages[(number := pick % len(naive.messages))]
-            before = self.stored().keys()
+            before = stored(self.server, self.inbox).keys()
             answer = naive.says(f"REPLACE {number + 1} INBOX {{1+}}\r\nx")
-            gone = before - self.stored().keys()
+            gone = before - stored(self.server, self.inbox).keys()
             assert len(gone) == (b" OK REPLACE" in answer)
             assert message.uid is None or gone <= {message.uid}
 
@@ -248,28 +248,16 @@ class Folder(RuleBasedStateMachine):
         naive = self.clients[session]
         naive.says("NOOP")
         naive.look()
-        assert {message.uid: message.flags for message in naive.messages} == self.stored()
+        assert {message.uid: message.flags for message in naive.messages} == stored(self.server, self.inbox)
 
     @invariant()
     def who_idles_knows_everything(self) -> None:
         for naive in getattr(self, "clients", []):
             if naive.is_idling:
                 naive.hear(naive.client.heard())
-                assert len(naive.messages) == len(self.stored())
+                assert len(naive.messages) == len(stored(self.server, self.inbox))
             else:
                 assert naive.client.heard() == b"", "nobody speaks unasked"
-
-    def stored(self) -> dict[int | None, frozenset[bytes] | None]:
-        names = (b"\\Seen", b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Draft")
-        with self.server.database.read() as tx:
-            keywords = tx.keywords(ONE, self.inbox)
-            return {
-                entry.uid: frozenset(
-                    [name for bit, name in enumerate(names) if entry.flags >> bit & 1]
-                    + [name.encode() for bit, name in enumerate(keywords) if entry.keywords >> bit & 1]
-                )
-                for entry in tx.entries(ONE, self.inbox, 1, MAX_UID)
-            }
 
     def teardown(self) -> None:
         try:

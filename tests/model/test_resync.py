@@ -16,7 +16,7 @@ from core import items
 from core.commands import Expunge, FlagMode, Flags, ForgetTombstones, StoreFlags
 from core.folders import find
 from core.model import DELETED, MAX_UID, FolderId, MailboxId, UIDRanges
-from tests.support.imap import Client, TestServer
+from tests.support.imap import Client, TestServer, stored
 
 ONE = MailboxId(1)
 EVERYTHING: UIDRanges = ((1, MAX_UID),)
@@ -176,7 +176,7 @@ class Coming(RuleBasedStateMachine):
     @rule(count=st.integers(0, 6), forgotten=st.booleans())
     def was_away(self, count: int, forgotten: bool) -> None:
         self.cache.client.leave()
-        for uid in sorted(self.stored())[:count]:
+        for uid in sorted(stored(self.server, self.inbox))[:count]:
             self.others_delete(uid, False)
         if forgotten:
             self.tombstones_are_forgotten()
@@ -198,7 +198,7 @@ class Coming(RuleBasedStateMachine):
         self.has_what_is_there()
 
     def has_what_is_there(self) -> None:
-        assert self.cache.messages == self.stored()
+        assert self.cache.messages == stored(self.server, self.inbox)
 
     @invariant()
     def knows_no_more_than_there_was(self) -> None:
@@ -207,18 +207,6 @@ class Coming(RuleBasedStateMachine):
                 folder = tx.folder(ONE, self.inbox)
             assert folder is not None
             assert self.cache.modseq <= folder.modseq
-
-    def stored(self) -> dict[int, frozenset[bytes]]:
-        names = (b"\\Seen", b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Draft")
-        with self.server.database.read() as tx:
-            keywords = tx.keywords(ONE, self.inbox)
-            return {
-                entry.uid: frozenset(
-                    [name for bit, name in enumerate(names) if entry.flags >> bit & 1]
-                    + [name.encode() for bit, name in enumerate(keywords) if entry.keywords >> bit & 1]
-                )
-                for entry in tx.entries(ONE, self.inbox, 1, MAX_UID)
-            }
 
     def teardown(self) -> None:
         try:

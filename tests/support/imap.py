@@ -11,7 +11,7 @@ from adapters.stores.database import MailboxDatabase
 from core.changes import Change
 from core.commands import CreateMailbox, Deliver, Delivery, NewFolder
 from core.errors import Refusal
-from core.model import MailboxId
+from core.model import MAX_UID, FolderId, MailboxId
 from core.view import Views
 from protocols.imap.services import Account, Keys
 from protocols.imap.session import Session
@@ -275,3 +275,18 @@ def second(server: TestServer) -> Client:
 
 def untagged(answer: bytes) -> list[bytes]:
     return [line for line in answer.split(b"\r\n") if line.startswith(b"* ")]
+
+
+def stored(server: TestServer, folder_id: FolderId) -> dict[int, frozenset[bytes]]:
+    """What the store says of a folder of the first mailbox: the flags of each UID, as a client would write them."""
+    names = (b"\\Seen", b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Draft")
+    place = (MailboxId(1), folder_id)
+    with server.database.read() as tx:
+        keywords = tx.keywords(*place)
+        return {
+            entry.uid: frozenset(
+                [name for bit, name in enumerate(names) if entry.flags >> bit & 1]
+                + [name.encode() for bit, name in enumerate(keywords) if entry.keywords >> bit & 1]
+            )
+            for entry in tx.entries(*place, 1, MAX_UID)
+        }
