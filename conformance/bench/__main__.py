@@ -77,7 +77,8 @@ def measure(scratch: Path, args: argparse.Namespace) -> dict[str, Any]:
     subprocess.run(["sh", dovecot, "start", home, str(DOVECOT)], check=True)
     penfold = start_penfold(scratch)
     report = scratch / "report.json"
-    command = [sys.executable, HERE / "mailbench.py", "--rounds", args.rounds, "--json", report, "--probe-dir", scratch]
+    command = [sys.executable, "-m", "conformance.bench.mailbench", "--rounds", args.rounds]
+    command += ["--json", report, "--probe-dir", scratch]
     command += [
         "--imap",
         f"127.0.0.1:{PENFOLD + 143}",
@@ -91,7 +92,7 @@ def measure(scratch: Path, args: argparse.Namespace) -> dict[str, Any]:
     command += ["--quick"] if args.quick else []
     command += ["--only", args.only] if args.only else []
     try:
-        subprocess.run(command, check=True)
+        subprocess.run(command, check=True, cwd=ROOT)
         return dict(json.loads(report.read_text()))
     finally:
         penfold.send_signal(signal.SIGTERM)
