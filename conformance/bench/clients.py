@@ -3,8 +3,7 @@
 import re
 import socket
 import uuid
-
-from conformance.bench.harness import Target
+from dataclasses import dataclass, field
 
 
 class BenchError(Exception):
@@ -163,3 +162,41 @@ def literals(response: bytes) -> list[bytes]:
         pos = m.end() + int(m[1])
         found.append(response[m.end() : pos])
     return found
+
+
+@dataclass
+class Target:
+    """One server under test."""
+
+    name: str
+    imap: tuple[str, int]
+    lmtp: tuple[str, int] | None
+    pid: int | None
+    password: str
+    domain: str
+    login_domain: bool
+    users: list[str]
+    caps: set[str] = field(default_factory=set)
+    boxes: dict[str, str] = field(default_factory=dict)  # mailboxes that are filled once per run
+    base_pss: int = 0  # KiB before the first idle_memory round
+    uids: dict[str, list[int]] = field(default_factory=dict)  # UIDs in them: message number i has uids[key][i]
+
+    def login_name(self, user: str) -> str:
+        return f"{user}@{self.domain}" if self.login_domain else user
+
+    def capabilities(self) -> set[str]:
+        if not self.caps:
+            c = Imap(self, self.users[0])
+            self.caps = set(c.cmd("CAPABILITY").decode().upper().split())
+            c.quit()
+        return self.caps
+
+    def user(self, k: int) -> str:
+        return self.users[k % len(self.users)]
+
+    def address(self, user: str) -> str:
+        return f"{user}@{self.domain}"
+
+    def need(self, capability: str) -> None:
+        if capability not in self.capabilities():
+            raise Unsupported(f"no {capability}")

@@ -4,48 +4,9 @@ import re
 import threading
 import time
 import uuid
-from dataclasses import dataclass, field
 
-from conformance.bench.clients import BenchError, Imap, Lmtp, Unsupported, dot_stuff, literals
+from conformance.bench.clients import BenchError, Imap, Lmtp, Target, Unsupported, dot_stuff, literals
 from conformance.bench.corpus import Corpus
-
-
-@dataclass
-class Target:
-    """One server under test."""
-
-    name: str
-    imap: tuple[str, int]
-    lmtp: tuple[str, int] | None
-    pid: int | None
-    password: str
-    domain: str
-    login_domain: bool
-    users: list[str]
-    caps: set[str] = field(default_factory=set)
-    boxes: dict[str, str] = field(default_factory=dict)  # mailboxes that are filled once per run
-    base_pss: int = 0  # KiB before the first idle_memory round
-    uids: dict[str, list[int]] = field(default_factory=dict)  # UIDs in them: message number i has uids[key][i]
-
-    def login_name(self, user: str) -> str:
-        return f"{user}@{self.domain}" if self.login_domain else user
-
-    def capabilities(self) -> set[str]:
-        if not self.caps:
-            c = Imap(self, self.users[0])
-            self.caps = set(c.cmd("CAPABILITY").decode().upper().split())
-            c.quit()
-        return self.caps
-
-    def user(self, k: int) -> str:
-        return self.users[k % len(self.users)]
-
-    def address(self, user: str) -> str:
-        return f"{user}@{self.domain}"
-
-    def need(self, capability: str) -> None:
-        if capability not in self.capabilities():
-            raise Unsupported(f"no {capability}")
 
 
 class Clock:

@@ -34,8 +34,8 @@ import time
 from pathlib import Path
 
 import conformance.bench.workloads  # noqa: F401 - they enter themselves into WORKLOADS
-from conformance.bench.clients import Imap
-from conformance.bench.harness import WORKLOADS, Bench, Target
+from conformance.bench.clients import Imap, Target
+from conformance.bench.harness import WORKLOADS, Bench
 
 
 def report(rows: dict[str, dict], names: list[str]) -> list[str]:

@@ -8,8 +8,8 @@ import statistics
 import time
 from pathlib import Path
 
-from conformance.bench.clients import Imap, Lmtp, Unsupported, dot_stuff, literals
-from conformance.bench.harness import Bench, Clock, Target, check, parallel, workload
+from conformance.bench.clients import Imap, Lmtp, Target, Unsupported, dot_stuff, literals
+from conformance.bench.harness import Bench, Clock, check, parallel, workload
 
 
 @workload(lmtp_deliver_1="msg/s")
