@@ -373,8 +373,8 @@ class SqlWriteTx(SqlReadTx):
         return {key: MessageId(row[0]) for key, row in found if row is not None}
 
     def remember_thread(self, mailbox_id: MailboxId, keys: Iterable[bytes], thread_id: MessageId) -> None:
-        for key in keys:
-            self._do("insert_thread", mailbox=mailbox_id, key=key, thread=thread_id)
+        rows = ({"mailbox": mailbox_id, "key": key, "thread": thread_id} for key in keys)
+        self._run_many(STATEMENTS["insert_thread"], rows)
 
     def forget_tombstones(self, mailbox_id: MailboxId, folder_id: FolderId, keep: int, limit: int) -> int:
         place = {"mailbox": mailbox_id, "folder": folder_id}
