@@ -239,7 +239,7 @@ class FolderView:
             folder_id,
             ModSeq(self.modseq),
             ModSeq(newer.modseq),
-            arrived=tuple(entry for uid, entry in after.items() if uid > self.last_uid),
+            arrived=tuple(entry for uid, entry in after.items() if uid >= self.uidnext),
             changed=tuple(entry for uid, entry in after.items() if uid in before and entry != before[uid]),
             expunged=ranges(uid for uid in before if uid not in after),
             keywords=newer.keywords if newer.keywords != self.keywords else None,

@@ -14,15 +14,10 @@ from typing import Any
 from typer.testing import CliRunner, Result
 
 from adapters.server.cli import app
+from tests.support.ports import free_ports
 
 PATIENCE = 30  # seconds until a test is thought to hang
 PASSWORD = "correct horse 0815"  # so odd that it cannot be in a log by chance
-
-
-def free_port() -> int:
-    """One that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 class Installed:
@@ -31,7 +26,8 @@ class Installed:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.file = directory / "penfold.toml"
-        self.ports = {name: free_port() for name in ("imap", "imaps", "smtp", "lmtp", "metrics")}
+        names = ("imap", "imaps", "smtp", "lmtp", "metrics")
+        self.ports = dict(zip(names, free_ports(len(names)), strict=True))
 
     def run(self, *words: str, input: str = "", code: int = 0) -> Result:  # noqa: A002 - typer's name
         """A command that must end with this exit code."""

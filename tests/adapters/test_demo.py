@@ -12,7 +12,8 @@ import pytest
 
 from adapters.server import demo
 from adapters.server.installation import Installation
-from tests.adapters.installed import Installed, Running, free_port, running
+from tests.adapters.installed import Installed, Running, running
+from tests.support.ports import free_ports
 
 PORTS = (24, 25, 143, 993)
 
@@ -20,7 +21,7 @@ PORTS = (24, 25, 143, 993)
 def free_base() -> int:
     """A base above which all of a demo's ports are free."""
     while True:
-        base = free_port() - PORTS[0]
+        base = free_ports(1)[0] - PORTS[0]
         try:
             for port in PORTS:
                 socket.create_server(("127.0.0.1", base + port)).close()

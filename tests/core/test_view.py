@@ -140,7 +140,7 @@ class TestFolderView:
         uids = [found.uid for found in contents(folder)]
         kind = data.draw(st.sampled_from(["arrived", "changed", "expunged"]))
         if kind == "arrived":
-            return change(since, arrived=tuple(data.draw(entry_lists(folder.last_uid))))
+            return change(since, arrived=tuple(data.draw(entry_lists(folder.uidnext - 1))))
         if kind == "expunged":
             return change(since, expunged=data.draw(uid_ranges()))
         some = data.draw(st.sets(st.sampled_from([*uids, UID(95)])))

@@ -1,7 +1,6 @@
 """A whole server in this process, on ports that the system chose, and stock clients in threads."""
 
 import asyncio
-import socket
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from adapters.server import demo
 from adapters.server.config import Connections, Endpoint, Imap, Lmtp, Settings, Smtp
 from adapters.server.server import Server
 from core.recipients import Quota
+from tests.support.ports import free_ports
 
 PASSWORD = "pass"
 
@@ -39,22 +39,14 @@ class House:
         organization.set_database_quota(organization.databases()[0].database_id, Quota(prohibit_all=octets))
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
-
-
-def endpoint() -> tuple[Endpoint, ...]:
-    return (Endpoint(f"127.0.0.1:{free_port()}"),)
-
-
 def chosen(directory: Path) -> Settings:
     plain = demo.settings(directory, 0)
+    imap, imaps, smtp, lmtp = (Endpoint(f"127.0.0.1:{port}") for port in free_ports(4))
     return replace(
         plain,
-        imap=Imap(listen=endpoint(), listen_tls=endpoint(), max_message_size=plain.imap.max_message_size),
-        smtp=Smtp(listen=endpoint(), max_message_size=plain.smtp.max_message_size),
-        lmtp=Lmtp(listen=(*endpoint(), Endpoint("unix:run/lmtp.sock"))),
+        imap=Imap(listen=(imap,), listen_tls=(imaps,), max_message_size=plain.imap.max_message_size),
+        smtp=Smtp(listen=(smtp,), max_message_size=plain.smtp.max_message_size),
+        lmtp=Lmtp(listen=(lmtp, Endpoint("unix:run/lmtp.sock"))),
         connections=Connections(total=100, per_ip=50, per_user=5),
     )
 
