@@ -19,8 +19,6 @@ from protocols.smtp.envelope import Client, Envelope, Spool
 
 SMALL_MESSAGE = 64 * 1024  # octets; finishing a smaller one takes less than handing it to a thread
 MOST_RECEIVED = 100  # RFC 5321 6.3: at least that many hops are no loop
-_RECEIVED = re.compile(rb"^received:", re.IGNORECASE | re.MULTILINE)
-_HEADER_END = re.compile(rb"\r?\n\r?\n")
 _NOT_PRINTABLE = re.compile(r"[^\x21-\x7e]")
 
 
@@ -154,8 +152,8 @@ def _client(client: Client) -> str:
 
 
 def _hops(head: bytes) -> int:
-    end = _HEADER_END.search(head)
-    return len(_RECEIVED.findall(head[: end.start()] if end else head))
+    header, _, _ = head.partition(b"\r\n\r\n")
+    return (b"\r\n" + header.lower()).count(b"\r\nreceived:")
 
 
 def _slices(deliveries: list[Delivery]) -> list[tuple[Delivery, ...]]:

@@ -4,24 +4,32 @@ A bare CR or LF is never taken for a line end and never let through: a message i
 proper end (RFC 5321 2.3.8 and 4.1.1.4).  Where two servers disagree about such ends, one message becomes two.
 """
 
+from io import IncrementalNewlineDecoder
+
 _END = b"\r\n.\r\n"
+_DOT = b"\r\n."
 # What the end may look like so far, longest first.
 _BEGUN = tuple(_END[:length] for length in range(len(_END) - 1, 0, -1))
 
 
-def has_bare_line_end(piece: bytes) -> bool:
-    """Whether a CR stands without its LF, or an LF without its CR; no pair may be cut by the piece's ends.
+class LineEnds:
+    """Watches a stream for a CR without its LF, or an LF without its CR, wherever it is cut.
 
-    splitlines() counts every kind of line end once, so all three numbers agree only if there are nothing but pairs.
-    That is half the time of counting the pairs, and a tenth of that of a regular expression.
+    The standard library's newline decoder notes which kinds of line ends it has met, a pair cut in two included, in a
+    quarter of the time of counting them.
     """
-    ends = piece.count(b"\n")
-    if piece.count(b"\r") != ends:
-        return True
-    lines = len(piece.splitlines())
-    if piece and piece[-1] not in b"\r\n":
-        lines -= 1
-    return lines != ends
+
+    def __init__(self) -> None:
+        self._decoder = IncrementalNewlineDecoder(None, translate=False)
+
+    def see(self, piece: bytes, *, final: bool = False) -> None:
+        """The next octets; after the final ones no LF can come any more."""
+        self._decoder.decode(piece.decode("latin-1"), final)
+
+    @property
+    def bare(self) -> bool:
+        """Whether any line end so far was anything but CR LF."""
+        return self._decoder.newlines not in (None, "\r\n")
 
 
 class DotReader:
@@ -31,25 +39,31 @@ class DotReader:
         # The data begins at the beginning of a line, as if a line end had come before; it is taken off again.
         self._held = b"\r\n"
         self._at_start = True
+        self._ends = LineEnds()
         self.ended = False
-        self.bare = False
         # What came behind the end: the next commands.
         self.rest = b""
+
+    @property
+    def bare(self) -> bool:
+        return self._ends.bare
 
     def feed(self, chunk: bytes) -> bytes:
         """The message's next piece, perhaps empty."""
         chunk = self._held + chunk
         # Most chunks of an attachment have no dot at all, and looking for one octet is ten times as fast.
-        dotted = b"." in chunk and chunk.find(b"\r\n.") >= 0
-        end = chunk.find(_END) if dotted else -1
+        dot = chunk.find(_DOT) if b"." in chunk else -1
+        end = chunk.find(_END, dot) if dot >= 0 else -1
         if end >= 0:
             self.ended, self._held, self.rest = True, b"", chunk[end + len(_END) :]
             piece = chunk[: end + 2]
         else:
             self._held = _begun_end(chunk)
             piece = chunk[: len(chunk) - len(self._held)]
-        self.bare = self.bare or has_bare_line_end(piece)
-        return self._without_start(piece.replace(b"\r\n.", b"\r\n") if dotted else piece)
+        self._ends.see(piece)
+        if 0 <= dot < len(piece) - 2:  # else the only dot is the end's own
+            piece = piece.replace(_DOT, b"\r\n")
+        return self._without_start(piece)
 
     def _without_start(self, piece: bytes) -> bytes:
         if self._at_start and piece:
@@ -69,17 +83,16 @@ class ChunkReader:
     """
 
     def __init__(self) -> None:
-        self._held = b""
-        self.bare = False
+        self._ends = LineEnds()
+
+    @property
+    def bare(self) -> bool:
+        return self._ends.bare
 
     def feed(self, piece: bytes) -> bytes:
-        if self._held:
-            piece, self._held = self._held + piece, b""
-        if piece.endswith(b"\r"):
-            piece, self._held = piece[:-1], b"\r"
-        self.bare = self.bare or has_bare_line_end(piece)
+        self._ends.see(piece)
         return piece
 
     def finish(self) -> None:
-        """After the last chunk no LF can come any more."""
-        self.bare = self.bare or bool(self._held)
+        """The last chunk was the last."""
+        self._ends.see(b"", final=True)
