@@ -50,7 +50,9 @@ from tests.support.store import ALL, DAY, MORNING, ONE, TABLES, TWO, Store, inco
 
 Postgres = psycopg.Connection[tuple[Any, ...]]
 
-OCTETS = {"guid", "hash", "prefix", "envelope", "structure", "parts", "summary", "utf8", "data", "token", "key"}
+OCTETS = {"guid", "hash", "prefix", "envelope", "structure", "parts", "summary", "utf8", "data", "token", "key"} | {
+    f"key{number}" for number in range(8)
+}
 TEXTS = {"name", "special_use", "path"}
 _TYPES = {"{B}": "BYTEA", "{WR}": ""}
 _PARAMETER = re.compile(r":([a-z_0-9]+)")

@@ -4,7 +4,7 @@ from core.changes import Change
 from core.commands import Deliver, Delivered, Delivery
 from core.errors import Refusal
 from core.folders import Outcome, selectable
-from core.items import check_quota, file
+from core.items import check_quota, check_uids, file
 from core.ports import WriteTx
 
 
@@ -24,13 +24,19 @@ def deliver(tx: WriteTx, command: Deliver) -> Outcome:
 
 
 def _deliver(tx: WriteTx, command: Deliver, delivery: Delivery) -> tuple[Delivered, tuple[Change, ...]]:
-    # The retry of a delivery is answered like the first, even when that one has filled the mailbox.
-    if command.token is not None and tx.delivery_known(delivery.mailbox_id, command.token, command.at):
+    try:
+        folder = selectable(tx, delivery.mailbox_id, delivery.folder)
+        check_uids(folder, 1)
+        check_quota(tx, delivery.mailbox_id, delivery.quota, len(delivery.prefix) + command.message.blob.size)
+    except Refusal:
+        # The retry of a delivery is answered like the first, even when that one has filled the mailbox.
+        if command.token is not None and tx.delivery_known(delivery.mailbox_id, command.token, command.at):
+            return Delivered(None), ()
+        raise
+    if command.token is not None and not tx.remember_delivery(
+        delivery.mailbox_id, command.token, command.at, command.token_expires_at
+    ):
         return Delivered(None), ()
-    folder = selectable(tx, delivery.mailbox_id, delivery.folder)
-    check_quota(tx, delivery.mailbox_id, delivery.quota, len(delivery.prefix) + command.message.blob.size)
     tx.put_blob(command.message.blob, command.at)
-    if command.token is not None:
-        tx.remember_delivery(delivery.mailbox_id, command.token, command.token_expires_at)
     uid, change = file(tx, folder, command.message, at=command.at, prefix=delivery.prefix, internal_at=command.at)
     return Delivered(uid), (change,)

@@ -47,6 +47,12 @@ def check_quota(tx: ReadTx, mailbox_id: MailboxId, quota: int | None, octets: in
         raise OverQuota("The mailbox is full")
 
 
+def check_uids(folder: Folder, count: int) -> None:
+    """Raises LimitExceeded when the folder has not so many UIDs left to give out (RFC 9051 2.3.1.1)."""
+    if folder.uidnext + count > MAX_UID:
+        raise LimitExceeded("The folder has given out all its UIDs: move its messages to a new one")
+
+
 def append(tx: WriteTx, command: Append) -> Outcome:
     """RFC 9051 6.3.12, RFC 3502 6.3.11: if it fails, the folder is as it was; there is no partial appending."""
     folder = selectable(tx, command.mailbox_id, command.path)
@@ -140,12 +146,11 @@ def _join_thread(tx: WriteTx, mailbox_id: MailboxId, message_id: MessageId, keys
 
 def _enter(tx: WriteTx, folder: Folder, rows: Sequence[StoredEntry], at: int) -> FolderChange:
     """Entries for messages that exist, under the folder's next UIDs and one MODSEQ of its own."""
+    check_uids(folder, len(rows))
     mailbox_id, folder_id = folder.mailbox_id, folder.folder_id
     gained = removed(rows)
     add = Counters(len(rows), -gained.exists, -gained.unseen, -gained.deleted, -gained.octets)
     after = tx.count(mailbox_id, folder_id, add)
-    if after.uidnext > MAX_UID:
-        raise LimitExceeded("The folder has given out all its UIDs: move its messages to a new one")
     first = after.uidnext - len(rows)
     tx.insert_entries(
         [

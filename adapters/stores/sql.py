@@ -1,6 +1,7 @@
 """The store's transactions over SQL: one implementation for every engine that runs these statements."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any, Protocol
 
 from adapters.stores.statements import load
@@ -23,6 +24,7 @@ from core.ports import Counters, NewEntry, NewMessage, StoredEntry
 STATEMENTS = load("mailbox")
 INLINE_OCTETS = 16 * 1024  # a larger body goes to a pack: one write of its bytes instead of two
 _MASK = (1 << KEYWORDS_IN_MASK) - 1
+_THREAD_KEYS = tuple(f"key{number}" for number in range(8))  # so many are looked up at once; few messages have more
 
 Row = Any  # a tuple of the statement's columns
 Params = Mapping[str, object]
@@ -232,13 +234,14 @@ class SqlWriteTx(SqlReadTx):
         self._do("insert_keyword", mailbox=mailbox_id, folder=folder_id, bit=bit, name=name)
 
     def put_blob(self, blob: Blob, at: int) -> None:
-        if self._one("blob", hash=blob.hash) is not None:
-            # Its age starts anew, or the sweeper could take it from under the message that now names it.
-            self._do("touch_blob", hash=blob.hash, at=at)
-            return
-        if blob.pack_id is None and blob.stored_size > INLINE_OCTETS:
-            blob = self._blobs.append(blob)
-        if blob.pack_id is not None:
+        # Where the bytes are here already their age starts anew, or the sweeper could take them from under the message
+        # that now names them.  A row does both in one statement; a pack must not get them twice.
+        if blob.pack_id is not None or blob.stored_size > INLINE_OCTETS:
+            if self._one("blob_known", hash=blob.hash) is not None:
+                self._do("touch_blob", hash=blob.hash, at=at)
+                return
+            if blob.pack_id is None:
+                blob = self._blobs.append(blob)
             self._do("pack_gains", pack=blob.pack_id, octets=blob.stored_size)
         self._do(
             "insert_blob",
@@ -369,8 +372,12 @@ class SqlWriteTx(SqlReadTx):
         self._do("insert_tombstone", mailbox=mailbox_id, folder=folder_id, modseq=modseq, low=low, high=high)
 
     def threads(self, mailbox_id: MailboxId, keys: Iterable[bytes]) -> dict[bytes, MessageId]:
-        found = ((key, self._one("thread", mailbox=mailbox_id, key=key)) for key in keys)
-        return {key: MessageId(row[0]) for key, row in found if row is not None}
+        wanted = list(keys)
+        found: dict[bytes, MessageId] = {}
+        for start in range(0, len(wanted), len(_THREAD_KEYS)):
+            some = dict(zip_longest(_THREAD_KEYS, wanted[start : start + len(_THREAD_KEYS)]))
+            found |= {key: MessageId(thread) for key, thread in self._rows("threads", mailbox=mailbox_id, **some)}
+        return found
 
     def remember_thread(self, mailbox_id: MailboxId, keys: Iterable[bytes], thread_id: MessageId) -> None:
         rows = ({"mailbox": mailbox_id, "key": key, "thread": thread_id} for key in keys)
@@ -388,8 +395,8 @@ class SqlWriteTx(SqlReadTx):
         (after,) = self._returning("count_tombstones", **place)
         return int(before - after)
 
-    def remember_delivery(self, mailbox_id: MailboxId, token: bytes, expires_at: int) -> None:
-        self._do("remember_delivery", mailbox=mailbox_id, token=token, expires_at=expires_at)
+    def remember_delivery(self, mailbox_id: MailboxId, token: bytes, at: int, expires_at: int) -> bool:
+        return self._one("remember_delivery", mailbox=mailbox_id, token=token, at=at, expires_at=expires_at) is not None
 
     def sweep_deliveries(self, now: int, limit: int) -> int:
         expired = list(self._rows("expired_deliveries", now=now, limit=limit))

@@ -199,9 +199,16 @@ def test_subscriptions_are_a_set(tx: WriteTx) -> None:
 
 
 def test_deliveries_are_remembered_for_their_mailbox_until_they_expire(tx: WriteTx) -> None:
-    tx.remember_delivery(ONE, b"\0token", 50)
+    assert tx.remember_delivery(ONE, b"\0token", 10, 50)
+    assert not tx.remember_delivery(ONE, b"\0token", 50, 90)
     assert (tx.delivery_known(ONE, b"\0token", 50), tx.delivery_known(TWO, b"\0token", 50)) == (True, False)
     assert not tx.delivery_known(ONE, b"\0token", 51)
     assert tx.sweep_deliveries(50, 9) == 0
     assert tx.sweep_deliveries(51, 9) == 1
     assert not tx.delivery_known(ONE, b"\0token", 50)
+
+
+def test_a_delivery_that_has_expired_is_new_again(tx: WriteTx) -> None:
+    assert tx.remember_delivery(ONE, b"token", 10, 50)
+    assert tx.remember_delivery(ONE, b"token", 51, 90)
+    assert tx.delivery_known(ONE, b"token", 90)

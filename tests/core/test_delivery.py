@@ -1,6 +1,6 @@
 from core.changes import FolderChange
 from core.commands import Delivered, Delivery, SweepDeliveries
-from core.errors import NoSuchFolder, OverQuota, Refusal
+from core.errors import LimitExceeded, NoSuchFolder, OverQuota, Refusal
 from core.model import MailboxId
 from tests.support.store import DAY, MORNING, ONE, TWO, Store, incoming
 
@@ -126,3 +126,12 @@ def test_a_hundred_recipients_share_one_body(store: Store) -> None:
     assert store.rows("SELECT hash FROM blob") == [(message.blob.hash,)]
     assert store.body("INBOX", 1, mailboxes[42]) == b"for 52\n" + body
     assert store.used(mailboxes[42]) == (1, len(body) + 7)
+
+
+def test_a_folder_without_uids_refuses_and_the_retry_is_not_taken_for_a_duplicate(store: Store) -> None:
+    """RFC 9051 2.3.1.1: UIDs are never given out twice; what could not be filed must not be acknowledged later."""
+    store.exhaust_uids("INBOX")
+    before = store.dump()
+    for _ in range(2):
+        assert kinds(store.deliver(incoming(b"x"), Delivery(ONE, b""), token=TOKEN)) == [LimitExceeded]
+    assert store.dump() == before

@@ -14,6 +14,7 @@ from adapters.blobs.packs import Packs, encode
 from adapters.blobs.spool import Spool
 from adapters.stores.database import MailboxDatabase
 from adapters.stores.sql import SqlReadTx
+from adapters.stores.sqlite import SqliteConnection
 from core.audit import audit
 from core.changes import Change, FolderChange
 from core.commands import (
@@ -212,6 +213,15 @@ class Store:
 
     def rename(self, source: str, target: str, mailbox: MailboxId = ONE) -> None:
         self.do(RenameFolder(mailbox, source, target, self.clock.now()))
+
+    def exhaust_uids(self, path: str) -> None:
+        """Makes a folder that has given out every UID, as no test could otherwise."""
+        folder = self.folder(path)
+        self.close()
+        connection = SqliteConnection(self.root / "mail.db", writer=True)
+        connection.script(f"UPDATE folder SET uidnext = {MAX_UID} WHERE folder_id = {folder.folder_id}")
+        connection.close()
+        self.open()
 
     def subscribe(self, path: str, *, subscribed: bool = True) -> None:
         self.do(Subscribe(ONE, path, subscribed))

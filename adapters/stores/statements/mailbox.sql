@@ -160,11 +160,14 @@ SELECT message_id, n_entries, size, hash, length(prefix) FROM message WHERE mail
 SELECT hash, size, stored_size, encoding, data, pack_id, pack_offset FROM blob WHERE scope = 0 AND hash = :hash
 -- name: blobs
 SELECT hash, size, stored_size, encoding, data, pack_id, pack_offset FROM blob WHERE scope = 0 ORDER BY pack_id, pack_offset
+-- name: blob_known
+SELECT 1 FROM blob WHERE scope = 0 AND hash = :hash
 -- name: touch_blob
 UPDATE blob SET created_at = :at WHERE scope = 0 AND hash = :hash
 -- name: insert_blob
 INSERT INTO blob(scope, hash, size, stored_size, encoding, location, pack_id, pack_offset, created_at, data)
 VALUES (0, :hash, :size, :stored_size, :encoding, :location, :pack, :offset, :at, :data)
+ON CONFLICT(scope, hash) DO UPDATE SET created_at = excluded.created_at
 -- name: unnamed_blobs
 SELECT hash, stored_size, pack_id FROM blob b WHERE scope = 0 AND created_at < :before
   AND NOT EXISTS (SELECT 1 FROM message m WHERE m.scope = 0 AND m.hash = b.hash) LIMIT :limit
@@ -182,8 +185,9 @@ DELETE FROM pack WHERE pack_id = :pack
 -- name: packs
 SELECT pack_id, live_bytes, dead_bytes FROM pack ORDER BY pack_id
 
--- name: thread
-SELECT thread_id FROM thread_key WHERE mailbox_id = :mailbox AND thread_key = :key
+-- name: threads
+SELECT thread_key, thread_id FROM thread_key
+WHERE mailbox_id = :mailbox AND thread_key IN (:key0, :key1, :key2, :key3, :key4, :key5, :key6, :key7)
 -- name: insert_thread
 INSERT INTO thread_key(mailbox_id, thread_key, thread_id) VALUES (:mailbox, :key, :thread) ON CONFLICT DO NOTHING
 
@@ -191,7 +195,8 @@ INSERT INTO thread_key(mailbox_id, thread_key, thread_id) VALUES (:mailbox, :key
 SELECT 1 FROM delivery_seen WHERE mailbox_id = :mailbox AND token = :token AND expires_at >= :at
 -- name: remember_delivery
 INSERT INTO delivery_seen(mailbox_id, token, expires_at) VALUES (:mailbox, :token, :expires_at)
-ON CONFLICT(mailbox_id, token) DO UPDATE SET expires_at = excluded.expires_at
+ON CONFLICT(mailbox_id, token) DO UPDATE SET expires_at = excluded.expires_at WHERE delivery_seen.expires_at < :at
+RETURNING expires_at
 -- name: expired_deliveries
 SELECT mailbox_id, token FROM delivery_seen WHERE expires_at < :now ORDER BY expires_at LIMIT :limit
 -- name: delete_delivery
