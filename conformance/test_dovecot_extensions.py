@@ -206,3 +206,63 @@ def vanished(answer: Answer) -> list[tuple[bool, list[int]]]:
     """(EARLIER, UIDs) of every VANISHED."""
     lines = [re.match(rb"\* VANISHED (\(EARLIER\) )?([\d:,]+)", line) for line in answer.untagged]
     return [(line[1] is not None, members(line[2])) for line in lines if line]
+
+
+def test_search_results_are_kept_up_to_date_alike(penfold: Penfold, dovecot: Dovecot) -> None:
+    """RFC 5267 4.3: what a client knows after each step, and what it is told when it asks."""
+    stories = []
+    for server in (penfold, dovecot):
+        with server.client("u7") as client, server.client("u7") as other:
+            stories.append(kept_up_to_date(client, other))
+    assert stories[0] == stories[1]
+
+
+def kept_up_to_date(client: Imap, other: Imap) -> list[object]:
+    """What is learnt by RETURN (UPDATE), in the mailbox of one who is told of the changes that another makes."""
+    learnt: list[object] = []
+    known: dict[bytes, set[int]] = {}
+
+    def follow() -> None:
+        # Twice: an update may come behind the answer to the command that it was found in.
+        for line in [*client.ok("NOOP").untagged, *client.ok("NOOP").untagged]:
+            if b"ADDTO" not in line and b"REMOVEFROM" not in line:
+                continue
+            tag = re.findall(rb'TAG "?([^" )]+)', line)[0]
+            for item, pairs in re.findall(rb"(ADDTO|REMOVEFROM) \(([^)]*)\)", line):
+                for uids in pairs.split()[1::2]:
+                    change = known[tag].update if item == b"ADDTO" else known[tag].difference_update
+                    change(members(uids))
+        learnt.append([sorted(uids) for uids in known.values()])
+
+    client.ok("CREATE Kept")
+    for number in range(5):
+        client.append("Kept", b"Subject: %d\r\n\r\n" % number)
+    for one in (client, other):
+        one.ok("SELECT Kept")
+    for program in ("UNSEEN", "SUBJECT needle UNDELETED", "1:2"):
+        (line,) = [x for x in client.ok(f"UID SEARCH RETURN (UPDATE ALL) {program}").untagged if b"ESEARCH" in x]
+        known[re.findall(rb'TAG "?([^" )]+)', line)[0]] = set(parts(line).get(b"ALL", []))  # type: ignore[arg-type]
+    (line,) = [x for x in client.ok("UID SEARCH RETURN (UPDATE) UNFLAGGED").untagged if b"ESEARCH" in x]
+    learnt.append(re.sub(rb"\(TAG [^)]*\)", b"", line))
+    known[re.findall(rb'TAG "?([^" )]+)', line)[0]] = set(range(1, 6))
+    for step in (
+        "UID STORE 2:3 +FLAGS (\\Seen)",
+        "UID STORE 3 -FLAGS (\\Seen)",
+        b"Subject: a needle\r\n\r\n",
+        b"Subject: hay\r\n\r\n",
+        "UID STORE 6 +FLAGS (\\Deleted \\Flagged)",
+        "UID STORE 1,4 +FLAGS (\\Deleted)",
+        "EXPUNGE",
+        b"Subject: needle again\r\n\r\n",
+    ):
+        if isinstance(step, bytes):
+            other.append("Kept", step)
+        else:
+            other.ok(step)
+        follow()
+    learnt.append(client.command('CANCELUPDATE "nosuch"').status)
+    for tag in list(known)[1:]:
+        client.ok(f'CANCELUPDATE "{tag.decode()}"')
+    other.ok("UID STORE 5:* +FLAGS (\\Seen \\Flagged)")
+    follow()
+    return learnt

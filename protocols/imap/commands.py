@@ -483,7 +483,7 @@ class Search(Command, frozen=True, gc=False):
     name = "SEARCH"
     uid: bool
     criteria: SearchKey
-    returns: frozenset[str] | None = None  # MIN MAX ALL COUNT SAVE PARTIAL
+    returns: frozenset[str] | None = None  # MIN MAX ALL COUNT SAVE PARTIAL UPDATE
     charset: str | None = None  # as the client named it; texts are decoded already
     page: Page | None = None  # of PARTIAL
 
@@ -526,7 +526,7 @@ class Sort(Command, frozen=True, gc=False):
     uid: bool
     keys: tuple[SortKey, ...]
     criteria: SearchKey
-    returns: frozenset[str] | None = None  # MIN MAX ALL COUNT SAVE PARTIAL
+    returns: frozenset[str] | None = None  # MIN MAX ALL COUNT SAVE PARTIAL UPDATE
     charset: str = "UTF-8"  # as the client named it; texts are decoded already
     page: Page | None = None  # of PARTIAL
 
@@ -537,6 +537,13 @@ class Thread(Command, frozen=True, gc=False):
     algorithm: Algorithm
     criteria: SearchKey
     charset: str = "UTF-8"
+
+
+class CancelUpdate(Command, frozen=True, gc=False):
+    """CANCELUPDATE: the results of these searches need not be kept up to date any more (RFC 5267 4.3.5)."""
+
+    name = "CANCELUPDATE"
+    tags: tuple[bytes, ...]
 
 
 class UidBatches(Command, frozen=True, gc=False):

@@ -37,7 +37,7 @@ from protocols.imap.do_messages import (
     do_store,
 )
 from protocols.imap.do_replace import do_replace
-from protocols.imap.do_search import do_esearch, do_search, do_sort, do_thread, do_uid_batches
+from protocols.imap.do_search import do_cancel_update, do_esearch, do_search, do_sort, do_thread, do_uid_batches
 from protocols.imap.do_select import do_close, do_idle, do_select, do_unselect
 from protocols.imap.searching import names_numbers
 from protocols.imap.work import Answer, Steps
@@ -87,6 +87,7 @@ COMMANDS: Final[dict[type[Command], tuple[int, Handler]]] = {
     commands.Copy: (SELECTED, do_copy),
     commands.Move: (SELECTED, do_move),
     commands.UidBatches: (SELECTED, do_uid_batches),
+    commands.CancelUpdate: (SELECTED, do_cancel_update),
     commands.Replace: (SELECTED, do_replace),
 }
 
@@ -135,6 +136,7 @@ AFTER_LOGIN: Final = (
     "THREAD=REFS",
     "WITHIN",
     "MULTISEARCH",
+    "CONTEXT=SEARCH",
     "PREVIEW",
     "MULTIAPPEND",
     "REPLACE",

@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from core import folders
-from core.errors import NoSuchFolder
-from core.model import SEPARATOR, Folder, FolderId, UIDRanges, ranges
+from core.errors import NoSuchFolder, Refusal
+from core.model import SEPARATOR, Folder, FolderId, UIDRanges, merged, ranges, without
 from core.ports import ReadTx
 from core.view import FolderView
 from protocols.imap import commands, conversations, limits, responses, sorting
 from protocols.imap.chosen import EVERYTHING, here, snapshot_of
+from protocols.imap.contexts import Context
 from protocols.imap.do_folders import superiors
 from protocols.imap.do_select import load
 from protocols.imap.fetching import Snapshot
 from protocols.imap.progress import Progress
 from protocols.imap.refusals import Rejected, bad, uid_required
-from protocols.imap.searching import Matched, Search, asks_modseq, names_numbers, numbers_in
+from protocols.imap.searching import Matched, Search, asks_modseq, frozen, names_numbers, numbers_in
 from protocols.imap.selected import Selected
 from protocols.imap.services import Account
 from protocols.imap.work import Asking, Compute, Read, Steps
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from protocols.imap.session import Session
 
 FEW_FOUND = 500  # messages that are sorted on the spot
+NOT_NOW = "The search result cannot be kept up to date at the moment"
 
 Finding = commands.Search | commands.Sort | commands.Thread | commands.Esearch
 Reporting = commands.Search | commands.Sort | commands.Esearch
@@ -40,6 +42,7 @@ def do_search(session: Session, command: commands.Search) -> Steps:
     selected, _ = here(session)
     uids, _ = yield from _found(session, command)
     returns = command.returns
+    _keep_up(session, command, uids)
     if returns is None and session.is_rev2:
         returns = frozenset(("ALL",))  # RFC 9051 has no other answer
     if returns is None:
@@ -61,6 +64,8 @@ def do_sort(session: Session, command: commands.Sort) -> Steps:
     uids, pieces = yield from _found(session, command, gather)
     arrange = partial(sorting.arranged, command.keys, pieces)
     order: list[int] = arrange() if len(uids) <= FEW_FOUND else (yield Compute(arrange))
+    if "UPDATE" in (command.returns or ()):
+        session.send(responses.no_update(command.tag, "Only search results are kept up to date"))
     if command.returns is None:
         session.send(responses.sort(_numbers(selected, command, order), _modseq(selected.view, command, order)))
     else:
@@ -141,6 +146,7 @@ def _look(tx: ReadTx, search: Search, gather: Gather | None, uids: UIDRanges) ->
 
 def _check(session: Session, command: Finding) -> None:
     selected, _ = here(session)
+    _check_tag(selected, command)
     _check_keys(session, command)
     count = len(selected.view)
     for numbers in numbers_in(command.criteria):
@@ -159,6 +165,71 @@ def _check_keys(session: Session, command: Finding) -> None:
         session.enable("CONDSTORE")
     if "UIDONLY" in session.enabled and names_numbers(command.criteria):
         raise uid_required()
+
+
+# ---------------------------------------------------------------------------------------------- contexts
+
+
+def _check_tag(selected: Selected | None, command: Finding) -> None:
+    """RFC 5267 4.3: the tag is what the results that are kept up to date are known by."""
+    if "UPDATE" not in (getattr(command, "returns", None) or ()):
+        return
+    if selected is None:
+        raise bad("Select a folder first")  # RFC 7377 2.2
+    if command.tag in selected.contexts:
+        raise bad("That tag is in use")
+
+
+def _keep_up(
+    session: Session,
+    command: commands.Search | commands.Esearch,
+    uids: list[int],
+    folder: tuple[str, int] | None = None,
+) -> None:
+    """Opens a context for what was found in the selected folder, if the client has asked for that."""
+    if "UPDATE" not in (command.returns or ()):
+        return
+    selected, _ = here(session)
+    key = frozen(command.criteria, selected.view, selected.saved)
+    correlator = responses.correlator(command.tag, folder, utf8=session.takes_utf8)
+    session.outgoing += selected.contexts.open(Context(command.tag, correlator, command.uid, key, ranges(uids)))
+
+
+def do_cancel_update(session: Session, command: commands.CancelUpdate) -> str:
+    """RFC 5267 4.3.5."""
+    selected, _ = here(session)
+    if any(tag not in selected.contexts for tag in command.tags):
+        raise Rejected("No search result is kept up to date under that tag")
+    for tag in dict.fromkeys(command.tags):
+        selected.contexts.close(tag)
+    return "CANCELUPDATE completed"
+
+
+def catching_up(session: Session) -> Steps:
+    """Looks at some of the messages that each context is behind with, and tells what that has changed."""
+    for context in here(session)[0].contexts.behind():
+        yield from _caught_up(session, context)
+    return ""
+
+
+def _caught_up(session: Session, context: Context) -> Asking[None]:
+    selected, account = here(session)
+    search = Search(snapshot_of(session, selected, account), context.key, (), now=session.services.clock.now())
+    waiting = selected.view.clip(context.behind)
+    uids = next(selected.view.slices(waiting, search.piece_messages), ())
+    # Before they are looked at: what becomes of them meanwhile must be looked at again.
+    context.behind = without(waiting, uids)
+    if not uids:
+        return
+    try:
+        matched: Matched = yield Read(partial(search.run, uids=uids), heavy=search.is_heavy)
+    except Refusal:
+        session.outgoing += selected.contexts.give_up(context, NOT_NOW)
+        return
+    looked = tuple((low, min(high, matched.last_uid)) for low, high in uids if low <= matched.last_uid)
+    context.behind = merged(context.behind, without(uids, looked))
+    alive = selected.alive(looked)
+    session.outgoing += selected.contexts.judge(context, selected.view, alive, ranges(matched.uids))
 
 
 # ---------------------------------------------------------------------------------------------- ESEARCH
@@ -180,6 +251,8 @@ def do_esearch(session: Session, command: commands.Esearch) -> Steps:
             other = partial(_snapshot_of_other, account=account, folder=folder, utf8=session.takes_utf8)
             snapshot = yield Read(other, heavy=folder.n_exists > FEW_FOUND)
         uids, _ = yield from _searched(session, command, snapshot)
+        if selected is not None and folder.folder_id == own:
+            _keep_up(session, command, uids, (path, folder.uidvalidity))
         if uids:
             _report(session, command, uids, command.returns, Told(snapshot.view, (path, folder.uidvalidity)))
     return "ESEARCH completed"
@@ -188,6 +261,7 @@ def do_esearch(session: Session, command: commands.Esearch) -> Steps:
 def _check_esearch(session: Session, command: commands.Esearch) -> None:
     if session.selected is None and commands.MailboxFilter("selected") in command.sources:
         raise bad("Select a folder first")  # RFC 7377 2.2
+    _check_tag(session.selected, command)
     _check_keys(session, command)
 
 

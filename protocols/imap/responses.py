@@ -361,10 +361,7 @@ def esearch(
     `page` is PARTIAL's range and the results in it (RFC 9394 3.1); none of them is NIL.  `folder` is the name and
     UIDVALIDITY of the folder that is told of, where it may be another than the selected one (RFC 7377 2.1).
     """
-    correlator = b"TAG %s" % string(tag)
-    if folder is not None:
-        correlator += b" MAILBOX %s UIDVALIDITY %d" % (mailbox_string(folder[0], utf8=utf8), folder[1])
-    parts = [b"* ESEARCH (%s)" % correlator]
+    parts = [b"* ESEARCH " + correlator(tag, folder, utf8=utf8)]
     if uid:
         parts.append(b"UID")
     if lowest is not None:
@@ -380,6 +377,23 @@ def esearch(
     if modseq is not None:
         parts.append(b"MODSEQ %d" % modseq)
     return b" ".join(parts) + b"\r\n"
+
+
+def correlator(tag: bytes, folder: tuple[str, int] | None = None, *, utf8: bool = False) -> bytes:
+    """search-correlator: which command an ESEARCH response belongs to, and which folder (RFC 7377 2.1)."""
+    if folder is None:
+        return b"(TAG %s)" % string(tag)
+    return b"(TAG %s MAILBOX %s UIDVALIDITY %d)" % (string(tag), mailbox_string(folder[0], utf8=utf8), folder[1])
+
+
+def search_update(correlator: bytes, *, uid: bool, item: bytes, numbers: Ranges) -> bytes:
+    """ADDTO or REMOVEFROM (RFC 5267 4.3.2).  Position 0: the client keeps its results in the folder's order."""
+    return b"* ESEARCH %b%b %b (0 %b)\r\n" % (correlator, b" UID" if uid else b"", item, sequence_set(numbers))
+
+
+def no_update(tag: bytes, text: str) -> bytes:
+    """RFC 5267 4.3.1: a search result is not, or not any more, kept up to date."""
+    return untagged(b"NO", text, b"NOUPDATE " + string(tag))
 
 
 def uid_batches(tag: bytes, pairs: Sequence[tuple[int, int]]) -> bytes:

@@ -14,8 +14,9 @@ from msgspec import Struct
 from core.errors import MessageExpunged
 from core.formats import mime
 from core.formats.casemap import fold
-from core.model import UIDRanges
+from core.model import UIDRanges, common
 from core.ports import ReadTx
+from core.view import FolderView
 from protocols.imap import commands
 from protocols.imap.candidates import Batch, Candidate
 from protocols.imap.commands import SearchKey
@@ -126,6 +127,24 @@ def leaves(key: SearchKey) -> Iterator[SearchKey]:
             yield from leaves(inner)
         case _:
             yield key
+
+
+def frozen(key: SearchKey, view: FolderView, saved: UIDRanges) -> SearchKey:
+    """The key with the UIDs that message numbers and "$" mean at this moment (RFC 5267 4.3)."""
+    match key:
+        case commands.And(keys=keys):
+            return commands.And(tuple([frozen(inner, view, saved) for inner in keys]))
+        case commands.Or(keys=keys):
+            return commands.Or(tuple([frozen(inner, view, saved) for inner in keys]))
+        case commands.Not(key=inner):
+            return commands.Not(frozen(inner, view, saved))
+        case commands.Sequence(numbers=some) | commands.Uids(uids=some) if some.saved:
+            return commands.Uids(commands.SequenceSet(saved))
+        case commands.Sequence(numbers=some):
+            numbers = common(some.resolve(len(view)), ((1, len(view)),) if len(view) else ())
+            return commands.Uids(commands.SequenceSet(view.uids_of_numbers(numbers)))
+        case _:
+            return key
 
 
 def compile_key(key: SearchKey, asked: Asked) -> Predicate:

@@ -12,9 +12,22 @@ from msgspec.structs import replace
 
 from core.changes import Change, FolderChange
 from core.limits import KEYWORDS_PER_FOLDER
-from core.model import ALL_SYSTEM_FLAGS, MAX_UID, Entry, FolderId, ModSeq, UIDRanges, common, merged, ranges, within
+from core.model import (
+    ALL_SYSTEM_FLAGS,
+    MAX_UID,
+    Entry,
+    FolderId,
+    ModSeq,
+    UIDRanges,
+    common,
+    merged,
+    ranges,
+    within,
+    without,
+)
 from core.view import FolderView, Watch
 from protocols.imap import responses
+from protocols.imap.contexts import Contexts
 
 NEWS_ENTRIES = 4_096  # kept for a client that stays silent; beyond it is cheaper to compare views
 
@@ -31,6 +44,7 @@ class Selected:
         "_news",
         "_owes_modseq",
         "_room",
+        "contexts",
         "folder_id",
         "is_gone",
         "path",
@@ -61,6 +75,7 @@ class Selected:
         self.recent_from = 0  # messages from this UID on are \Recent here
         self.shows_recent = True
         self.saved: UIDRanges = ()  # the result of SEARCH RETURN (SAVE)
+        self.contexts = Contexts()
         self.is_gone = False
         self._announced = len(view)  # what the last EXISTS said, less what EXPUNGE took away
         self._enabled = enabled
@@ -119,6 +134,10 @@ class Selected:
         """Whether a message of this view is gone."""
         return within(uid, self._ghosts)
 
+    def alive(self, uids: UIDRanges) -> UIDRanges:
+        """Those of some messages that are in this view, and not gone as far as we have told."""
+        return without(self.view.clip(uids), self._ghosts)
+
     def is_recent(self, uid: int) -> bool:
         return self.shows_recent and uid >= self.recent_from
 
@@ -160,6 +179,7 @@ class Selected:
             elif change.expunged:
                 self._held_since = self._held_since if self._ghosts else change.since
                 self._ghosts = merged(self._ghosts, change.expunged)
+                yield from self.contexts.withdraw(self.view, change.expunged)  # RFC 5267 A.3: though EXPUNGE must wait
                 change = replace(change, expunged=())
             self._advance(change)
             if change.keywords is not None:
@@ -169,6 +189,8 @@ class Selected:
             if changed:
                 yield from self._exists()
                 yield from self._fetched(changed, uid=uid or resynchronizes)
+            if self.contexts:
+                self.contexts.touch(ranges(sorted(entry.uid for entry in (*change.arrived, *change.changed))))
         yield from self._exists()
         self._share()
         self._owes_modseq |= bool(self._ghosts or had_ghosts or any(change.expunged for change in news))
@@ -201,6 +223,7 @@ class Selected:
 
     def _expunged(self, gone: UIDRanges) -> Iterator[bytes]:
         """EXPUNGE for each, numbered as the client must read them one after the other; or VANISHED for all."""
+        yield from self.contexts.withdraw(self.view, gone)
         if self.uid_only or "QRESYNC" in self._enabled:
             # RFC 7162 3.2.10.2: only what the client has been told of.
             told = [entry.uid for number, entry in self.view.numbered(gone) if number <= self._announced]

@@ -28,6 +28,7 @@ from protocols.imap.dispatch import (
     Handler,
     holds_expunge,
 )
+from protocols.imap.do_search import catching_up
 from protocols.imap.fragments import (
     Broken,
     CommandEnd,
@@ -70,6 +71,8 @@ class Session:
         self._command: Command | None = None
         self._steps: Steps | None = None
         self._ask: Work | Await | None = None
+        self._has_caught_up = False  # since the last command
+        self._suspended: tuple[Steps | None, Work | Await | None] | None = None  # while contexts catch up
         self._is_waiting = False  # for the adapter to finish some work
         self._strange_commands = 0
         self._strange_octets = 0
@@ -97,10 +100,12 @@ class Session:
         """What the adapter has to do next; None until more comes from the client or the work is finished."""
         while not self.is_closing and not self._is_waiting:
             if self._steps is None:
-                if not self._begin():
+                # In turns: neither the next command nor what is owed from the last one waits for long.
+                turns = (self._begin, self._catch_up) if self._has_caught_up else (self._catch_up, self._begin)
+                if not any(turn() for turn in turns):
                     return None
             elif isinstance(self._ask, Await):
-                if not self._answer(self._ask):
+                if not self._answer(self._ask) and not self._catch_up():
                     return None
             else:
                 assert self._ask is not None, "a running command has asked for something"
@@ -146,6 +151,7 @@ class Session:
     def _begin(self) -> bool:
         """Takes the next command; whether there was one."""
         event = self._fragments.next()
+        self._has_caught_up = self._has_caught_up and event is None
         if self.account is None and self._strange_octets - self._fragments.unread > limits.UNAUTHENTICATED_OCTETS:
             # What has not been looked at does not count: it may follow a LOGIN that is in there too.
             self.bye("Too much before signing in")
@@ -238,6 +244,9 @@ class Session:
         try:
             self._ask = resume(self._steps)
         except StopIteration as done:
+            if self._suspended is not None:
+                (self._steps, self._ask), self._suspended = self._suspended, None
+                return
             self._steps = None
             self._complete(done.value)
         except Rejected as no:
@@ -265,6 +274,20 @@ class Session:
         elif event is not None:
             self._advance(lambda steps: steps.send(event))
         return event is not None
+
+    def _catch_up(self) -> bool:
+        """While it is the client's turn: looks what has become of search results that are kept up to date for it.
+
+        No command is answered by this.  What the client says next, or DONE during IDLE, waits for a piece of each.
+        """
+        selected = self.selected
+        if selected is None or not self.is_resting or self.is_closing or not selected.contexts.behind():
+            return False
+        self._has_caught_up = True
+        self._suspended = (self._steps, self._ask)
+        self._steps = catching_up(self)
+        self._advance(lambda steps: steps.send(None))
+        return True
 
     # ------------------------------------------------------------------------------------------ answers
 
@@ -382,6 +405,8 @@ class Session:
         """
         begins = "CONDSTORE" in names and "CONDSTORE" not in self.enabled
         self.enabled.update(names)
+        if "UIDONLY" in names and self.selected is not None:
+            self.selected.contexts.close_numbered()
         if begins and self.selected is not None:
             self.send(responses.highest_modseq(self.selected.modseq))
 

@@ -219,6 +219,11 @@ class Client:
         self._work()
         return self.heard()
 
+    def turn(self) -> bytes:
+        """What is heard though nothing was said."""
+        self._work()
+        return self.heard()
+
     def leave(self) -> None:
         self.session.end()
 

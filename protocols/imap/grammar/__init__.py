@@ -35,6 +35,7 @@ def _plain(command: Callable[[bytes], Command]) -> _Reader:
 _COMMANDS: Final[dict[bytes, _Reader]] = {
     b"APPEND": append.append,
     b"AUTHENTICATE": sessions.authenticate,
+    b"CANCELUPDATE": search.cancel_update,
     b"CAPABILITY": _plain(commands.Capability),
     b"CHECK": _plain(commands.Check),
     b"CLOSE": _plain(commands.Close),

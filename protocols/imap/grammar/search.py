@@ -9,6 +9,7 @@ from typing import Final, Literal
 from protocols.imap import limits
 from protocols.imap.commands import (
     And,
+    CancelUpdate,
     Changed,
     Dated,
     Day,
@@ -38,7 +39,8 @@ from protocols.imap.grammar.sequences import sequence_set
 
 _DATE: Final = re.compile(rb'("?)([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})\1')
 _SET_BEGINS: Final = re.compile(rb"[0-9*$]")
-_RETURNS: Final = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE"})
+_RETURNS: Final = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE", "UPDATE"})
+_HINTS: Final = frozenset({"CONTEXT"})  # RFC 5267 4.2: the same search will come again; every search is ready for that
 _LONGEST: Final = 0xFFFF_FFFF  # seconds
 _OBJECT_ID: Final = re.compile(rb"[A-Za-z0-9_-]{1,255}")
 _DEFAULT_RETURNS: Final = frozenset({"ALL"})
@@ -149,15 +151,28 @@ def return_options(scanner: Scanner) -> tuple[frozenset[str], Page | None]:
         if name == "PARTIAL":
             scanner.space()
             pages.append(page(scanner))
-        elif name not in _RETURNS:
+        elif name not in _RETURNS and name not in _HINTS:
             raise BadSyntax("Unknown search return option")
         return name
 
-    options = frozenset(scanner.listing(option, limits.SEARCH_RETURNS, "return options", empty=True))
+    given = scanner.listing(option, limits.SEARCH_RETURNS, "return options", empty=True)
+    options = frozenset(given) - _HINTS
     if len(pages) > 1 or (pages and "ALL" in options):
         raise BadSyntax("PARTIAL stands alone, and once")  # RFC 9394 3.1
     # RFC 4731 section 3.1: "()" is the same as "(ALL)".
-    return options or _DEFAULT_RETURNS, pages[0] if pages else None
+    return options if given else _DEFAULT_RETURNS, pages[0] if pages else None
+
+
+def cancel_update(scanner: Scanner, tag: bytes) -> CancelUpdate:
+    """CANCELUPDATE 1*(SP quoted) (RFC 5267 section 5)."""
+    tags: list[bytes] = []
+    while not tags or scanner.sees(b" "):
+        scanner.space()
+        tags.append(scanner.string("a tag"))
+        if len(tags) > limits.CONTEXTS:
+            raise BadSyntax("Too many tags")
+    scanner.end()
+    return CancelUpdate(tag, tuple(tags))
 
 
 def at_word(scanner: Scanner, word: bytes) -> bool:

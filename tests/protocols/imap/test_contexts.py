@@ -1,0 +1,332 @@
+"""Search results that are kept up to date (RFC 5267 4)."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core.errors import Unavailable
+from protocols.imap import limits
+from protocols.imap.work import Read
+from tests.support.imap import MESSAGE, Client, TestServer, room, second, untagged
+
+UPDATE = re.compile(rb'\* ESEARCH \(TAG "([^"]+)"[^)]*\)( UID)? (ADDTO|REMOVEFROM) \(0 ([0-9:,]+)\)')
+
+
+def updates(answer: bytes) -> list[bytes]:
+    """ADDTO and REMOVEFROM lines without their correlators."""
+    return [line.split(b") ", 1)[1] for line in untagged(answer) if b"ADDTO" in line or b"REMOVEFROM" in line]
+
+
+@pytest.fixture
+def pair(server: TestServer) -> tuple[Client, Client]:
+    """One who asks for updates, and another who makes changes, in an INBOX with three messages."""
+    return room(server, 3), second(server)
+
+
+def test_what_comes_changes_and_goes_is_told(pair: tuple[Client, Client]) -> None:
+    """RFC 5267 4.3: by arrival, by flags, by EXPUNGE; only what the result gains or loses."""
+    client, other = pair
+    assert untagged(client.ok("UID SEARCH RETURN (UPDATE COUNT) UNSEEN"))[0].endswith(b" UID COUNT 3")
+    other.append("INBOX", MESSAGE)
+    assert updates(client.ok("NOOP")) == [b"UID ADDTO (0 4)"]
+    other.append("INBOX", MESSAGE, "(\\Seen)")
+    other.ok("UID STORE 1:2 +FLAGS (\\Seen)")
+    assert updates(client.ok("NOOP")) == [b"UID REMOVEFROM (0 1:2)"]
+    other.ok("UID STORE 3 +FLAGS (\\Flagged)")
+    assert updates(client.ok("NOOP")) == []
+    other.ok("UID STORE 1,3 -FLAGS (\\Seen)")
+    assert updates(client.ok("NOOP")) == [b"UID ADDTO (0 1)"]
+    other.ok("UID STORE 2:3 +FLAGS (\\Deleted)")
+    other.ok("EXPUNGE")
+    assert updates(client.ok("NOOP")) == [b"UID REMOVEFROM (0 3)"], "2 was not in the result"
+
+
+def test_the_updates_are_this_sessions_own_too(pair: tuple[Client, Client]) -> None:
+    client, _ = pair
+    client.ok("UID SEARCH RETURN (UPDATE) UNFLAGGED")
+    assert updates(client.ok("UID STORE 2 +FLAGS.SILENT (\\Flagged)")) == [b"UID REMOVEFROM (0 2)"]
+
+
+def test_numbers_are_those_of_the_moment(pair: tuple[Client, Client]) -> None:
+    """RFC 5267 4.3.3 and 4.3.4: ADDTO behind EXISTS, REMOVEFROM before EXPUNGE."""
+    client, other = pair
+    client.ok("SEARCH RETURN (UPDATE ALL) UNSEEN")
+    other.append("INBOX", MESSAGE)
+    answer = client.ok("NOOP")
+    assert answer.index(b"* 4 EXISTS") < answer.index(b"ADDTO (0 4)")
+    other.ok("UID STORE 1:2 +FLAGS (\\Deleted)")
+    other.ok("EXPUNGE")
+    other.ok("UID STORE 3 +FLAGS (\\Seen)")
+    answer = client.ok("NOOP")
+    assert answer.index(b"REMOVEFROM (0 1:2)") < answer.index(b"* 1 EXPUNGE")
+    assert answer.index(b"* 1 EXPUNGE") < answer.index(b"REMOVEFROM (0 1)\r\n"), "what was 3 is 1 now"
+
+
+def test_a_message_that_goes_leaves_the_result_though_its_expunge_must_wait(pair: tuple[Client, Client]) -> None:
+    """RFC 5267 A.3."""
+    client, other = pair
+    client.ok("UID SEARCH RETURN (UPDATE) ALL")
+    other.ok("UID STORE 2 +FLAGS (\\Deleted)")
+    other.ok("EXPUNGE")
+    answer = client.ok("FETCH 1 FLAGS")
+    assert updates(answer) == [b"UID REMOVEFROM (0 2)"]
+    assert b"EXPUNGE" not in answer
+    assert updates(client.ok("NOOP")) == []
+
+
+def test_texts_are_looked_for_in_what_comes(pair: tuple[Client, Client]) -> None:
+    client, other = pair
+    client.ok("UID SEARCH RETURN (UPDATE) OR SUBJECT needle BODY needle UNDELETED")
+    other.append("INBOX", b"Subject: hay\r\n\r\nhay\r\n")
+    other.append("INBOX", b"Subject: a needle\r\n\r\n")
+    other.append("INBOX", b"Subject: hay\r\n\r\na needle\r\n")
+    assert updates(client.ok("NOOP")) == [b"UID ADDTO (0 5:6)"]
+    other.ok("UID STORE 5 +FLAGS (\\Deleted)")
+    assert updates(client.ok("NOOP")) == [b"UID REMOVEFROM (0 5)"]
+
+
+def test_during_idle_updates_come_at_once(pair: tuple[Client, Client]) -> None:
+    client, other = pair
+    client.ok("UID SEARCH RETURN (UPDATE) SUBJECT needle")
+    client.says("IDLE")
+    other.append("INBOX", b"Subject: a needle\r\n\r\n")
+    assert updates(client.turn()) == [b"UID ADDTO (0 4)"]
+    other.ok("UID STORE 4 +FLAGS (\\Deleted)")
+    other.ok("EXPUNGE")
+    answer = client.turn()
+    assert answer.index(b"REMOVEFROM") < answer.index(b"EXPUNGE")
+    assert b"OK Idle no more" in client.send(b"DONE\r\n")
+
+
+def test_the_client_may_say_done_while_its_results_are_looked_at(pair: tuple[Client, Client]) -> None:
+    client, other = pair
+    client.ok("UID SEARCH RETURN (UPDATE) SUBJECT needle")
+    client.says("IDLE")
+    other.append("INBOX", b"Subject: a needle\r\n\r\n")
+    client.session.tell_idle()
+    work = client.session.next_work()
+    assert isinstance(work, Read)
+    client.session.receive(b"DONE\r\n")
+    assert client.session.next_work() is None, "one thing at a time"
+    other.ok("UID STORE 4 +FLAGS (\\Deleted)")
+    other.ok("EXPUNGE")
+    answer = client.finish(work)
+    assert updates(answer) == [], "it has gone before it was told to have come"
+    assert b"OK Idle no more" in answer
+
+
+def test_what_changes_while_it_is_looked_at_is_looked_at_again(pair: tuple[Client, Client]) -> None:
+    client, other = pair
+    client.ok("UID SEARCH RETURN (UPDATE) SUBJECT needle UNSEEN")
+    client.says("IDLE")
+    other.append("INBOX", b"Subject: a needle\r\n\r\n")
+    client.session.tell_idle()
+    work = client.session.next_work()
+    assert isinstance(work, Read)
+    other.ok("UID STORE 4 +FLAGS (\\Seen)")
+    client.session.tell_idle()
+    assert updates(client.finish(work)) == [b"UID ADDTO (0 4)", b"UID REMOVEFROM (0 4)"]
+
+
+def test_message_numbers_and_saved_results_mean_what_they_meant(pair: tuple[Client, Client]) -> None:
+    """RFC 5267 4.3: sequence numbers are evaluated when the command is received."""
+    client, other = pair
+    client.ok("UID SEARCH RETURN (SAVE) UID 1")
+    client.ok("UID SEARCH RETURN (UPDATE) NOT (OR $ 3) UNSEEN")
+    client.ok("UID SEARCH RETURN (SAVE) UID 2")
+    other.ok("UID STORE 1:3 +FLAGS (\\Seen)")
+    assert updates(client.ok("NOOP")) == [b"UID REMOVEFROM (0 2)"]
+    other.ok("UID STORE 1:3 -FLAGS (\\Seen)")
+    assert updates(client.ok("NOOP")) == [b"UID ADDTO (0 2)"]
+    client.ok("UID SEARCH RETURN (UPDATE) OR UID $ 1:2 DELETED")
+    other.ok("UID STORE 1:3 +FLAGS (\\Deleted)")
+    assert updates(client.ok("NOOP")) == [b"UID ADDTO (0 1:2)"]
+
+
+def test_a_set_that_ends_in_a_star_grows(server: TestServer) -> None:
+    client, other = room(server, 0), second(server)
+    client.ok("UID SEARCH RETURN (UPDATE) UID 2:*")
+    client.ok("SEARCH RETURN (UPDATE) 1:*")
+    for _ in range(2):
+        other.append("INBOX", MESSAGE)
+    assert updates(client.ok("NOOP")) == [b"UID ADDTO (0 2)"], "there was no message to be numbered"
+
+
+def test_updates_end_when_they_are_cancelled(pair: tuple[Client, Client]) -> None:
+    """RFC 5267 4.3.5."""
+    client, other = pair
+    for tag in ("x", "y", "z"):
+        client.send(f"{tag} UID SEARCH RETURN (UPDATE) UNSEEN\r\n".encode())
+    client.ok('CANCELUPDATE "x" "z" "x"')
+    other.ok("UID STORE 1 +FLAGS (\\Seen)")
+    assert [match[1] for match in UPDATE.finditer(client.ok("NOOP"))] == [b"y"]
+    client.no('CANCELUPDATE "x"')
+    client.no('CANCELUPDATE "y" "nobody"')
+    for broken in ("", " x", " ()", " " + " ".join(['"y"'] * (limits.CONTEXTS + 1))):
+        client.bad(f"CANCELUPDATE{broken}")
+    client.ok('CANCELUPDATE "y"')
+
+
+def test_a_tag_that_is_in_use_is_refused(pair: tuple[Client, Client]) -> None:
+    """RFC 5267 4.3."""
+    client, _ = pair
+    client.send(b"x SEARCH RETURN (UPDATE) UNSEEN\r\n")
+    for command in (
+        b"SEARCH RETURN (UPDATE) ALL",
+        b"SORT RETURN (UPDATE) (DATE) UTF-8 ALL",
+        b"ESEARCH RETURN (UPDATE) ALL",
+    ):
+        assert b"x BAD" in client.send(b"x " + command + b"\r\n")
+    assert b"x OK" in client.send(b"x SEARCH RETURN (COUNT) ALL\r\n")
+    assert b"x OK" in client.send(b'x CANCELUPDATE "x"\r\n')
+    assert b"x OK" in client.send(b"x SEARCH RETURN (UPDATE) ALL\r\n")
+
+
+def test_there_is_a_limit_and_the_search_is_answered_all_the_same(pair: tuple[Client, Client]) -> None:
+    """RFC 5267 4.3.1."""
+    client, _ = pair
+    for _ in range(limits.CONTEXTS):
+        assert b"NOUPDATE" not in client.ok("UID SEARCH RETURN (UPDATE COUNT) ALL")
+    answer = client.ok("UID SEARCH RETURN (UPDATE COUNT) ALL")
+    assert re.search(rb'\* NO \[NOUPDATE "a\d+"\]', answer)
+    assert b"COUNT 3" in answer
+    answer = client.ok("UID SORT RETURN (UPDATE COUNT) (DATE) UTF-8 ALL")
+    assert b"NOUPDATE" in answer
+    assert b"COUNT 3" in answer
+
+
+def test_a_result_that_becomes_too_scattered_is_given_up(
+    pair: tuple[Client, Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, other = pair
+    monkeypatch.setattr(limits, "CONTEXT_RANGES", 1)
+    client.send(b"x UID SEARCH RETURN (UPDATE) UNSEEN\r\n")
+    other.ok("UID STORE 2 +FLAGS (\\Seen)")
+    assert b'* NO [NOUPDATE "x"]' in client.ok("NOOP")
+    client.no('CANCELUPDATE "x"')
+    assert b'* NO [NOUPDATE "y"]' in client.send(b"y UID SEARCH RETURN (UPDATE) UNSEEN\r\n")
+
+
+def test_a_store_that_cannot_be_read_ends_the_updates(pair: tuple[Client, Client]) -> None:
+    client, other = pair
+    client.send(b"x UID SEARCH RETURN (UPDATE) SUBJECT needle\r\n")
+    other.append("INBOX", MESSAGE)
+    client.session.receive(b"y NOOP\r\n")
+    assert isinstance(client.session.next_work(), Read)
+    client.session.fail(Unavailable("the disk is gone"))
+    assert client.heard().endswith(b'* NO [NOUPDATE "x"] The search result cannot be kept up to date at the moment\r\n')
+    assert updates(client.ok("NOOP")) == []
+
+
+def test_selecting_anew_ends_them(pair: tuple[Client, Client]) -> None:
+    client, other = pair
+    client.ok("UID SEARCH RETURN (UPDATE) UNSEEN")
+    client.ok("SELECT INBOX")
+    other.ok("UID STORE 2 +FLAGS (\\Seen)")
+    assert updates(client.ok("NOOP")) == []
+
+
+def test_context_is_a_hint(pair: tuple[Client, Client]) -> None:
+    """RFC 5267 4.2; beside it the options mean what they always mean."""
+    client, _ = pair
+    assert untagged(client.ok("UID SEARCH RETURN (CONTEXT COUNT) UNSEEN"))[0].endswith(b") UID COUNT 3")
+    assert untagged(client.ok("UID SEARCH RETURN (CONTEXT) UNSEEN"))[0].endswith(b") UID")
+    assert b"CONTEXT=SEARCH" in client.ok("CAPABILITY")
+
+
+def test_esearch_keeps_the_selected_folder_up_to_date(pair: tuple[Client, Client]) -> None:
+    """RFC 7377 2.2: and no other; its answers name the folder."""
+    client, other = pair
+    client.ok("CREATE a")
+    client.ok("ESEARCH IN (personal) RETURN (UPDATE COUNT) UNSEEN")
+    other.append("a", MESSAGE)
+    other.append("INBOX", MESSAGE)
+    (line,) = [line for line in untagged(client.ok("NOOP")) if b"ADDTO" in line]
+    assert re.fullmatch(rb'\* ESEARCH \(TAG "a\d+" MAILBOX "?INBOX"? UIDVALIDITY \d+\) UID ADDTO \(0 4\)', line), line
+    client.ok("UNSELECT")
+    client.bad("ESEARCH IN (personal) RETURN (UPDATE) UNSEEN")
+
+
+def test_numbers_are_told_no_more_after_uidonly(pair: tuple[Client, Client]) -> None:
+    """RFC 9586 3."""
+    client, other = pair
+    client.ok("SEARCH RETURN (UPDATE) UNSEEN")
+    client.ok("UID SEARCH RETURN (UPDATE) UNSEEN")
+    client.ok("ENABLE UIDONLY")
+    other.ok("UID STORE 2 +FLAGS (\\Seen)")
+    assert updates(client.ok("NOOP")) == [b"UID REMOVEFROM (0 2)"]
+
+
+def numbers(octets: bytes) -> Iterator[int]:
+    for piece in octets.split(b","):
+        low, _, high = piece.partition(b":")
+        yield from range(int(low), int(high or low) + 1)
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), st.sampled_from(["", "(\\Seen)", "(\\Flagged)"]), st.booleans()),
+        st.tuples(st.just("store"), st.integers(1, 12), st.sampled_from(["+FLAGS (\\Seen)", "-FLAGS (\\Seen)"])),
+        st.tuples(st.just("own"), st.integers(1, 12), st.sampled_from(["+FLAGS.SILENT (\\Seen)", "FLAGS ()"])),
+        st.tuples(st.just("expunge"), st.integers(1, 12), st.integers(1, 12)),
+        st.tuples(st.sampled_from(["noop", "fetch", "idle"])),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps)
+def test_a_client_that_follows_the_updates_knows_what_a_search_would_find(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[object, ...]]
+) -> None:
+    """RFC 5267 4.3, under any order of changes; by UID and, as EXPUNGE moves them, by number."""
+    server = TestServer(Path(tmp_path_factory.mktemp("contexts")))
+    client, other = room(server, 3), second(server)
+    programs = {b"u": "UID SEARCH RETURN (UPDATE ALL) UNSEEN", b"t": "UID SEARCH RETURN (UPDATE ALL) SUBJECT x UNSEEN"}
+    programs[b"n"] = "SEARCH RETURN (UPDATE ALL) UNSEEN"
+    known: dict[bytes, set[int]] = {}
+
+    def fold(answer: bytes) -> None:
+        for line in untagged(answer):
+            if match := UPDATE.fullmatch(line):
+                change = set(numbers(match[4]))
+                assert change.isdisjoint(known[match[1]]) == (match[3] == b"ADDTO"), line
+                known[match[1]] ^= change
+            elif expunged := re.fullmatch(rb"\* (\d+) EXPUNGE", line):
+                gone = int(expunged[1])
+                assert gone not in known[b"n"]
+                known[b"n"] = {number - (number > gone) for number in known[b"n"]}
+
+    for tag, program in programs.items():
+        answer = client.send(tag + b" " + program.encode() + b"\r\n")
+        found = re.search(rb" ALL ([0-9:,]+)\r\n", answer)
+        known[tag] = set(numbers(found[1])) if found else set()
+    for step in steps:
+        match step:
+            case "append", flags, is_needle:
+                other.append("INBOX", b"Subject: x\r\n\r\n" if is_needle else b"Subject: y\r\n\r\n", str(flags))
+            case "store", uid, change:
+                other.ok(f"UID STORE {uid} {change}")
+            case "own", uid, change:
+                fold(client.ok(f"UID STORE {uid} {change}"))
+            case "expunge", uid, until:
+                other.ok(f"UID STORE {uid}:{until} +FLAGS (\\Deleted)")
+                other.ok("EXPUNGE")
+            case ("noop",):
+                fold(client.ok("NOOP"))
+            case ("fetch",):
+                fold(client.says("FETCH 1:* FLAGS"))  # BAD in an empty folder
+            case ("idle",):
+                fold(client.says("IDLE"))
+                other.append("INBOX", b"Subject: x\r\n\r\n")
+                fold(client.turn() + client.send(b"DONE\r\n"))
+    fold(client.ok("NOOP"))
+    for tag, program in programs.items():
+        found = re.search(rb" ALL ([0-9:,]+)\r\n", client.ok(program.replace("UPDATE ", "")))
+        assert known[tag] == (set(numbers(found[1])) if found else set()), tag
+    server.close()
