@@ -5,7 +5,7 @@ An address is looked up by its folded form only.  The spelling that an administr
 
 import re
 import unicodedata
-from typing import Final, NewType
+from typing import Final, Literal, NewType
 
 from msgspec import Struct
 
@@ -125,8 +125,11 @@ class NewRecipient(Struct, frozen=True):
     own_quota: Quota = Quota()
 
 
+Digest = Literal["sha1", "sha256"]  # that SCRAM is done with, as hashlib calls it
+
+
 class ScramKeys(Struct, frozen=True):
-    """What a server keeps of a password for SCRAM-SHA-256 (RFC 5802 section 3): nobody can sign in with it."""
+    """What a server keeps of a password for SCRAM (RFC 5802 section 3): nobody can sign in with it."""
 
     salt: bytes
     iterations: int
@@ -135,10 +138,11 @@ class ScramKeys(Struct, frozen=True):
 
 
 class Credential(Struct, frozen=True):
-    """One password in the two forms in which it is checked."""
+    """One password in the forms in which it is checked."""
 
     password_hash: str  # argon2id, in its own notation
-    scram: ScramKeys
+    scram: ScramKeys  # of SCRAM-SHA-256
+    scram_sha1: ScramKeys | None = None  # with the same salt and iterations; None: made before these were kept
 
 
 class Account(Struct, frozen=True):

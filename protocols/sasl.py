@@ -1,10 +1,11 @@
-"""SASL (RFC 4422): the server's side of PLAIN, LOGIN and SCRAM-SHA-256 as state machines without I/O.
+"""SASL (RFC 4422): the server's side of PLAIN, LOGIN and SCRAM as state machines without I/O.
 
 A protocol starts a mechanism with the client's initial response, if there was one, and then does what each step says:
 
     Challenge     send it, and give the client's response to `step`
     NeedPassword  check the password; the mechanism has done its part
-    NeedKeys      look the user's keys up, and give them to `keys`; an unknown user gets some that nothing matches
+    NeedKeys      look the user's keys for that digest up, and give them to `keys`; an unknown user gets some that
+                  nothing matches
     Success       the client is who it says.  A protocol whose outcome carries no data sends `final`, unless it is
                   empty, as one more challenge, and takes an empty response for it (RFC 4422 3.1)
     Failure       the client is not let in
@@ -23,6 +24,7 @@ from typing import Final, Literal, NamedTuple, Protocol
 from msgspec import Struct
 
 from core.ports import Entropy
+from core.recipients import Digest
 
 NAME_OCTETS: Final = 320  # an address with RFC 5321's longest parts; RFC 4616 section 2 asks for 255 at least
 PASSWORD_OCTETS: Final = 1024  # as the directory takes them
@@ -46,6 +48,7 @@ class NeedPassword(Struct, frozen=True):
 class NeedKeys(Struct, frozen=True):
     username: str
     authzid: str
+    digest: Digest
 
 
 class Success(Struct, frozen=True):
@@ -188,15 +191,18 @@ class _First(NamedTuple):
     binding: bytes  # the channel binding that the client must repeat: gs2-header and data
 
 
-class ScramSha256(_Conversation):
-    """RFC 5802 with SHA-256 (RFC 7677).
+class Scram(_Conversation):
+    """RFC 5802, with SHA-1 as it says or with SHA-256 (RFC 7677).
 
     `bindings` has the channel bindings of this connection by their names: none without TLS.  With `plus` the client
     must use one of them.
     """
 
-    def __init__(self, entropy: Entropy, *, bindings: Mapping[str, bytes] | None = None, plus: bool = False) -> None:
+    def __init__(
+        self, entropy: Entropy, digest: Digest, *, bindings: Mapping[str, bytes] | None = None, plus: bool = False
+    ) -> None:
         super().__init__()
+        self._digest: Digest = digest
         self._entropy = entropy
         self._bindings = bindings or {}
         self._plus = plus
@@ -217,7 +223,7 @@ class ScramSha256(_Conversation):
             return Failure("malformed")
         binding = message["header"].encode() + bound
         self._waiting = _First(username, authzid, message["nonce"], message["bare"], binding)
-        return NeedKeys(username, authzid)
+        return NeedKeys(username, authzid, self._digest)
 
     def _binding(self, flag: str | None, name: str | None) -> bytes | None:
         """The binding data that the client must repeat; None: it may not do what it wants (RFC 5802 section 6)."""
@@ -244,24 +250,20 @@ class ScramSha256(_Conversation):
         proof, binding = _unbase64(message["proof"]), _unbase64(message["binding"])
         if binding != first.binding:
             return Failure("channel binding")
-        if proof is None or len(proof) != hashlib.sha256().digest_size or message["nonce"] != nonce:
+        if proof is None or len(proof) != hashlib.new(self._digest).digest_size or message["nonce"] != nonce:
             return Failure("malformed")
         authenticated = f"{first.bare},{server_first},{message['unproven']}".encode()
-        if not _proves(proof, keys.stored_key, authenticated):
+        if not _proves(self._digest, proof, keys.stored_key, authenticated):
             return Failure("wrong proof")
-        verifier = _base64(_hmac(keys.server_key, authenticated))
+        verifier = _base64(hmac.digest(keys.server_key, authenticated, self._digest))
         return Success(first.username, first.authzid, f"v={verifier}".encode())
 
 
-def _proves(proof: bytes, stored_key: bytes, authenticated: bytes) -> bool:
+def _proves(digest: Digest, proof: bytes, stored_key: bytes, authenticated: bytes) -> bool:
     """RFC 5802 section 3: the proof is the client's key, hidden by a signature that we can make too."""
-    signature = _hmac(stored_key, authenticated)
+    signature = hmac.digest(stored_key, authenticated, digest)
     client_key = bytes(a ^ b for a, b in zip(proof, signature, strict=True))
-    return hmac.compare_digest(hashlib.sha256(client_key).digest(), stored_key)
-
-
-def _hmac(key: bytes, message: bytes) -> bytes:
-    return hmac.digest(key, message, "sha256")
+    return hmac.compare_digest(hashlib.new(digest, client_key).digest(), stored_key)
 
 
 def _match(pattern: re.Pattern[str], octets: bytes) -> re.Match[str] | None:
@@ -298,18 +300,18 @@ def _login(entropy: Entropy, *, bindings: Mapping[str, bytes] | None = None) -> 
     return Login()
 
 
-def _scram(entropy: Entropy, *, bindings: Mapping[str, bytes] | None = None) -> Mechanism:
-    return ScramSha256(entropy, bindings=bindings)
+def _scram(digest: Digest, *, plus: bool = False) -> _Make:
+    def make(entropy: Entropy, *, bindings: Mapping[str, bytes] | None = None) -> Mechanism:
+        return Scram(entropy, digest, bindings=bindings, plus=plus)
 
-
-def _scram_plus(entropy: Entropy, *, bindings: Mapping[str, bytes] | None = None) -> Mechanism:
-    return ScramSha256(entropy, bindings=bindings, plus=True)
+    return make
 
 
 # The best first, since some clients take the first that they know.
 MECHANISMS: Final[Mapping[str, _Make]] = {
-    "SCRAM-SHA-256-PLUS": _scram_plus,
-    "SCRAM-SHA-256": _scram,
+    "SCRAM-SHA-256-PLUS": _scram("sha256", plus=True),
+    "SCRAM-SHA-256": _scram("sha256"),
+    "SCRAM-SHA-1": _scram("sha1"),
     "PLAIN": _plain,
     "LOGIN": _login,
 }

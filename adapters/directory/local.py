@@ -4,6 +4,7 @@ A login name that nobody has and a password that is wrong look the same from out
 takes, and in what SCRAM shows before the password is known.
 """
 
+import hashlib
 import hmac
 from contextlib import suppress
 from typing import Final, Protocol
@@ -18,6 +19,7 @@ from core.recipients import (
     POSTMASTER,
     Account,
     Credential,
+    Digest,
     Recipient,
     RecipientId,
     ScramKeys,
@@ -131,23 +133,27 @@ class LocalDirectory:
         """Holds at once, also for what was verified before.  Slow.  Raises InvalidPassword, NoSuchRecipient."""
         self._organization.set_credential(recipient_id, self._passwords.make(password), at=self._clock.now())
 
-    def keys(self, name: str) -> ScramKeys:
+    def keys(self, name: str, digest: Digest = "sha256") -> ScramKeys:
         """What SCRAM needs; for a name that nobody can sign in with, keys that no password fits."""
-        decoy = self._decoy(name)  # always, so that it takes its time for every name
+        decoy = self._decoy(name, digest)  # always, so that it takes its time for every name
         recipient = self._named(name)
         found = self._organization.credential(recipient.recipient_id) if recipient else None
         if recipient is None or found is None:
             return decoy
+        scram = found[0].scram if digest == "sha256" else found[0].scram_sha1
+        if recipient.enabled and scram is not None:
+            return scram
         # The salt of a disabled user stays what it was: a new one would tell.
-        scram = found[0].scram
-        return scram if recipient.enabled else replace(decoy, salt=scram.salt, iterations=scram.iterations)
+        return replace(decoy, salt=found[0].scram.salt, iterations=found[0].scram.iterations)
 
-    def _decoy(self, name: str) -> ScramKeys:
+    def _decoy(self, name: str, digest: Digest) -> ScramKeys:
         # A user's salt is the same for alias and address, so it must be the same for those of no user.
         local, domain = split_address(fold_address(name))
         stem = local if self._organization.accepts(domain) else fold_address(name)
         salt = self._made_up("salt", fold_name(stem))[:SALT_OCTETS]
-        return ScramKeys(salt, self._passwords.iterations, self._made_up("key", stem), self._made_up("server", stem))
+        octets = hashlib.new(digest).digest_size
+        keys = (self._made_up(purpose, stem)[:octets] for purpose in ("key", "server"))
+        return ScramKeys(salt, self._passwords.iterations, *keys)
 
     def _made_up(self, purpose: str, name: str) -> bytes:
         return hmac.digest(self._decoy_secret, f"{purpose} {name}".encode("utf-8", "surrogatepass"), "sha256")

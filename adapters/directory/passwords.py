@@ -1,6 +1,7 @@
 """Passwords: how they are prepared, kept and checked.  All of it is slow on purpose, and belongs on a thread.
 
-A password is kept in two forms, made together: an argon2id hash for PLAIN and LOGIN, and keys for SCRAM-SHA-256.
+A password is kept in three forms, made together: an argon2id hash for PLAIN and LOGIN, and keys for SCRAM-SHA-256 and
+SCRAM-SHA-1.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ import argon2
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from core.ports import Entropy
-from core.recipients import Credential, InvalidPassword, ScramKeys
+from core.recipients import Credential, Digest, InvalidPassword, ScramKeys
 
 PASSWORD_OCTETS: Final = 1024  # hashing takes time for each octet, and nobody types more
 SALT_OCTETS: Final = 16  # RFC 9106 section 4
@@ -60,7 +61,8 @@ class Passwords:
         """A credential for a password in UTF-8.  Raises InvalidPassword."""
         prepared = prepare(password)
         password_hash = self._argon2.hash(prepared, salt=self._entropy.token(SALT_OCTETS))
-        return Credential(password_hash, scram_keys(prepared, self._entropy.token(SALT_OCTETS), self.iterations))
+        salted = (prepared, self._entropy.token(SALT_OCTETS), self.iterations)
+        return Credential(password_hash, scram_keys(*salted, "sha256"), scram_keys(*salted, "sha1"))
 
     def verify(self, credential: Credential | None, password: bytes) -> bool:
         """Whether this is the password.  Takes as long for a user who is unknown (None) as for a wrong password."""
@@ -81,15 +83,15 @@ class Passwords:
     def is_outdated(self, credential: Credential) -> bool:
         """Whether the credential was made with other parameters than ours, and should be made anew."""
         outdated_hash = self._argon2.check_needs_rehash(credential.password_hash)
-        return outdated_hash or credential.scram.iterations != self.iterations
+        return outdated_hash or credential.scram.iterations != self.iterations or credential.scram_sha1 is None
 
 
-def scram_keys(prepared: bytes, salt: bytes, iterations: int) -> ScramKeys:
-    """RFC 5802 section 3, with SHA-256."""
-    salted = hashlib.pbkdf2_hmac("sha256", prepared, salt, iterations)
-    client_key = hmac.digest(salted, b"Client Key", "sha256")
-    server_key = hmac.digest(salted, b"Server Key", "sha256")
-    return ScramKeys(salt, iterations, hashlib.sha256(client_key).digest(), server_key)
+def scram_keys(prepared: bytes, salt: bytes, iterations: int, digest: Digest) -> ScramKeys:
+    """RFC 5802 section 3."""
+    salted = hashlib.pbkdf2_hmac(digest, prepared, salt, iterations)
+    client_key = hmac.digest(salted, b"Client Key", digest)
+    server_key = hmac.digest(salted, b"Server Key", digest)
+    return ScramKeys(salt, iterations, hashlib.new(digest, client_key).digest(), server_key)
 
 
 def prepare(password: bytes) -> bytes:

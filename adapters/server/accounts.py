@@ -1,6 +1,6 @@
 """What sessions and the store driver ask about people: who signs in, where mail goes, how much room there is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from adapters.directory.local import LocalDirectory
 from adapters.directory.throttle import Throttle
@@ -10,7 +10,7 @@ from adapters.server.spooling import MessageSpool
 from adapters.server.storedriver import Target
 from adapters.stores.organization import OrganizationDatabase
 from core.ports import Clock, Entropy, EventLog
-from core.recipients import Recipient, effective
+from core.recipients import Digest, Recipient, effective
 from core.view import Views
 from protocols.imap.services import Account, Keys
 
@@ -34,6 +34,7 @@ class Accounts:
         plaintext_logins: bool,
         may_unauthenticate: bool,
         has_tls: bool,
+        channel_bindings: Mapping[str, bytes],
         log: EventLog,
     ) -> None:
         self.views = views
@@ -43,6 +44,7 @@ class Accounts:
         self.plaintext_logins = plaintext_logins
         self.may_unauthenticate = may_unauthenticate
         self.has_tls = has_tls
+        self.channel_bindings = channel_bindings
         self._organization = organization
         self._directory = directory
         self._throttle = throttle
@@ -61,8 +63,8 @@ class Accounts:
         found = self._directory.verify(login, password)
         return _account(found.recipient) if found else None
 
-    def keys(self, login: str) -> Keys:
-        scram, recipient = self._directory.keys(login), self._directory.login(login)
+    def keys(self, login: str, digest: Digest) -> Keys:
+        scram, recipient = self._directory.keys(login, digest), self._directory.login(login)
         account = _account(recipient) if recipient else None
         return Keys(account, scram.salt, scram.iterations, scram.stored_key, scram.server_key)
 

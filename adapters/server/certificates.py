@@ -24,6 +24,19 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
     return context
 
 
+def channel_bindings(certificate: Path) -> dict[str, bytes]:
+    """What TLS with this certificate gives SCRAM to bind to (RFC 5929 4.1): the certificate's hash, by its own digest.
+
+    A signature without a digest of its own (Ed25519) leaves the binding undefined: then there is none.
+    """
+    own = x509.load_pem_x509_certificates(certificate.read_bytes())[0]
+    digest = own.signature_hash_algorithm
+    if digest is None:
+        return {}
+    is_weak = isinstance(digest, hashes.MD5 | hashes.SHA1)
+    return {"tls-server-end-point": own.fingerprint(hashes.SHA256() if is_weak else digest)}
+
+
 def ensure_certificate(certificate: Path, key: Path, hostname: str, now: datetime | None = None) -> bool:
     """Makes a self-signed certificate where there is none; whether one was made."""
     if certificate.exists() and key.exists():

@@ -20,7 +20,7 @@ from adapters.server import metrics
 from adapters.server.accounts import Accounts
 from adapters.server.admission import Admission
 from adapters.server.assistants import Maintenance
-from adapters.server.certificates import server_context
+from adapters.server.certificates import channel_bindings, server_context
 from adapters.server.config import Endpoint, Settings
 from adapters.server.control import ControlService
 from adapters.server.controlclient import socket_path
@@ -111,6 +111,7 @@ class Server:
             plaintext_logins=settings.auth.plaintext_logins,
             may_unauthenticate=settings.imap.unauthenticate,
             has_tls=True,
+            channel_bindings=channel_bindings(house.certificate[0]),
             log=self.log,
         )
         self.imap = ImapService(

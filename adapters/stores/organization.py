@@ -274,8 +274,9 @@ class OrganizationDatabase:
         return _recipient(rows) if rows else None
 
     def _find_credential(self, recipient_id: RecipientId) -> tuple[Credential, int] | None:
-        for version, password_hash, *scram in self._read("credential", recipient=recipient_id):
-            return Credential(password_hash, ScramKeys(*scram)), version
+        for version, password_hash, salt, iterations, *keys in self._read("credential", recipient=recipient_id):
+            sha1 = None if keys[2] is None else ScramKeys(salt, iterations, *keys[2:])
+            return Credential(password_hash, ScramKeys(salt, iterations, *keys[:2]), sha1), version
         return None
 
     def _read(self, statement: str, **params: object) -> list[Row]:
@@ -406,7 +407,7 @@ def _quota(quota: Quota) -> dict[str, object]:
 
 
 def _credential(recipient_id: RecipientId, credential: Credential) -> dict[str, object]:
-    scram = credential.scram
+    scram, sha1 = credential.scram, credential.scram_sha1
     return {
         "recipient": recipient_id,
         "password_hash": credential.password_hash,
@@ -414,6 +415,8 @@ def _credential(recipient_id: RecipientId, credential: Credential) -> dict[str, 
         "iterations": scram.iterations,
         "stored_key": scram.stored_key,
         "server_key": scram.server_key,
+        "sha1_stored_key": sha1.stored_key if sha1 else None,
+        "sha1_server_key": sha1.server_key if sha1 else None,
     }
 
 

@@ -13,7 +13,7 @@ from protocols.imap.grammar import BadSyntax, base64
 from protocols.imap.refusals import Rejected, bad
 from protocols.imap.services import Account
 from protocols.imap.work import Answer, Asking, Await, Compute, Pause, StartDeflate, StartTls, Steps, StopDeflate
-from protocols.sasl import MECHANISMS, Challenge, Failure, NeedKeys, NeedPassword, Step, Success, offered
+from protocols.sasl import MECHANISMS, Challenge, Failure, NeedKeys, NeedPassword, Step, Success
 
 if TYPE_CHECKING:
     from protocols.imap.session import Session
@@ -93,10 +93,10 @@ def do_login(session: Session, command: commands.Login) -> Steps:
 
 def do_authenticate(session: Session, command: commands.Authenticate) -> Steps:
     """RFC 9051 6.2.2, with the initial response of RFC 4959."""
-    if command.mechanism not in offered(passwords=session.may_send_passwords):
+    if command.mechanism not in session.mechanisms:
         code = None if session.may_send_passwords else responses.PRIVACYREQUIRED
         raise Rejected("That mechanism is not to be had here", code=code)
-    mechanism = MECHANISMS[command.mechanism](session.services.entropy)
+    mechanism = MECHANISMS[command.mechanism](session.services.entropy, bindings=session.bindings)
     account: Account | None = None
     step: Step = mechanism.start(command.initial)
     name = ""
@@ -109,11 +109,11 @@ def do_authenticate(session: Session, command: commands.Authenticate) -> Steps:
                     raise Rejected("You may act for nobody else", code=responses.AUTHORIZATIONFAILED)
                 account, name = (yield from _check_password(session, login, password)), login
                 return _admit(session, account, name)
-            case NeedKeys(username=login, authzid=authzid):
+            case NeedKeys(username=login, authzid=authzid, digest=digest):
                 if authzid not in ("", login):
                     raise Rejected("You may act for nobody else", code=responses.AUTHORIZATIONFAILED)
                 yield from _wait(session, login)
-                keys = session.services.keys(login)
+                keys = session.services.keys(login, digest)
                 account, name = keys.account, login
                 step = mechanism.keys(keys)
             case Success(final=final):

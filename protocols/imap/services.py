@@ -1,11 +1,13 @@
 """What an IMAP session asks of the server around it."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from msgspec import Struct
 
 from core.model import Incoming, MailboxId
 from core.ports import Clock, Entropy
+from core.recipients import Digest
 from core.view import Views
 
 
@@ -72,6 +74,11 @@ class Services(Protocol):
 
     @property
     def has_tls(self) -> bool: ...
+    @property
+    def channel_bindings(self) -> Mapping[str, bytes]:
+        """What a connection with TLS can bind a sign-in to, by the name of the binding (RFC 5929)."""
+        ...
+
     def sign_in_again(self, login: str, password: bytes) -> Account | None:
         """The account, when this password was verified a moment ago: microseconds."""
         ...
@@ -80,7 +87,7 @@ class Services(Protocol):
         """The account, or None for whatever is wrong; as slow as a password hash must be."""
         ...
 
-    def keys(self, login: str) -> Keys: ...
+    def keys(self, login: str, digest: Digest) -> Keys: ...
     def login_delay(self, peer: str, login: str) -> float:
         """Seconds to wait before this attempt is answered."""
         ...

@@ -7,7 +7,7 @@ work is run elsewhere, and it is made of values that nobody changes.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import GeneratorType
 from typing import Any, Final, cast
 
@@ -371,6 +371,16 @@ class Session:
     def may_send_passwords(self) -> bool:
         return self.is_secure or self.services.plaintext_logins
 
+    @property
+    def bindings(self) -> Mapping[str, bytes]:
+        """What SCRAM may bind a sign-in to on this connection (RFC 5802 section 6)."""
+        return self.services.channel_bindings if self.is_secure else {}
+
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        """The ways to sign in on this connection."""
+        return offered(passwords=self.may_send_passwords, bindings=self.bindings)
+
     def capabilities(self) -> list[str]:
         """What is announced in this state (RFC 9051 6.1.1)."""
         if self.account is not None:
@@ -383,7 +393,7 @@ class Session:
             found.append("STARTTLS")
         if not self.may_send_passwords:
             found.append("LOGINDISABLED")
-        return found + [f"AUTH={name}" for name in offered(passwords=self.may_send_passwords)]
+        return found + [f"AUTH={name}" for name in self.mechanisms]
 
     def sign_in(self, account: Account) -> None:
         self.account = account

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
-from adapters.server.certificates import LIFETIME, ensure_certificate, server_context
+from adapters.server.certificates import LIFETIME, channel_bindings, ensure_certificate, server_context
 
 
 @pytest.fixture
@@ -83,3 +85,25 @@ def test_files_that_do_not_serve_are_refused(tmp_path: Path, files: tuple[Path, 
     (tmp_path / "empty").touch()
     with pytest.raises(ssl.SSLError):
         server_context(tmp_path / "empty", files[1])
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "bound_by"),
+    [(hashes.SHA256(), hashes.SHA256()), (hashes.SHA384(), hashes.SHA384()), (None, None)],
+)
+def test_scram_is_bound_to_the_hash_of_the_certificate(
+    tmp_path: Path, algorithm: hashes.HashAlgorithm | None, bound_by: hashes.HashAlgorithm | None
+) -> None:
+    """RFC 5929 4.1: by the digest of its signature; Ed25519 has none."""
+    private: ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+    private = ed25519.Ed25519PrivateKey.generate() if algorithm is None else ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x")])
+    made = (
+        x509.CertificateBuilder(name, name, private.public_key(), 1)
+        .not_valid_before(datetime.now(UTC))
+        .not_valid_after(datetime.now(UTC) + LIFETIME)
+        .sign(private, algorithm)  # type: ignore[arg-type]
+    )
+    file = tmp_path / "chain.pem"
+    file.write_bytes(made.public_bytes(serialization.Encoding.PEM) * 2)
+    assert channel_bindings(file) == ({"tls-server-end-point": made.fingerprint(bound_by)} if bound_by else {})

@@ -14,8 +14,8 @@ from adapters.directory.throttle import LONGEST, Throttle
 from adapters.directory.verified import VerifiedPasswords
 from adapters.stores.organization import OrganizationDatabase
 from core.errors import NoSuchRecipient, RelayDenied, Unavailable
-from core.recipients import Account, NewRecipient, Quota, Recipient, RecipientId
-from protocols.sasl import Challenge, Failure, ScramSha256, Success
+from core.recipients import Account, Digest, NewRecipient, Quota, Recipient, RecipientId
+from protocols.sasl import Challenge, Failure, Scram, Success
 
 NOON = 1_700_000_000_000_000
 
@@ -267,25 +267,42 @@ def test_verified_passwords_are_bounded_and_the_oldest_goes() -> None:
 # SCRAM
 
 
-def scram(world: World, name: str, password: str) -> object:
+def scram(world: World, name: str, password: str, digest: Digest = "sha256") -> object:
     """How a SCRAM conversation ends."""
-    one = scramp.ScramClient(["SCRAM-SHA-256"], name, password)
-    mechanism = ScramSha256(Counting())
+    one = scramp.ScramClient([{"sha1": "SCRAM-SHA-1", "sha256": "SCRAM-SHA-256"}[digest]], name, password)
+    mechanism = Scram(Counting(), digest)
     mechanism.start(one.get_client_first().encode())
-    challenge = mechanism.keys(world.directory.keys(name))
+    challenge = mechanism.keys(world.directory.keys(name, digest))
     assert isinstance(challenge, Challenge)
     one.set_server_first(challenge.data.decode())
     return mechanism.step(one.get_client_final().encode())
 
 
-def test_scram_lets_in_who_knows_the_password(world: World) -> None:
-    assert isinstance(scram(world, "U1@example.com", "secret"), Success)
+@pytest.mark.parametrize("digest", ["sha1", "sha256"])
+def test_scram_lets_in_who_knows_the_password(world: World, digest: Digest) -> None:
+    assert isinstance(scram(world, "U1@example.com", "secret", digest), Success)
     assert world.directory.account("U1@example.com") == Account(world.u1, 1)
 
 
 @pytest.mark.parametrize(("name", "password"), [("u1", "wrong"), ("u2", "secret"), ("u2@example.com", "secret")])
 def test_scram_fails_alike_for_unknown_users_and_wrong_passwords(world: World, name: str, password: str) -> None:
     assert scram(world, name, password) == Failure("wrong proof")
+    assert scram(world, name, password, "sha1") == Failure("wrong proof")
+
+
+def test_a_credential_from_before_sha_1_gets_its_keys_when_the_password_comes(world: World) -> None:
+    """RFC 5802 A: they cannot be made of what was kept until then; nor may an unknown user look any different."""
+    found = world.org.credential(world.u1.recipient_id)
+    assert found is not None
+    old = msgspec.structs.replace(found[0], scram_sha1=None)
+    world.org.renew_credential(world.u1.recipient_id, old, version=found[1])
+    without = world.directory.keys("u1", "sha1")
+    assert (without.salt, without.iterations) == (old.scram.salt, old.scram.iterations)
+    assert len(without.stored_key) == len(world.directory.keys("u2", "sha1").stored_key) == 20
+    assert scram(world, "u1", "secret", "sha1") == Failure("wrong proof")
+    assert isinstance(scram(world, "u1", "secret"), Success)
+    assert world.directory.verify("u1", b"secret")
+    assert isinstance(scram(world, "u1", "secret", "sha1"), Success)
 
 
 def test_an_unknown_user_has_a_salt_like_any_other(world: World) -> None:

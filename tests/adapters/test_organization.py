@@ -35,7 +35,9 @@ from core.recipients import (
 
 NOON = 1_700_000_000_000_000
 CREDENTIAL = Credential("$argon2id$one", ScramKeys(b"salt", 4096, b"stored", b"server"))
-OTHER = Credential("$argon2id$two", ScramKeys(b"salz", 5000, b"Stored", b"Server"))
+OTHER = Credential(
+    "$argon2id$two", ScramKeys(b"salz", 5000, b"Stored", b"Server"), ScramKeys(b"salz", 5000, b"stored-1", b"server-1")
+)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import pytest
 import scramp  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from adapters.directory.passwords import PASSWORD_OCTETS, Passwords, prepare
 from core.recipients import InvalidPassword
@@ -75,14 +76,17 @@ def test_two_users_with_one_password_have_nothing_in_common(passwords: Passwords
 
 
 def test_the_scram_keys_are_those_of_another_implementation(passwords: Passwords) -> None:
-    keys = passwords.make("pa\u00adss\u00a0wo\u2168rd".encode()).scram
-    theirs = scramp.ScramMechanism("SCRAM-SHA-256").make_auth_info("pass woIXrd", iteration_count=4096, salt=keys.salt)
-    assert theirs == (keys.salt, keys.stored_key, keys.server_key, keys.iterations)
+    credential = passwords.make("pa\u00adss\u00a0wo\u2168rd".encode())
+    for name, keys in (("SCRAM-SHA-256", credential.scram), ("SCRAM-SHA-1", credential.scram_sha1)):
+        assert keys is not None
+        theirs = scramp.ScramMechanism(name).make_auth_info("pass woIXrd", iteration_count=4096, salt=keys.salt)
+        assert theirs == (keys.salt, keys.stored_key, keys.server_key, keys.iterations)
 
 
 def test_a_credential_of_other_parameters_is_outdated(passwords: Passwords) -> None:
     credential = passwords.make(b"secret")
     assert not passwords.is_outdated(credential)
+    assert passwords.is_outdated(replace(credential, scram_sha1=None)), "from before there were keys for SCRAM-SHA-1"
     assert Passwords(Counting(), iterations=5000, passes=1, memory_kib=8).is_outdated(credential)
     assert Passwords(Counting(), iterations=4096, passes=2, memory_kib=8).is_outdated(credential)
 

@@ -9,7 +9,7 @@ import scramp  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.recipients import ScramKeys
+from core.recipients import Digest, ScramKeys
 from protocols.sasl import (
     MECHANISMS,
     MESSAGE_OCTETS,
@@ -23,7 +23,7 @@ from protocols.sasl import (
     NeedKeys,
     NeedPassword,
     Plain,
-    ScramSha256,
+    Scram,
     Step,
     Success,
     offered,
@@ -40,10 +40,13 @@ class Counting:
 
 
 def keys_for(password: str, *, salt: bytes = b"0123456789abcdef", iterations: int = 4096) -> ScramKeys:
-    salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
-    client_key = hmac.digest(salted, b"Client Key", "sha256")
-    stored_key = hashlib.sha256(client_key).digest()
-    return ScramKeys(salt, iterations, stored_key, hmac.digest(salted, b"Server Key", "sha256"))
+    return scram_keys(password.encode(), salt, iterations, "sha256")
+
+
+def scram_keys(password: bytes, salt: bytes, iterations: int, digest: Digest) -> ScramKeys:
+    salted = hashlib.pbkdf2_hmac(digest, password, salt, iterations)
+    stored_key = hashlib.new(digest, hmac.digest(salted, b"Client Key", digest)).digest()
+    return ScramKeys(salt, iterations, stored_key, hmac.digest(salted, b"Server Key", digest))
 
 
 def is_step(step: object) -> bool:
@@ -124,7 +127,7 @@ def client(password: str, *, name: str = "u1", binding: tuple[str, bytes] | None
     return scramp.ScramClient(mechanisms, name, password, channel_binding=binding)
 
 
-def converse(mechanism: ScramSha256, one: scramp.ScramClient, keys: Keys) -> tuple[Step, Step]:
+def converse(mechanism: Scram, one: scramp.ScramClient, keys: Keys) -> tuple[Step, Step]:
     """The steps after the client's first message and after its last."""
     first = mechanism.start(one.get_client_first().encode())
     challenge = mechanism.keys(keys)
@@ -135,29 +138,29 @@ def converse(mechanism: ScramSha256, one: scramp.ScramClient, keys: Keys) -> tup
 
 def test_another_implementation_of_scram_signs_in_and_believes_us() -> None:
     one = client("secret")
-    first, last = converse(ScramSha256(Counting()), one, keys_for("secret"))
-    assert first == NeedKeys("u1", "")
+    first, last = converse(Scram(Counting(), "sha256"), one, keys_for("secret"))
+    assert first == NeedKeys("u1", "", "sha256")
     assert isinstance(last, Success)
     assert (last.username, last.authzid) == ("u1", "")
     one.set_server_final(last.final.decode())  # raises unless we know the password's keys too
 
 
 def test_a_wrong_password_has_a_wrong_proof() -> None:
-    assert converse(ScramSha256(Counting()), client("guess"), keys_for("secret"))[1] == Failure("wrong proof")
+    assert converse(Scram(Counting(), "sha256"), client("guess"), keys_for("secret"))[1] == Failure("wrong proof")
 
 
 def test_scram_without_an_initial_response_asks_for_it() -> None:
-    mechanism = ScramSha256(Counting())
+    mechanism = Scram(Counting(), "sha256")
     assert mechanism.start(None) == Challenge(b"")
-    assert mechanism.step(b"n,,n=u1,r=abc") == NeedKeys("u1", "")
+    assert mechanism.step(b"n,,n=u1,r=abc") == NeedKeys("u1", "", "sha256")
 
 
 def test_the_example_of_rfc_7677_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     """RFC 7677 section 3.  Its server nonce is not base64, so it is put in after the encoding."""
     nonce = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
     monkeypatch.setattr("protocols.sasl._base64", lambda o: nonce if o == bytes(range(18)) else b64encode(o).decode())
-    mechanism = ScramSha256(Counting())
-    assert mechanism.start(b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO") == NeedKeys("user", "")
+    mechanism = Scram(Counting(), "sha256")
+    assert mechanism.start(b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO") == NeedKeys("user", "", "sha256")
     challenge = mechanism.keys(keys_for("pencil", salt=b64decode("W22ZaJ0SNY7soEsUEjb6gQ==")))
     first = b"r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096"
     assert challenge == Challenge(first)
@@ -167,18 +170,41 @@ def test_the_example_of_rfc_7677_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     assert mechanism.step(final) == Success("user", "", b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")
 
 
+def test_the_example_of_rfc_5802_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 5802 section 5, with SHA-1."""
+    monkeypatch.setattr(
+        "protocols.sasl._base64",
+        lambda o: "3rfcNHYJY1ZVvWVs7j" if o == bytes(range(18)) else b64encode(o).decode(),
+    )
+    mechanism = Scram(Counting(), "sha1")
+    assert mechanism.start(b"n,,n=user,r=fyko+d2lbbFgONRv9qkxdawL") == NeedKeys("user", "", "sha1")
+    challenge = mechanism.keys(scram_keys(b"pencil", b64decode("QSXCR+Q6sek8bf92"), 4096, "sha1"))
+    assert challenge == Challenge(b"r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096")
+    final = b"c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts="
+    assert mechanism.step(final) == Success("user", "", b"v=rmF9pqV8S7suAoZWja4dJRkFsKQ=")
+
+
+def test_a_proof_of_the_other_digest_is_none() -> None:
+    mechanism = Scram(Counting(), "sha1")
+    mechanism.start(b"n,,n=u1,r=abc")
+    challenge = mechanism.keys(scram_keys(b"x", b"salt", 4096, "sha1"))
+    assert isinstance(challenge, Challenge)
+    nonce = challenge.data.split(b",")[0]
+    assert mechanism.step(b"c=biws," + nonce + b",p=" + b64encode(bytes(32))) == Failure("malformed")
+
+
 def test_names_may_hold_commas_and_equals_signs() -> None:
     """RFC 5802 5.1."""
-    assert ScramSha256(Counting()).start(b"n,a=x=3Dy,n=a=2Cb=3Dc,r=abc") == NeedKeys("a,b=c", "x=y")
+    assert Scram(Counting(), "sha256").start(b"n,a=x=3Dy,n=a=2Cb=3Dc,r=abc") == NeedKeys("a,b=c", "x=y", "sha256")
 
 
 def test_unknown_extensions_are_passed_over() -> None:
     """RFC 5802 section 7."""
-    assert ScramSha256(Counting()).start(b"n,,n=u1,r=abc,z=whatever,p=x") == NeedKeys("u1", "")
+    assert Scram(Counting(), "sha256").start(b"n,,n=u1,r=abc,z=whatever,p=x") == NeedKeys("u1", "", "sha256")
 
 
 def test_a_mandatory_extension_is_refused() -> None:
-    assert ScramSha256(Counting()).start(b"n,,m=new,n=u1,r=abc") == Failure("unsupported extension")
+    assert Scram(Counting(), "sha256").start(b"n,,m=new,n=u1,r=abc") == Failure("unsupported extension")
 
 
 @pytest.mark.parametrize(
@@ -207,12 +233,12 @@ def test_a_mandatory_extension_is_refused() -> None:
     ],
 )
 def test_what_is_not_a_first_message_fails(message: bytes) -> None:
-    assert ScramSha256(Counting()).start(message) == Failure("malformed")
+    assert Scram(Counting(), "sha256").start(message) == Failure("malformed")
 
 
-def started() -> tuple[ScramSha256, bytes]:
+def started() -> tuple[Scram, bytes]:
     """A mechanism that waits for the client's final message, and the nonce."""
-    mechanism = ScramSha256(Counting())
+    mechanism = Scram(Counting(), "sha256")
     mechanism.start(b"n,,n=u1,r=abc")
     challenge = mechanism.keys(keys_for("secret"))
     assert isinstance(challenge, Challenge)
@@ -246,7 +272,7 @@ def test_what_is_not_a_final_message_fails(message: bytes, reason: str) -> None:
 
 
 def test_keys_are_wanted_once_and_only_when_asked_for() -> None:
-    mechanism = ScramSha256(Counting())
+    mechanism = Scram(Counting(), "sha256")
     assert mechanism.keys(keys_for("x")) == Failure("out of order")
     mechanism, _ = started()
     assert mechanism.keys(keys_for("x")) == Failure("out of order")
@@ -257,13 +283,13 @@ def test_keys_are_wanted_once_and_only_when_asked_for() -> None:
 
 def test_plus_is_bound_to_the_channel() -> None:
     one = client("secret", binding=("tls-server-end-point", BINDINGS["tls-server-end-point"]))
-    last = converse(ScramSha256(Counting(), bindings=BINDINGS, plus=True), one, keys_for("secret"))[1]
+    last = converse(Scram(Counting(), "sha256", bindings=BINDINGS, plus=True), one, keys_for("secret"))[1]
     assert isinstance(last, Success)
 
 
 def test_another_channel_is_noticed() -> None:
     one = client("secret", binding=("tls-server-end-point", b"\x02" * 32))
-    last = converse(ScramSha256(Counting(), bindings=BINDINGS, plus=True), one, keys_for("secret"))[1]
+    last = converse(Scram(Counting(), "sha256", bindings=BINDINGS, plus=True), one, keys_for("secret"))[1]
     assert last == Failure("channel binding")
 
 
@@ -280,21 +306,22 @@ def test_another_channel_is_noticed() -> None:
 )
 def test_what_does_not_fit_the_binding_fails(message: bytes, plus: bool, bindings: dict[str, bytes]) -> None:
     """RFC 5802 section 6."""
-    mechanism = ScramSha256(Counting(), bindings=bindings, plus=plus)
+    mechanism = Scram(Counting(), "sha256", bindings=bindings, plus=plus)
     assert mechanism.start(message) == Failure("channel binding")
 
 
 def test_a_client_that_could_bind_may_sign_in_where_we_cannot() -> None:
-    assert ScramSha256(Counting()).start(b"y,,n=u1,r=abc") == NeedKeys("u1", "")
+    assert Scram(Counting(), "sha256").start(b"y,,n=u1,r=abc") == NeedKeys("u1", "", "sha256")
 
 
 # The table
 
 
 def test_passwords_are_asked_for_only_where_they_may_be_sent() -> None:
-    assert offered(passwords=False) == ("SCRAM-SHA-256",)
-    assert offered(passwords=True) == ("SCRAM-SHA-256", "PLAIN", "LOGIN")
-    assert offered(passwords=True, bindings=BINDINGS) == ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "PLAIN", "LOGIN")
+    hidden = ("SCRAM-SHA-256", "SCRAM-SHA-1")
+    assert offered(passwords=False) == hidden
+    assert offered(passwords=True) == (*hidden, "PLAIN", "LOGIN")
+    assert offered(passwords=True, bindings=BINDINGS) == ("SCRAM-SHA-256-PLUS", *hidden, "PLAIN", "LOGIN")
 
 
 fragments = [b"n", b"y", b"p=", b",", b"=", b"a", b"n=u", b"r=x", b"c=biws", b"p=AA==", b"\0", b"\xc3"]

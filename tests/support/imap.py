@@ -12,6 +12,7 @@ from core.changes import Change
 from core.commands import CreateMailbox, Deliver, Delivery, NewFolder
 from core.errors import Refusal
 from core.model import MAX_UID, FolderId, MailboxId
+from core.recipients import Digest
 from core.view import Views
 from protocols.imap.services import Account, Keys
 from protocols.imap.session import Session
@@ -55,6 +56,8 @@ class TestServer:
         self.plaintext_logins = True
         self.may_unauthenticate = True
         self.has_tls = False
+        self.channel_bindings: dict[str, bytes] = {}
+        self.digests: list[Digest] = []  # that keys were asked for
         self.quotas: dict[str, int] = {}
         self.keys_of: dict[str, Keys] = {}
         self.failures: list[str] = []
@@ -93,7 +96,8 @@ class TestServer:
     def sign_in(self, login: str, password: bytes) -> Account | None:
         return self._account(login) if password == PASSWORD else None
 
-    def keys(self, login: str) -> Keys:
+    def keys(self, login: str, digest: Digest) -> Keys:
+        self.digests.append(digest)
         return self.keys_of[login]
 
     def login_delay(self, peer: str, login: str) -> float:

@@ -72,19 +72,22 @@ VALUES (:folded, :domain, :spelling, :recipient, :position)
 DELETE FROM proxy_address WHERE recipient_id = :recipient
 
 -- name: credential
-SELECT version, password_hash, scram_salt, scram_iterations, scram_stored_key, scram_server_key
+SELECT version, password_hash, scram_salt, scram_iterations, scram_stored_key, scram_server_key,
+  scram_sha1_stored_key, scram_sha1_server_key
 FROM credential WHERE recipient_id = :recipient
 -- name: put_credential
 INSERT INTO credential(recipient_id, version, changed_at, password_hash,
-  scram_salt, scram_iterations, scram_stored_key, scram_server_key)
-VALUES (:recipient, 1, :at, :password_hash, :salt, :iterations, :stored_key, :server_key)
+  scram_salt, scram_iterations, scram_stored_key, scram_server_key, scram_sha1_stored_key, scram_sha1_server_key)
+VALUES (:recipient, 1, :at, :password_hash, :salt, :iterations, :stored_key, :server_key, :sha1_stored_key, :sha1_server_key)
 ON CONFLICT(recipient_id) DO UPDATE SET version = credential.version + 1, changed_at = excluded.changed_at,
   password_hash = excluded.password_hash, scram_salt = excluded.scram_salt,
   scram_iterations = excluded.scram_iterations, scram_stored_key = excluded.scram_stored_key,
-  scram_server_key = excluded.scram_server_key
+  scram_server_key = excluded.scram_server_key, scram_sha1_stored_key = excluded.scram_sha1_stored_key,
+  scram_sha1_server_key = excluded.scram_sha1_server_key
 -- name: renew_credential
 UPDATE credential SET password_hash = :password_hash, scram_salt = :salt, scram_iterations = :iterations,
-  scram_stored_key = :stored_key, scram_server_key = :server_key
+  scram_stored_key = :stored_key, scram_server_key = :server_key,
+  scram_sha1_stored_key = :sha1_stored_key, scram_sha1_server_key = :sha1_server_key
 WHERE recipient_id = :recipient AND version = :version
 -- name: delete_credential
 DELETE FROM credential WHERE recipient_id = :recipient

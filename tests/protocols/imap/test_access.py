@@ -147,6 +147,27 @@ def test_scram_lets_in_who_knows_the_password(server: TestServer) -> None:
     assert scram(server.client(None), "u1", b"pass").startswith(b"a1 OK [CAPABILITY ")
 
 
+def test_over_tls_scram_may_be_bound_to_the_certificate(server: TestServer) -> None:
+    """RFC 5802 section 6: -PLUS is offered with TLS alone, and who could have used it may not be talked out of it."""
+    server.channel_bindings = {"tls-server-end-point": b"hash"}
+    server.keys_of["u1"] = scram_keys(Account("u1", MailboxId(1), 1), b"pass")
+    plain, client = server.client(None), server.client(None, secure=True)
+    assert b"-PLUS" not in plain.greeting
+    assert b" AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-256 " in client.greeting
+    plain.no("AUTHENTICATE SCRAM-SHA-256-PLUS")
+    first = b64encode(b"p=tls-server-end-point,,n=u1,r=abcdef")
+    assert client.says(b"AUTHENTICATE SCRAM-SHA-256-PLUS " + first).startswith(b"+ ")
+    client.send(b"*\r\n")
+    assert client.says(b"AUTHENTICATE SCRAM-SHA-256 " + b64encode(b"y,,n=u1,r=abcdef")).endswith(WRONG)
+
+
+def test_scram_with_sha_1_asks_for_its_own_keys(server: TestServer) -> None:
+    server.keys_of["u1"] = scram_keys(None, b"pass")
+    client = server.client(None)
+    assert client.says(b"AUTHENTICATE SCRAM-SHA-1 " + b64encode(b"n,,n=u1,r=abcdef")).startswith(b"+ ")
+    assert server.digests == ["sha1"]
+
+
 def test_scram_answers_a_wrong_password_and_an_unknown_name_alike(server: TestServer) -> None:
     server.keys_of["u1"] = scram_keys(Account("u1", MailboxId(1), 1), b"pass")
     server.keys_of["x"] = scram_keys(None, b"nobody knows")
