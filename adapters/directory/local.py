@@ -6,6 +6,7 @@ takes, and in what SCRAM shows before the password is known.
 
 import hashlib
 import hmac
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Final, Protocol
 
@@ -89,6 +90,14 @@ class LocalDirectory:
     def login(self, name: str) -> Recipient | None:
         """Who signs in with this name: an alias, or any address of the recipient's."""
         return _enabled(self._named(name))
+
+    def proven(self, names: Iterable[str], authzid: str) -> Recipient | None:
+        """Whose names these are, which somebody has vouched for; with `authzid`, only whom that means."""
+        for name in names:
+            recipient = self.login(name)
+            if recipient is not None and (not authzid or self.login(authzid) == recipient):
+                return recipient
+        return None
 
     def account(self, name: str) -> Account | None:
         """The account behind a login name that has proved who it is."""

@@ -107,6 +107,7 @@ class ImapConnection(asyncio.Protocol):
         peer = address[0] if isinstance(address, tuple) else ""
         is_secure = transport.get_extra_info("ssl_object") is not None
         self.session = Session(self._service.services, peer=peer, is_secure=is_secure)
+        self.session.certificate_names = _certificate_names(transport)
         self.session.wake = self._wake
         self._is_admitted = self._service.admit(peer)
         if not self._is_admitted or self._service.is_draining:
@@ -302,6 +303,7 @@ class ImapConnection(asyncio.Protocol):
             self.connection_lost(None)
             return
         self._take(transport)
+        self.session.certificate_names = _certificate_names(transport)
         self._done(None, None)
 
     def _fault(self) -> None:
@@ -334,3 +336,10 @@ class ImapConnection(asyncio.Protocol):
     def abort(self) -> None:
         """Cuts the connection."""
         self._transport.abort()
+
+
+def _certificate_names(transport: asyncio.BaseTransport) -> tuple[str, ...]:
+    """The addresses (RFC 5280 4.2.1.6 rfc822Name) in the client's certificate, which TLS has verified by now."""
+    ssl_object = transport.get_extra_info("ssl_object")
+    certificate = None if ssl_object is None else ssl_object.getpeercert()
+    return tuple(value for kind, value in (certificate or {}).get("subjectAltName", ()) if kind == "email")

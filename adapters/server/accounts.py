@@ -1,9 +1,10 @@
 """What sessions and the store driver ask about people: who signs in, where mail goes, how much room there is."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from adapters.directory.local import LocalDirectory
 from adapters.directory.throttle import Throttle
+from adapters.directory.tokens import BearerTokens
 from adapters.server.admission import Admission
 from adapters.server.executor import StoreExecutor
 from adapters.server.spooling import MessageSpool
@@ -23,6 +24,7 @@ class Accounts:
         *,
         organization: OrganizationDatabase,
         directory: LocalDirectory,
+        tokens: BearerTokens | None,
         throttle: Throttle,
         admission: Admission,
         executor: StoreExecutor,
@@ -47,6 +49,7 @@ class Accounts:
         self.channel_bindings = channel_bindings
         self._organization = organization
         self._directory = directory
+        self._tokens = tokens
         self._throttle = throttle
         self._admission = admission
         self._executor = executor
@@ -62,6 +65,19 @@ class Accounts:
     def sign_in(self, login: str, password: bytes) -> Account | None:
         found = self._directory.verify(login, password)
         return _account(found.recipient) if found else None
+
+    @property
+    def takes_tokens(self) -> bool:
+        return self._tokens is not None
+
+    def sign_in_with_token(self, token: str, authzid: str) -> Account | None:
+        login = self._tokens.login(token) if self._tokens else None
+        found = self._directory.proven([login], authzid) if login else None
+        return _account(found) if found else None
+
+    def sign_in_with_certificate(self, names: Sequence[str], authzid: str) -> Account | None:
+        found = self._directory.proven(names, authzid)
+        return _account(found) if found else None
 
     def keys(self, login: str, digest: Digest) -> Keys:
         scram, recipient = self._directory.keys(login, digest), self._directory.login(login)

@@ -14,13 +14,19 @@ from cryptography.x509.oid import NameOID
 LIFETIME = timedelta(days=825)  # the longest that common clients accept
 
 
-def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
-    """TLS 1.2 and later, with forward secrecy only.  Raises OSError, ssl.SSLError for files that do not serve."""
+def server_context(certificate: Path, key: Path, client_ca: Path | None = None) -> ssl.SSLContext:
+    """TLS 1.2 and later, with forward secrecy only.  Raises OSError, ssl.SSLError for files that do not serve.
+
+    With `client_ca` a client may show a certificate; one that none of those has signed ends the handshake.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("ECDHE+AESGCM:ECDHE+CHACHA20")
     context.options |= ssl.OP_NO_RENEGOTIATION | ssl.OP_NO_COMPRESSION
     context.load_cert_chain(certificate, key)
+    if client_ca is not None:
+        context.load_verify_locations(client_ca)
+        context.verify_mode = ssl.CERT_OPTIONAL
     return context
 
 

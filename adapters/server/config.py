@@ -168,6 +168,9 @@ class Tls(Struct, frozen=True):
 
     certificate: Path | None = None
     key: Path | None = None
+    client_ca: Annotated[
+        Path | None, Meta(description="Who signs the certificates with which IMAP clients may sign in (EXTERNAL).")
+    ] = None
 
 
 class Auth(Struct, frozen=True):
@@ -180,6 +183,18 @@ class Auth(Struct, frozen=True):
     password_cache: Annotated[
         Duration, Meta(description="How long a password that was right needs no slow check; 0: always check.")
     ] = Duration(600)
+
+
+class OAuth(Struct, frozen=True):
+    """Signing in with an issuer's tokens, JWTs: OAUTHBEARER and XOAUTH2."""
+
+    issuer: Annotated[str, Meta(description="What their `iss` says; empty: no tokens are taken.")] = ""
+    audience: Annotated[str, Meta(description="What must be in their `aud`: we are meant.")] = ""
+    keys: Annotated[
+        Path | None, Meta(description="The issuer's public keys, a JWK Set; read again when the file changes.")
+    ] = None
+    claim: Annotated[str, Meta(min_length=1, description="Which of their claims is the login name.")] = "email"
+    scope: Annotated[str, Meta(description="What must be among their scopes; empty: nothing.")] = ""
 
 
 class Log(Struct, frozen=True):
@@ -232,6 +247,7 @@ class Settings(Struct, frozen=True):
     lmtp: Lmtp = Lmtp()
     tls: Tls = Tls()
     auth: Auth = Auth()
+    oauth: OAuth = OAuth()
     log: Log = Log()
     metrics: Metrics = Metrics()
     delivery: Delivery = Delivery()
@@ -364,6 +380,8 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "tls.certificate", "A certificate is of no use without tls.key"
     if tls.key and not tls.certificate:
         yield "tls.key", "A key is of no use without tls.certificate"
+    if settings.oauth.issuer and not (settings.oauth.audience and settings.oauth.keys):
+        yield "oauth.issuer", "An issuer is of no use without oauth.audience and oauth.keys"
     for name, count in (("connections.per_ip", connections.per_ip), ("connections.per_user", connections.per_user)):
         if name in settings.given and count > connections.total:
             yield name, f"More than connections.total, which is {connections.total}"

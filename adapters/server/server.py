@@ -13,6 +13,7 @@ from twisted.internet import defer
 from twisted.internet.interfaces import IListeningPort
 
 from adapters.directory.throttle import Throttle
+from adapters.directory.tokens import BearerTokens
 from adapters.net.imap import ImapService
 from adapters.net.lmtp import LmtpService
 from adapters.net.smtp_service import SmtpService
@@ -79,7 +80,7 @@ class Server:
         )
         tls = self._tls()
         self._build(views, tls)
-        await self._listen(tls)
+        await self._listen()
         sessions = LiveSessions(self.imap, self.installation.clock, self._loop)
         self.control = ControlService(self.installation, sessions, log=self.log)
         await self.control.listen(socket_path(self.installation.root))
@@ -93,6 +94,19 @@ class Server:
             self.log.info("tls.self-signed", certificate=str(certificate))
         return server_context(certificate, key)
 
+    def _tokens(self) -> BearerTokens | None:
+        given = self.settings.oauth
+        if not given.issuer or given.keys is None:
+            return None
+        return BearerTokens(
+            issuer=given.issuer,
+            audience=given.audience,
+            keys=given.keys,
+            claim=given.claim,
+            scope=given.scope,
+            clock=self.installation.clock,
+        )
+
     def _build(self, views: Views, tls: ssl.SSLContext) -> None:
         """The services of each protocol."""
         house, settings = self.installation, self.settings
@@ -100,6 +114,7 @@ class Server:
         accounts = Accounts(
             organization=house.organization,
             directory=house.directory,
+            tokens=self._tokens(),
             throttle=Throttle(house.clock),
             admission=self.admission,
             executor=self.executor,
@@ -118,7 +133,7 @@ class Server:
             accounts,
             self.executor,
             log=self.log,
-            tls=tls,
+            tls=server_context(*house.certificate, settings.tls.client_ca),
             admit=self.admission.enter,
             leave=self.admission.leave,
         )
@@ -141,12 +156,12 @@ class Server:
 
     # ------------------------------------------------------------------------------------------ listeners
 
-    async def _listen(self, tls: ssl.SSLContext) -> None:
+    async def _listen(self) -> None:
         settings = self.settings
         for endpoint in settings.imap.listen:
             await self._listen_imap(endpoint, None)
         for endpoint in settings.imap.listen_tls:
-            await self._listen_imap(endpoint, tls)
+            await self._listen_imap(endpoint, self.imap.tls)
         for endpoint in settings.smtp.listen:
             await self.smtp.listen(host=endpoint.host, port=endpoint.port, backlog=BACKLOG)
         for endpoint in settings.lmtp.listen:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from functools import partial
 from typing import TYPE_CHECKING
 
 from core.model import SEPARATOR
@@ -13,7 +14,17 @@ from protocols.imap.grammar import BadSyntax, base64
 from protocols.imap.refusals import Rejected, bad
 from protocols.imap.services import Account
 from protocols.imap.work import Answer, Asking, Await, Compute, Pause, StartDeflate, StartTls, Steps, StopDeflate
-from protocols.sasl import MECHANISMS, Challenge, Failure, NeedKeys, NeedPassword, Step, Success
+from protocols.sasl import (
+    MECHANISMS,
+    Challenge,
+    Failure,
+    NeedIdentity,
+    NeedKeys,
+    NeedPassword,
+    NeedToken,
+    Step,
+    Success,
+)
 
 if TYPE_CHECKING:
     from protocols.imap.session import Session
@@ -116,6 +127,17 @@ def do_authenticate(session: Session, command: commands.Authenticate) -> Steps:
                 keys = session.services.keys(login, digest)
                 account, name = keys.account, login
                 step = mechanism.keys(keys)
+            case NeedToken(token=token, authzid=authzid):
+                name = authzid
+                yield from _wait(session, name)
+                account = yield Compute(partial(session.services.sign_in_with_token, token, authzid))
+                if account is not None:
+                    return _admit(session, account, name or account.name)
+                step = mechanism.refuse()
+            case NeedIdentity(authzid=authzid):
+                names = session.certificate_names
+                account = session.services.sign_in_with_certificate(names, authzid)
+                return _admit(session, account, authzid or names[0])
             case Success(final=final):
                 if final:
                     yield from _ask(session, final)

@@ -1,6 +1,6 @@
 """What an IMAP session asks of the server around it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -85,6 +85,19 @@ class Services(Protocol):
 
     def sign_in(self, login: str, password: bytes) -> Account | None:
         """The account, or None for whatever is wrong; as slow as a password hash must be."""
+        ...
+
+    @property
+    def takes_tokens(self) -> bool:
+        """Whether there is an issuer whose tokens are taken (RFC 7628)."""
+        ...
+
+    def sign_in_with_token(self, token: str, authzid: str) -> Account | None:
+        """The account that the token names, and that `authzid` means if it is not empty.  For a thread."""
+        ...
+
+    def sign_in_with_certificate(self, names: Sequence[str], authzid: str) -> Account | None:
+        """The account that a name in a certificate that we trust means, and `authzid` if it is not empty."""
         ...
 
     def keys(self, login: str, digest: Digest) -> Keys: ...

@@ -55,6 +55,7 @@ class Session:
         self.services = services
         self.peer = peer
         self.is_secure = is_secure
+        self.certificate_names: tuple[str, ...] = ()  # in the certificate that the client has shown, if we trust it
         self.account: Account | None = None
         self.selected: Selected | None = None
         self.enabled: set[str] = set()
@@ -379,7 +380,12 @@ class Session:
     @property
     def mechanisms(self) -> tuple[str, ...]:
         """The ways to sign in on this connection."""
-        return offered(passwords=self.may_send_passwords, bindings=self.bindings)
+        return offered(
+            passwords=self.may_send_passwords,
+            bindings=self.bindings,
+            tokens=self.services.takes_tokens,
+            certificate=self.certificate_names,
+        )
 
     def capabilities(self) -> list[str]:
         """What is announced in this state (RFC 9051 6.1.1)."""

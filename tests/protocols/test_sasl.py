@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import json
 from base64 import b64decode, b64encode
 
 import pytest
@@ -12,22 +13,22 @@ from hypothesis import strategies as st
 from core.recipients import Digest, ScramKeys
 from protocols.sasl import (
     MECHANISMS,
-    MESSAGE_OCTETS,
-    NAME_OCTETS,
-    NONCE_OCTETS,
-    PASSWORD_OCTETS,
     Challenge,
     Failure,
     Keys,
-    Login,
+    NeedIdentity,
     NeedKeys,
     NeedPassword,
-    Plain,
-    Scram,
+    NeedToken,
     Step,
     Success,
     offered,
 )
+from protocols.sasl.bearer import TOKEN_OCTETS, OAuthBearer, XOAuth2
+from protocols.sasl.external import External
+from protocols.sasl.plain import Login, Plain
+from protocols.sasl.scram import NONCE_OCTETS, Scram
+from protocols.sasl.steps import MESSAGE_OCTETS, NAME_OCTETS, PASSWORD_OCTETS
 
 BINDINGS = {"tls-server-end-point": b"\x01" * 32}
 
@@ -50,7 +51,7 @@ def scram_keys(password: bytes, salt: bytes, iterations: int, digest: Digest) ->
 
 
 def is_step(step: object) -> bool:
-    return isinstance(step, Challenge | NeedPassword | NeedKeys | Success | Failure)
+    return isinstance(step, Challenge | NeedPassword | NeedKeys | NeedToken | NeedIdentity | Success | Failure)
 
 
 # PLAIN and LOGIN
@@ -158,7 +159,9 @@ def test_scram_without_an_initial_response_asks_for_it() -> None:
 def test_the_example_of_rfc_7677_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     """RFC 7677 section 3.  Its server nonce is not base64, so it is put in after the encoding."""
     nonce = "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
-    monkeypatch.setattr("protocols.sasl._base64", lambda o: nonce if o == bytes(range(18)) else b64encode(o).decode())
+    monkeypatch.setattr(
+        "protocols.sasl.scram._base64", lambda o: nonce if o == bytes(range(18)) else b64encode(o).decode()
+    )
     mechanism = Scram(Counting(), "sha256")
     assert mechanism.start(b"n,,n=user,r=rOprNGfwEbeRWgbNEkqO") == NeedKeys("user", "", "sha256")
     challenge = mechanism.keys(keys_for("pencil", salt=b64decode("W22ZaJ0SNY7soEsUEjb6gQ==")))
@@ -173,7 +176,7 @@ def test_the_example_of_rfc_7677_holds(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_example_of_rfc_5802_holds(monkeypatch: pytest.MonkeyPatch) -> None:
     """RFC 5802 section 5, with SHA-1."""
     monkeypatch.setattr(
-        "protocols.sasl._base64",
+        "protocols.sasl.scram._base64",
         lambda o: "3rfcNHYJY1ZVvWVs7j" if o == bytes(range(18)) else b64encode(o).decode(),
     )
     mechanism = Scram(Counting(), "sha1")
@@ -314,6 +317,80 @@ def test_a_client_that_could_bind_may_sign_in_where_we_cannot() -> None:
     assert Scram(Counting(), "sha256").start(b"y,,n=u1,r=abc") == NeedKeys("u1", "", "sha256")
 
 
+# Tokens and certificates
+
+
+@pytest.mark.parametrize(
+    ("message", "authzid"),
+    [
+        (b"n,a=u1@example.com,\x01host=mail\x01port=993\x01auth=Bearer abc.d-e_f~=\x01\x01", "u1@example.com"),
+        (b"n,,\x01auth=bearer abc.d-e_f~=\x01\x01", ""),
+        (b"y,a=a=2Cb=3Dc,\x01new=thing\x01AUTH=Bearer  abc.d-e_f~=\x01\x01", "a,b=c"),
+    ],
+)
+def test_oauthbearer_brings_a_token(message: bytes, authzid: str) -> None:
+    """RFC 7628 3.1; keys that are not known are passed over."""
+    assert OAuthBearer().start(message) == NeedToken("abc.d-e_f~=", authzid)
+
+
+def test_xoauth2_brings_a_token_and_a_name() -> None:
+    assert XOAuth2().start(b"user=u1@example.com\x01auth=Bearer abc\x01\x01") == NeedToken("abc", "u1@example.com")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"",
+        b"\x01",
+        b"n,,",
+        b"n,,\x01\x01",
+        b"n,,\x01auth=Bearer abc\x01",
+        b"n,,\x01auth=Bearer \x01\x01",
+        b"n,,\x01auth=Basic abc\x01\x01",
+        b"n,,\x01auth=Bearer a b\x01\x01",
+        b"p=tls-unique,,\x01auth=Bearer abc\x01\x01",
+        b"n,b=u1,\x01auth=Bearer abc\x01\x01",
+        b"n,a==,\x01auth=Bearer abc\x01\x01",
+        b"n,,x\x01auth=Bearer abc\x01\x01",
+        b"n,,\x01auth=Bearer abc\x01no pair\x01\x01",
+        b"n,,\x01auth=Bearer \xff\x01\x01",
+        b"n,,\x01auth=Bearer " + b"a" * TOKEN_OCTETS + b"\x01\x01",
+    ],
+)
+def test_what_brings_no_token_fails(message: bytes) -> None:
+    assert OAuthBearer().start(message) == Failure("malformed")
+    assert XOAuth2().start(message) == Failure("malformed")
+
+
+@pytest.mark.parametrize(
+    "message", [b"user=\x01auth=Bearer abc\x01\x01", b"auth=Bearer abc\x01\x01", b"user=u1\x01\x01"]
+)
+def test_xoauth2_wants_a_name_and_a_token(message: bytes) -> None:
+    assert XOAuth2().start(message) == Failure("malformed")
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "message"),
+    [(OAuthBearer(), b"n,,\x01auth=Bearer abc\x01\x01"), (XOAuth2(), b"user=u1\x01auth=Bearer abc\x01\x01")],
+)
+def test_a_refused_token_is_explained_before_it_fails(mechanism: OAuthBearer | XOAuth2, message: bytes) -> None:
+    """RFC 7628 3.2.2 and 3.2.3."""
+    assert Plain().refuse() == Failure("out of order")
+    assert mechanism.start(None) == Challenge(b"")
+    mechanism.step(message)
+    challenge = mechanism.refuse()
+    assert isinstance(challenge, Challenge)
+    assert json.loads(challenge.data)["status"] in ("invalid_token", "401")
+    assert mechanism.step(b"\x01") == Failure("wrong token")
+
+
+def test_external_says_for_whom_or_nothing() -> None:
+    """RFC 4422 A."""
+    assert External().start(b"") == NeedIdentity("")
+    assert External().start("ü@example.com".encode()) == NeedIdentity("ü@example.com")
+    assert External().start(b"\xff") == External().start(b"a\0b") == Failure("malformed")
+
+
 # The table
 
 
@@ -322,6 +399,9 @@ def test_passwords_are_asked_for_only_where_they_may_be_sent() -> None:
     assert offered(passwords=False) == hidden
     assert offered(passwords=True) == (*hidden, "PLAIN", "LOGIN")
     assert offered(passwords=True, bindings=BINDINGS) == ("SCRAM-SHA-256-PLUS", *hidden, "PLAIN", "LOGIN")
+    tokens = ("OAUTHBEARER", "XOAUTH2")
+    assert offered(passwords=True, tokens=True) == (*hidden, *tokens, "PLAIN", "LOGIN")
+    assert offered(passwords=False, tokens=True, certificate=("u1@example.com",)) == ("EXTERNAL", *hidden)
 
 
 fragments = [b"n", b"y", b"p=", b",", b"=", b"a", b"n=u", b"r=x", b"c=biws", b"p=AA==", b"\0", b"\xc3"]
@@ -336,7 +416,12 @@ def test_any_octets_yield_a_step(name: str, initial: bytes | None, responses: li
     for response in responses:
         assert is_step(step)
         assert not isinstance(step, Success)
-        step = mechanism.keys(keys_for("x", iterations=1)) if isinstance(step, NeedKeys) else mechanism.step(response)
+        if isinstance(step, NeedKeys):
+            step = mechanism.keys(keys_for("x", iterations=1))
+        elif isinstance(step, NeedToken):
+            step = mechanism.refuse()
+        else:
+            step = mechanism.step(response)
 
 
 @given(st.text(min_size=1, max_size=20), st.text(min_size=1, max_size=20))

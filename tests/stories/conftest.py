@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -51,11 +52,19 @@ def chosen(directory: Path) -> Settings:
     )
 
 
-@pytest.fixture
-async def house(tmp_path: Path) -> AsyncIterator[House]:
-    settings = chosen(tmp_path / "penfold")
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncIterator[House]:
+    """A server with three users."""
     await asyncio.to_thread(demo.prepare, settings, users=3, password=PASSWORD, sample=False)
     server = Server(settings, asyncio.get_running_loop(), structlog.get_logger())
     stop = await server.start()
-    yield House(server, settings)
-    await stop()
+    try:
+        yield House(server, settings)
+    finally:
+        await stop()
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    async with running(chosen(tmp_path / "penfold")) as house:
+        yield house

@@ -1,7 +1,7 @@
 """An IMAP session in conversation with a test: no sockets, no threads but the writer's, everything at once."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +56,7 @@ class TestServer:
         self.plaintext_logins = True
         self.may_unauthenticate = True
         self.has_tls = False
+        self.takes_tokens = False
         self.channel_bindings: dict[str, bytes] = {}
         self.digests: list[Digest] = []  # that keys were asked for
         self.quotas: dict[str, int] = {}
@@ -95,6 +96,12 @@ class TestServer:
 
     def sign_in(self, login: str, password: bytes) -> Account | None:
         return self._account(login) if password == PASSWORD else None
+
+    def sign_in_with_token(self, token: str, authzid: str) -> Account | None:
+        return self._account(token) if authzid in ("", token) else None
+
+    def sign_in_with_certificate(self, names: Sequence[str], authzid: str) -> Account | None:
+        return self._account(authzid or names[0]) if authzid in ("", *names) else None
 
     def keys(self, login: str, digest: Digest) -> Keys:
         self.digests.append(digest)

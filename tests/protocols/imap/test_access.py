@@ -168,6 +168,61 @@ def test_scram_with_sha_1_asks_for_its_own_keys(server: TestServer) -> None:
     assert server.digests == ["sha1"]
 
 
+# ---------------------------------------------------------------------------------------------- tokens, certificates
+
+
+def bearer(login: str, token: str) -> bytes:
+    return b64encode(f"n,a={login},\1host=x\1auth=Bearer {token}\1\1".encode())
+
+
+def test_a_token_signs_in(server: TestServer) -> None:
+    """RFC 7628; offered where there is an issuer, and only where it may be sent."""
+    assert b"AUTH=OAUTHBEARER" not in server.client(None).greeting
+    server.takes_tokens = True
+    client = server.client(None)
+    assert b"AUTH=OAUTHBEARER AUTH=XOAUTH2" in client.greeting
+    assert b"OK [CAPABILITY" in client.says(b"AUTHENTICATE OAUTHBEARER " + bearer("u1", "u1"))
+    client = server.client(None)
+    assert b"OK [CAPABILITY" in client.says(b"AUTHENTICATE XOAUTH2 " + b64encode(b"user=u1\1auth=Bearer u1\1\1"))
+    server.plaintext_logins = False
+    client = server.client(None)
+    assert b"AUTH=OAUTHBEARER" not in client.greeting
+    client.no(b"AUTHENTICATE OAUTHBEARER " + bearer("u1", "u1"), "PRIVACYREQUIRED")
+
+
+@pytest.mark.parametrize("answer", [b64encode(b"\1"), b"", b64encode(b"whatever")])
+def test_a_token_that_proves_nothing_is_told_why_and_refused(server: TestServer, answer: bytes) -> None:
+    """RFC 7628 3.2.2 and 3.2.3; it counts as any other failure."""
+    server.takes_tokens = True
+    client = server.client(None)
+    for login, token in (("u1", "nobody"), ("u2", "u1")):
+        challenge = client.says(b"AUTHENTICATE OAUTHBEARER " + bearer(login, token))
+        assert b64decode(challenge.removeprefix(b"+ ")) == b'{"status":"invalid_token"}'
+        assert client.send(answer + b"\r\n").endswith(WRONG)
+    assert server.failures == ["u1", "u2"]
+
+
+def test_a_client_may_give_up_on_hearing_why(server: TestServer) -> None:
+    server.takes_tokens = True
+    client = server.client(None)
+    client.says(b"AUTHENTICATE OAUTHBEARER " + bearer("u1", "nobody"))
+    assert b"a1 BAD" in client.send(b"*\r\n")
+
+
+def test_a_certificate_signs_in(server: TestServer) -> None:
+    """RFC 4422 A; offered to who has shown one."""
+    client = server.client(None, secure=True)
+    client.no("AUTHENTICATE EXTERNAL =")
+    client.session.certificate_names = ("u1", "u2")
+    assert b"AUTH=EXTERNAL" in client.ok("CAPABILITY")
+    assert client.says(b"AUTHENTICATE EXTERNAL " + b64encode(b"u3")).endswith(WRONG)
+    assert b"OK [CAPABILITY" in client.says(b"AUTHENTICATE EXTERNAL =")
+    assert client.session.signed_in.name == "u1"
+    client.ok("UNAUTHENTICATE")
+    client.ok(b"AUTHENTICATE EXTERNAL " + b64encode(b"u2"))
+    assert client.session.signed_in.name == "u2"
+
+
 def test_scram_answers_a_wrong_password_and_an_unknown_name_alike(server: TestServer) -> None:
     server.keys_of["u1"] = scram_keys(Account("u1", MailboxId(1), 1), b"pass")
     server.keys_of["x"] = scram_keys(None, b"nobody knows")
