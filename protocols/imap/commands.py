@@ -4,7 +4,7 @@ The grammar makes them, the session acts on them.  Names and sets are already in
 and item names in capitals, INBOX in capitals, mailbox names as text, flags as a mask and keywords.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from enum import Enum
 from typing import ClassVar, Final, Literal
 
@@ -475,6 +475,18 @@ SearchKey = (
     | HasObject
     | Within
 )
+
+
+def leaves(key: SearchKey) -> Iterator[SearchKey]:
+    """The keys that AND, OR and NOT are about."""
+    match key:
+        case And(keys=keys) | Or(keys=keys):
+            for inner in keys:
+                yield from leaves(inner)
+        case Not(key=inner):
+            yield from leaves(inner)
+        case _:
+            yield key
 
 
 class Search(Command, frozen=True, gc=False):

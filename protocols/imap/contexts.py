@@ -5,57 +5,57 @@ belongs to them may depend on its text, so it is looked for in the store as any 
 the message and when it is the client's turn.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from msgspec import Struct
 
-from core.model import UIDRanges, common, each, merged, ranges, without
+from core.model import UIDRanges, common, merged, without
 from core.view import FolderView
-from protocols.imap import limits, responses
-from protocols.imap.commands import SearchKey
+from protocols.imap import commands, limits, responses
 
 TOO_MANY = "Too many search results are kept up to date already"
 TOO_SCATTERED = "The search result is too scattered to be kept up to date"
+NO_NUMBERS = "There are no message numbers any more"
+
+_OF_FLAGS = (commands.HasFlag, commands.HasKeyword, commands.Changed)
 
 
 class Context(Struct):
     """One search result, in UIDs whatever the client is told."""
 
     tag: bytes
-    correlator: bytes  # of its ESEARCH responses
     uid: bool
-    key: SearchKey  # without message numbers, which mean what they meant when it was asked for
+    key: commands.SearchKey  # without message numbers, which mean what they meant when it was asked for
     members: UIDRanges
+    folder: tuple[str, int] | None = None  # path and UIDVALIDITY, where they must be said
     behind: UIDRanges = ()  # the client knows what became of these messages, but not whether they belong here
 
-    def _update(self, view: FolderView, item: bytes, uids: UIDRanges) -> Iterator[bytes]:
-        if uids:
-            told = uids if self.uid else ranges(view.number(uid) for uid in each(view.clip(uids)))
-            yield responses.search_update(self.correlator, uid=self.uid, item=item, numbers=told)
+    @property
+    def sets(self) -> list[commands.SequenceSet]:
+        """The sets of UIDs among its keys."""
+        return [leaf.uids for leaf in commands.leaves(self.key) if isinstance(leaf, commands.Uids)]
 
-    def withdraw(self, view: FolderView, gone: UIDRanges) -> Iterator[bytes]:
-        """These messages will not be back."""
-        self.behind = without(self.behind, gone)
-        mine = common(self.members, gone)
-        self.members = without(self.members, mine)
-        yield from self._update(view, b"REMOVEFROM", mine)
+    @property
+    def is_too_large(self) -> bool:
+        """What is held for a context is bounded, however its results lie in the folder."""
+        return len(self.members) + sum(len(uids.ranges) for uids in self.sets) > limits.CONTEXT_RANGES
 
-    def judge(self, view: FolderView, looked: UIDRanges, found: UIDRanges) -> Iterator[bytes]:
-        """Of the messages that were looked at, these match now."""
-        before, now = common(self.members, looked), common(looked, found)
-        lost, gained = without(before, now), without(now, before)
-        self.members = merged(without(self.members, lost), gained)
-        yield from self._update(view, b"REMOVEFROM", lost)
-        yield from self._update(view, b"ADDTO", gained)
+    def touch(self, uids: UIDRanges) -> None:
+        """These messages must be looked at."""
+        self.behind = merged(self.behind, uids)
+        if len(self.behind) > limits.CONTEXT_RANGES:
+            self.behind = ((self.behind[0][0], self.behind[-1][1]),)  # to look at more than must be does no harm
 
 
 class Contexts:
     """Those of one selected folder, by the tags of their commands."""
 
-    __slots__ = ("_by_tag",)
+    __slots__ = ("_by_tag", "_enabled")
 
-    def __init__(self) -> None:
+    def __init__(self, enabled: Collection[str]) -> None:
+        """`enabled` is the session's: what the client has said that it understands."""
         self._by_tag: dict[bytes, Context] = {}
+        self._enabled = enabled
 
     def __bool__(self) -> bool:
         return bool(self._by_tag)
@@ -74,33 +74,59 @@ class Contexts:
     def close(self, tag: bytes) -> None:
         del self._by_tag[tag]
 
-    def close_numbered(self) -> None:
+    def close_numbered(self) -> Iterator[bytes]:
         """RFC 9586 3: from now on there are no message numbers."""
-        self._by_tag = {tag: context for tag, context in self._by_tag.items() if context.uid}
+        for context in list(self._by_tag.values()):
+            if not context.uid:
+                yield from self.give_up(context, NO_NUMBERS)
 
-    def touch(self, uids: UIDRanges) -> None:
-        """These messages have come or changed, and the client has been told."""
-        for context in self._by_tag.values():
-            context.behind = merged(context.behind, uids)
+    def give_up(self, context: Context, why: str) -> Iterator[bytes]:
+        """RFC 5267 4.3.1 also for one that has been kept up to date until now."""
+        self.close(context.tag)
+        yield responses.no_update(context.tag, why)
 
     def withdraw(self, view: FolderView, gone: UIDRanges) -> Iterator[bytes]:
         """RFC 5267 4.3.4: before the EXPUNGE of these messages, with the numbers that they still have."""
+        for context in list(self._by_tag.values()):
+            context.behind = without(context.behind, gone)
+            mine = common(context.members, gone)
+            context.members = without(context.members, mine)
+            yield from self._update(context, view, b"REMOVEFROM", mine)
+            yield from self._check(context)
+
+    def touch(self, arrived: UIDRanges, changed: UIDRanges, ends: tuple[int, int]) -> None:
+        """The client has been told that messages came and that flags changed; the last UID was one, and is another.
+
+        Flags matter only where a key asks for them, and the last UID only where one says "*".
+        """
         for context in self._by_tag.values():
-            yield from context.withdraw(view, gone)
+            context.touch(arrived)
+            if any(isinstance(leaf, _OF_FLAGS) for leaf in commands.leaves(context.key)):
+                context.touch(changed)
+            if ends[0] != ends[1] and any(commands.STAR in pair for uids in context.sets for pair in uids.ranges):
+                context.touch(merged(*(((uid, uid),) for uid in ends if uid)))
 
     def behind(self) -> list[Context]:
         """Those with messages that must be looked at."""
         return [context for context in self._by_tag.values() if context.behind]
 
     def judge(self, context: Context, view: FolderView, looked: UIDRanges, found: UIDRanges) -> Iterator[bytes]:
-        yield from context.judge(view, looked, found)
+        """Of the messages that were looked at, all of them in this view, these match now."""
+        before, now = common(context.members, looked), common(looked, found)
+        lost, gained = without(before, now), without(now, before)
+        context.members = merged(without(context.members, lost), gained)
+        yield from self._update(context, view, b"REMOVEFROM", lost)
+        yield from self._update(context, view, b"ADDTO", gained)
         yield from self._check(context)
 
-    def give_up(self, context: Context, why: str) -> Iterator[bytes]:
-        self.close(context.tag)
-        yield responses.no_update(context.tag, why)
+    def _update(self, context: Context, view: FolderView, item: bytes, uids: UIDRanges) -> Iterator[bytes]:
+        if not uids:
+            return
+        told = uids if context.uid else merged(tuple((view.number(low), view.number(high)) for low, high in uids))
+        is_utf8 = not {"UTF8=ACCEPT", "IMAP4REV2"}.isdisjoint(self._enabled)
+        correlator = responses.correlator(context.tag, context.folder, utf8=is_utf8)
+        yield from responses.search_update(correlator, uid=context.uid, item=item, numbers=told)
 
     def _check(self, context: Context) -> Iterator[bytes]:
-        """What is held for a context is bounded, however its results lie in the folder."""
-        if len(context.members) > limits.CONTEXT_RANGES:
+        if context.is_too_large:
             yield from self.give_up(context, TOO_SCATTERED)

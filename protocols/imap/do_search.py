@@ -42,7 +42,8 @@ def do_search(session: Session, command: commands.Search) -> Steps:
     selected, _ = here(session)
     uids, _ = yield from _found(session, command)
     returns = command.returns
-    _keep_up(session, command, uids)
+    if (context := _context(session, command, uids)) is not None:
+        session.outgoing += here(session)[0].contexts.open(context)
     if returns is None and session.is_rev2:
         returns = frozenset(("ALL",))  # RFC 9051 has no other answer
     if returns is None:
@@ -180,19 +181,18 @@ def _check_tag(selected: Selected | None, command: Finding) -> None:
         raise bad("That tag is in use")
 
 
-def _keep_up(
+def _context(
     session: Session,
     command: commands.Search | commands.Esearch,
     uids: list[int],
     folder: tuple[str, int] | None = None,
-) -> None:
-    """Opens a context for what was found in the selected folder, if the client has asked for that."""
+) -> Context | None:
+    """What was found in the selected folder, if it shall be kept up to date; before anything else becomes of "$"."""
     if "UPDATE" not in (command.returns or ()):
-        return
+        return None
     selected, _ = here(session)
     key = frozen(command.criteria, selected.view, selected.saved)
-    correlator = responses.correlator(command.tag, folder, utf8=session.takes_utf8)
-    session.outgoing += selected.contexts.open(Context(command.tag, correlator, command.uid, key, ranges(uids)))
+    return Context(command.tag, command.uid, key, ranges(uids), folder)
 
 
 def do_cancel_update(session: Session, command: commands.CancelUpdate) -> str:
@@ -242,19 +242,29 @@ def do_esearch(session: Session, command: commands.Esearch) -> Steps:
     own = None if selected is None else selected.folder_id
     read = partial(_sources, account=account, wanted=command.sources, own=own)
     sources: list[tuple[str, Folder]] = yield Read(read)
-    if selected is not None and "SAVE" in command.returns:
-        selected.saved = ()
-    for path, folder in sources:
-        if selected is not None and folder.folder_id == own:
-            snapshot = snapshot_of(session, selected, account)
-        else:
-            other = partial(_snapshot_of_other, account=account, folder=folder, utf8=session.takes_utf8)
-            snapshot = yield Read(other, heavy=folder.n_exists > FEW_FOUND)
-        uids, _ = yield from _searched(session, command, snapshot)
-        if selected is not None and folder.folder_id == own:
-            _keep_up(session, command, uids, (path, folder.uidvalidity))
-        if uids:
-            _report(session, command, uids, command.returns, Told(snapshot.view, (path, folder.uidvalidity)))
+    is_saved = False
+    context: Context | None = None
+    try:
+        for path, folder in sources:
+            if selected is not None and folder.folder_id == own:
+                snapshot = snapshot_of(session, selected, account)
+            else:
+                other = partial(_snapshot_of_other, account=account, folder=folder, utf8=session.takes_utf8)
+                snapshot = yield Read(other, heavy=folder.n_exists > FEW_FOUND)
+            uids, _ = yield from _searched(session, command, snapshot)
+            place = (path, folder.uidvalidity)
+            if folder.folder_id == own:
+                context = _context(session, command, uids, place)
+            if uids:
+                _report(session, command, uids, command.returns, Told(snapshot.view, place))
+                is_saved = True
+    finally:  # RFC 5182 2.1: what fails, or finds nothing, leaves nothing saved
+        if selected is not None and "SAVE" in command.returns and not is_saved:
+            selected.saved = ()
+    if context is not None:
+        session.outgoing += here(session)[0].contexts.open(context)
+    elif "UPDATE" in command.returns:
+        session.send(responses.no_update(command.tag, "Only results in the selected folder are kept up to date"))
     return "ESEARCH completed"
 
 

@@ -253,14 +253,14 @@ def expunge(number: int) -> bytes:
     return b"* %d EXPUNGE\r\n" % number
 
 
-VANISHED_RANGES: Final = 1_000  # in one line: some 20 KiB at the most, for clients with line buffers of their own
+RANGES_IN_LINE: Final = 1_000  # in one line: some 20 KiB at the most, for clients with line buffers of their own
 
 
 def vanished(uids: Ranges, *, earlier: bool = False) -> Iterator[bytes]:
     """VANISHED (RFC 7162 3.2.10), in lines that a client can hold."""
     head = b"* VANISHED (EARLIER) " if earlier else b"* VANISHED "
-    for at in range(0, len(uids), VANISHED_RANGES):
-        yield head + sequence_set(uids[at : at + VANISHED_RANGES]) + b"\r\n"
+    for at in range(0, len(uids), RANGES_IN_LINE):
+        yield head + sequence_set(uids[at : at + RANGES_IN_LINE]) + b"\r\n"
 
 
 def list_(
@@ -386,9 +386,14 @@ def correlator(tag: bytes, folder: tuple[str, int] | None = None, *, utf8: bool 
     return b"(TAG %s MAILBOX %s UIDVALIDITY %d)" % (string(tag), mailbox_string(folder[0], utf8=utf8), folder[1])
 
 
-def search_update(correlator: bytes, *, uid: bool, item: bytes, numbers: Ranges) -> bytes:
-    """ADDTO or REMOVEFROM (RFC 5267 4.3.2).  Position 0: the client keeps its results in the folder's order."""
-    return b"* ESEARCH %b%b %b (0 %b)\r\n" % (correlator, b" UID" if uid else b"", item, sequence_set(numbers))
+def search_update(correlator: bytes, *, uid: bool, item: bytes, numbers: Ranges) -> Iterator[bytes]:
+    """ADDTO or REMOVEFROM (RFC 5267 4.3.2), in lines that a client can hold.
+
+    Position 0: the client keeps its results in the folder's order.
+    """
+    head = b"* ESEARCH %b%b %b (0 " % (correlator, b" UID" if uid else b"", item)
+    for at in range(0, len(numbers), RANGES_IN_LINE):
+        yield head + sequence_set(numbers[at : at + RANGES_IN_LINE]) + b")\r\n"
 
 
 def no_update(tag: bytes, text: str) -> bytes:

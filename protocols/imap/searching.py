@@ -79,7 +79,7 @@ _CHEAP, _ROW, _SUMMARIZED, _HEADER, _BODY = range(5)
 
 def cost(key: SearchKey) -> int:
     """How deep into the store a key must look."""
-    return max(map(_cost, leaves(key)), default=_CHEAP)
+    return max(map(_cost, commands.leaves(key)), default=_CHEAP)
 
 
 def _cost(leaf: SearchKey) -> int:
@@ -104,7 +104,7 @@ def _cost(leaf: SearchKey) -> int:
 
 def asks_modseq(key: SearchKey) -> bool:
     """Whether MODSEQ is among the keys: then the answer tells the highest one (RFC 7162 3.1.5)."""
-    return any(isinstance(leaf, commands.Changed) for leaf in leaves(key))
+    return any(isinstance(leaf, commands.Changed) for leaf in commands.leaves(key))
 
 
 def names_numbers(key: SearchKey) -> bool:
@@ -114,19 +114,7 @@ def names_numbers(key: SearchKey) -> bool:
 
 def numbers_in(key: SearchKey) -> Iterator[commands.SequenceSet]:
     """The sets of message numbers among the keys."""
-    return (leaf.numbers for leaf in leaves(key) if isinstance(leaf, commands.Sequence))
-
-
-def leaves(key: SearchKey) -> Iterator[SearchKey]:
-    """The keys that AND, OR and NOT are about."""
-    match key:
-        case commands.And(keys=keys) | commands.Or(keys=keys):
-            for inner in keys:
-                yield from leaves(inner)
-        case commands.Not(key=inner):
-            yield from leaves(inner)
-        case _:
-            yield key
+    return (leaf.numbers for leaf in commands.leaves(key) if isinstance(leaf, commands.Sequence))
 
 
 def frozen(key: SearchKey, view: FolderView, saved: UIDRanges) -> SearchKey:

@@ -75,7 +75,7 @@ class Selected:
         self.recent_from = 0  # messages from this UID on are \Recent here
         self.shows_recent = True
         self.saved: UIDRanges = ()  # the result of SEARCH RETURN (SAVE)
-        self.contexts = Contexts()
+        self.contexts = Contexts(enabled)
         self.is_gone = False
         self._announced = len(view)  # what the last EXISTS said, less what EXPUNGE took away
         self._enabled = enabled
@@ -135,8 +135,8 @@ class Selected:
         return within(uid, self._ghosts)
 
     def alive(self, uids: UIDRanges) -> UIDRanges:
-        """Those of some messages that are in this view, and not gone as far as we have told."""
-        return without(self.view.clip(uids), self._ghosts)
+        """The messages of this view in some ranges, without those that are gone already."""
+        return without(ranges(entry.uid for _, entry in self.view.numbered(uids)), self._ghosts)
 
     def is_recent(self, uid: int) -> bool:
         return self.shows_recent and uid >= self.recent_from
@@ -163,9 +163,11 @@ class Selected:
         """
         resynchronizes = "QRESYNC" in self._enabled
         had_ghosts = bool(self._ghosts)
+        news, last_uid = self._pending(), self.view.last_uid
+        if self.contexts:  # at once for all that is gone, also where its EXPUNGE must wait (RFC 5267 A.3)
+            yield from self.contexts.withdraw(self.view, merged(*(change.expunged for change in news)))
         if expunge and self._ghosts:
             yield from self._bury()
-        news = self._pending()
         self.is_gone = self.is_gone or (self._is_behind and not news)  # the newest view is lost too
         self._news, self._room, self._is_behind = [], NEWS_ENTRIES, False
         for change in news:
@@ -179,7 +181,6 @@ class Selected:
             elif change.expunged:
                 self._held_since = self._held_since if self._ghosts else change.since
                 self._ghosts = merged(self._ghosts, change.expunged)
-                yield from self.contexts.withdraw(self.view, change.expunged)  # RFC 5267 A.3: though EXPUNGE must wait
                 change = replace(change, expunged=())
             self._advance(change)
             if change.keywords is not None:
@@ -189,11 +190,13 @@ class Selected:
             if changed:
                 yield from self._exists()
                 yield from self._fetched(changed, uid=uid or resynchronizes)
-            if self.contexts:
-                self.contexts.touch(ranges(sorted(entry.uid for entry in (*change.arrived, *change.changed))))
         yield from self._exists()
         self._share()
         self._owes_modseq |= bool(self._ghosts or had_ghosts or any(change.expunged for change in news))
+        if self.contexts:
+            arrived = ranges(sorted({entry.uid for change in news for entry in change.arrived}))
+            flagged = ranges(sorted({entry.uid for change in news for entry in change.changed}))
+            self.contexts.touch(arrived, flagged, (last_uid, self.view.last_uid))
 
     def settled(self) -> Iterator[bytes]:
         """HIGHESTMODSEQ behind all that a command has told, where its MODSEQs are not enough to know it by.
@@ -223,7 +226,6 @@ class Selected:
 
     def _expunged(self, gone: UIDRanges) -> Iterator[bytes]:
         """EXPUNGE for each, numbered as the client must read them one after the other; or VANISHED for all."""
-        yield from self.contexts.withdraw(self.view, gone)
         if self.uid_only or "QRESYNC" in self._enabled:
             # RFC 7162 3.2.10.2: only what the client has been told of.
             told = [entry.uid for number, entry in self.view.numbered(gone) if number <= self._announced]

@@ -145,7 +145,7 @@ class Session:
     @property
     def is_resting(self) -> bool:
         """Whether the session could end now without breaking off a command (an IDLE may be)."""
-        return self._steps is None or self.is_idling
+        return self._steps is None or self.is_idling or self._suspended is not None
 
     # ------------------------------------------------------------------------------------------ commands
 
@@ -422,7 +422,7 @@ class Session:
         begins = "CONDSTORE" in names and "CONDSTORE" not in self.enabled
         self.enabled.update(names)
         if "UIDONLY" in names and self.selected is not None:
-            self.selected.contexts.close_numbered()
+            self.outgoing += self.selected.contexts.close_numbered()
         if begins and self.selected is not None:
             self.send(responses.highest_modseq(self.selected.modseq))
 

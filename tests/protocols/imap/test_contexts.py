@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.errors import Unavailable
-from protocols.imap import limits
+from protocols.imap import limits, responses
+from protocols.imap.fetching import Snapshot
 from protocols.imap.work import Read
 from tests.support.imap import MESSAGE, Client, TestServer, room, second, untagged
 
@@ -132,6 +133,29 @@ def test_what_changes_while_it_is_looked_at_is_looked_at_again(pair: tuple[Clien
     assert updates(client.finish(work)) == [b"UID ADDTO (0 4)", b"UID REMOVEFROM (0 4)"]
 
 
+@pytest.mark.parametrize("uid", ["UID ", ""])
+def test_what_goes_between_a_look_and_its_answer_is_not_told(pair: tuple[Client, Client], uid: str) -> None:
+    """RFC 5267 4.3.3: also where it lies between messages that are still there."""
+    client, other = pair
+    client.ok(f"{uid}SEARCH RETURN (UPDATE) SUBJECT needle")
+    client.says("IDLE")
+    for _ in range(3):
+        other.append("INBOX", b"Subject: a needle\r\n\r\n")
+    client.session.tell_idle()
+    work = client.session.next_work()
+    assert isinstance(work, Read)
+    with client.server.database.read() as tx:
+        looked = work.run(tx)
+    other.ok("UID STORE 5 +FLAGS (\\Deleted)")
+    other.ok("EXPUNGE")
+    client.session.tell_idle()
+    client.session.finish(looked)
+    assert updates(client.turn()) == [uid.encode() + (b"ADDTO (0 4,6)" if uid else b"ADDTO (0 4:5)")]
+    other.ok("UID STORE 6 +FLAGS (\\Deleted)")
+    other.ok("EXPUNGE")
+    assert updates(client.turn()) == [uid.encode() + (b"REMOVEFROM (0 6)" if uid else b"REMOVEFROM (0 5)")]
+
+
 def test_message_numbers_and_saved_results_mean_what_they_meant(pair: tuple[Client, Client]) -> None:
     """RFC 5267 4.3: sequence numbers are evaluated when the command is received."""
     client, other = pair
@@ -147,13 +171,25 @@ def test_message_numbers_and_saved_results_mean_what_they_meant(pair: tuple[Clie
     assert updates(client.ok("NOOP")) == [b"UID ADDTO (0 1:2)"]
 
 
-def test_a_set_that_ends_in_a_star_grows(server: TestServer) -> None:
-    client, other = room(server, 0), second(server)
-    client.ok("UID SEARCH RETURN (UPDATE) UID 2:*")
-    client.ok("SEARCH RETURN (UPDATE) 1:*")
-    for _ in range(2):
-        other.append("INBOX", MESSAGE)
-    assert updates(client.ok("NOOP")) == [b"UID ADDTO (0 2)"], "there was no message to be numbered"
+def test_a_star_is_the_last_message_of_the_moment(server: TestServer) -> None:
+    """Only message numbers keep their meaning (RFC 5267 4.3): the last UID is another one when messages come and go."""
+    client, other = room(server, 3), second(server)
+    tags = {tag: f"UID SEARCH RETURN (UPDATE ALL) UID {uids}" for tag, uids in (("x", "5:*"), ("y", "*"), ("z", "2:*"))}
+    known = {}
+    for tag, command in tags.items():
+        found = re.search(rb" ALL ([0-9:,]+)", client.send(f"{tag} {command}\r\n".encode()))
+        known[tag.encode()] = set(numbers(found[1])) if found else set()
+    assert known == {b"x": {3}, b"y": {3}, b"z": {2, 3}}
+    for change in ("APPEND", "APPEND", "UID STORE 5 +FLAGS (\\Deleted)", "EXPUNGE", "APPEND"):
+        if change == "APPEND":
+            other.append("INBOX", MESSAGE)
+        else:
+            other.ok(change)
+        for match in UPDATE.finditer(client.ok("NOOP")):
+            known[match[1]] ^= set(numbers(match[4]))
+        for tag, command in tags.items():
+            found = re.search(rb" ALL ([0-9:,]+)", client.ok(command.replace("UPDATE ", "")))
+            assert known[tag.encode()] == set(numbers(found[1]) if found else ()), (change, tag)
 
 
 def test_updates_end_when_they_are_cancelled(pair: tuple[Client, Client]) -> None:
@@ -211,6 +247,67 @@ def test_a_result_that_becomes_too_scattered_is_given_up(
     assert b'* NO [NOUPDATE "y"]' in client.send(b"y UID SEARCH RETURN (UPDATE) UNSEEN\r\n")
 
 
+def test_a_result_that_falls_apart_is_given_up(pair: tuple[Client, Client], monkeypatch: pytest.MonkeyPatch) -> None:
+    client, other = pair
+    monkeypatch.setattr(limits, "CONTEXT_RANGES", 1)
+    client.send(b"x UID SEARCH RETURN (UPDATE) ALL\r\n")
+    other.ok("UID STORE 2 +FLAGS (\\Deleted)")
+    other.ok("EXPUNGE")
+    answer = client.ok("NOOP")
+    assert updates(answer) == [b"UID REMOVEFROM (0 2)"]
+    assert b'* NO [NOUPDATE "x"]' in answer
+
+
+def test_a_saved_result_that_is_too_scattered_is_not_kept_in_a_key(
+    pair: tuple[Client, Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, _ = pair
+    client.ok("UID SEARCH RETURN (SAVE) UID 1,3")
+    monkeypatch.setattr(limits, "CONTEXT_RANGES", 1)
+    assert b"NOUPDATE" in client.ok("UID SEARCH RETURN (UPDATE) $ SEEN")
+
+
+def test_much_to_look_at_is_held_as_little(pair: tuple[Client, Client], monkeypatch: pytest.MonkeyPatch) -> None:
+    client, other = pair
+    monkeypatch.setattr(limits, "CONTEXT_RANGES", 1)
+    client.ok("UID SEARCH RETURN (UPDATE) SEEN")
+    other.ok("UID STORE 1,3 +FLAGS (\\Flagged)")
+    assert updates(client.ok("NOOP")) == []
+    other.ok("UID STORE 1:3 +FLAGS (\\Seen)")
+    assert updates(client.ok("NOOP")) == [b"UID ADDTO (0 1:3)"]
+
+
+def test_flags_are_no_reason_to_read_texts_again(pair: tuple[Client, Client]) -> None:
+    """RFC 5267 B."""
+    client, other = pair
+    client.ok("UID SEARCH RETURN (UPDATE) BODY needle")
+    other.ok("UID STORE 1:3 +FLAGS (\\Seen)")
+    client.session.receive(b"x NOOP\r\n")
+    assert client.session.next_work() is None
+
+
+def test_the_server_may_stop_while_results_are_looked_at(pair: tuple[Client, Client]) -> None:
+    client, other = pair
+    client.ok("UID SEARCH RETURN (UPDATE) SUBJECT needle")
+    other.append("INBOX", MESSAGE)
+    client.session.receive(b"x NOOP\r\n")
+    work = client.session.next_work()
+    assert isinstance(work, Read)
+    assert client.session.is_resting, "no command is broken off by that"
+    client.session.bye("stopping")
+    assert b"ADDTO" not in client.finish(work)
+
+
+def test_what_is_long_to_tell_comes_in_lines_that_a_client_can_hold(
+    pair: tuple[Client, Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, other = pair
+    monkeypatch.setattr(responses, "RANGES_IN_LINE", 1)
+    client.ok("UID SEARCH RETURN (UPDATE) SEEN")
+    other.ok("UID STORE 1,3 +FLAGS (\\Seen)")
+    assert updates(client.ok("NOOP")) == [b"UID ADDTO (0 1)", b"UID ADDTO (0 3)"]
+
+
 def test_a_store_that_cannot_be_read_ends_the_updates(pair: tuple[Client, Client]) -> None:
     client, other = pair
     client.send(b"x UID SEARCH RETURN (UPDATE) SUBJECT needle\r\n")
@@ -247,8 +344,38 @@ def test_esearch_keeps_the_selected_folder_up_to_date(pair: tuple[Client, Client
     other.append("INBOX", MESSAGE)
     (line,) = [line for line in untagged(client.ok("NOOP")) if b"ADDTO" in line]
     assert re.fullmatch(rb'\* ESEARCH \(TAG "a\d+" MAILBOX "?INBOX"? UIDVALIDITY \d+\) UID ADDTO \(0 4\)', line), line
+    assert b"NOUPDATE" in client.ok("ESEARCH IN (mailboxes a) RETURN (UPDATE) UNSEEN")
     client.ok("UNSELECT")
     client.bad("ESEARCH IN (personal) RETURN (UPDATE) UNSEEN")
+
+
+def test_an_esearch_that_fails_keeps_nothing_up_to_date(pair: tuple[Client, Client]) -> None:
+    client, _ = pair
+    client.ok("CREATE z")
+    client.append("z", MESSAGE)
+    client.session.receive(b"x ESEARCH IN (personal) RETURN (UPDATE) SUBJECT needle\r\n")
+    while isinstance(work := client.session.next_work(), Read):
+        with client.server.database.read() as tx:
+            result = work.run(tx)
+        if isinstance(result, Snapshot) and result.view:  # z, behind INBOX, which is selected
+            break
+        client.session.finish(result)
+    client.session.fail(Unavailable("gone"))
+    assert b"x NO" in client.heard()
+    assert b"x OK" in client.send(b"x SEARCH RETURN (UPDATE) ALL\r\n")
+
+
+def test_a_folder_is_named_as_the_client_reads_names_by_then(server: TestServer) -> None:
+    """RFC 6855 3."""
+    client, other = server.client(), server.client()
+    client.ok("CREATE caf&AOk-")
+    client.ok("SELECT caf&AOk-")
+    client.ok("ESEARCH IN (selected) RETURN (UPDATE) UNSEEN")
+    other.append("caf&AOk-", MESSAGE)
+    assert b"caf&AOk-" in client.ok("NOOP")
+    client.ok("ENABLE UTF8=ACCEPT")
+    other.append("caf&AOk-", MESSAGE)
+    assert "café".encode() in client.ok("NOOP")
 
 
 def test_numbers_are_told_no_more_after_uidonly(pair: tuple[Client, Client]) -> None:
@@ -256,7 +383,7 @@ def test_numbers_are_told_no_more_after_uidonly(pair: tuple[Client, Client]) -> 
     client, other = pair
     client.ok("SEARCH RETURN (UPDATE) UNSEEN")
     client.ok("UID SEARCH RETURN (UPDATE) UNSEEN")
-    client.ok("ENABLE UIDONLY")
+    assert len(re.findall(rb"NOUPDATE", client.ok("ENABLE UIDONLY"))) == 1
     other.ok("UID STORE 2 +FLAGS (\\Seen)")
     assert updates(client.ok("NOOP")) == [b"UID REMOVEFROM (0 2)"]
 
@@ -274,6 +401,7 @@ steps = st.lists(
         st.tuples(st.just("own"), st.integers(1, 12), st.sampled_from(["+FLAGS.SILENT (\\Seen)", "FLAGS ()"])),
         st.tuples(st.just("expunge"), st.integers(1, 12), st.integers(1, 12)),
         st.tuples(st.sampled_from(["noop", "fetch", "idle"])),
+        st.tuples(st.just("amid"), st.integers(1, 12), st.integers(1, 12)),
     ),
     max_size=30,
 )
@@ -317,6 +445,20 @@ def test_a_client_that_follows_the_updates_knows_what_a_search_would_find(
             case "expunge", uid, until:
                 other.ok(f"UID STORE {uid}:{until} +FLAGS (\\Deleted)")
                 other.ok("EXPUNGE")
+            case "amid", uid, until:  # what is looked at changes before it is told
+                fold(client.says("IDLE"))
+                other.append("INBOX", b"Subject: x\r\n\r\n")
+                client.session.tell_idle()
+                while isinstance(work := client.session.next_work(), Read):
+                    with server.database.read() as tx:
+                        looked = work.run(tx)
+                    other.ok(f"UID STORE {uid} +FLAGS (\\Seen)")
+                    other.ok(f"UID STORE {until} +FLAGS (\\Deleted)")
+                    other.ok("EXPUNGE")
+                    client.session.tell_idle()
+                    client.session.finish(looked)
+                    uid = until = 1  # once: or it never ends
+                fold(client.turn() + client.send(b"DONE\r\n"))
             case ("noop",):
                 fold(client.ok("NOOP"))
             case ("fetch",):
