@@ -15,6 +15,10 @@ from core.changes import Change, FolderChange, MailboxRemoved
 from core.model import KEYWORDS_IN_MASK, UID, Entry, FolderId, MailboxId, ModSeq, UIDRanges, ranges, without
 
 CHUNK_MESSAGES = 1024
+# Of folders that nobody watches any more, for clients that come back to them: some 22 MB, and what has changed since.
+KEPT_MESSAGES = 1_000_000
+KEPT_LEAST = 1_000  # that any folder counts for, or there would be very many
+KEPT_CHANGES = 4_096  # entries of one folder that came, changed or went; after more it is read anew
 _MASK = (1 << KEYWORDS_IN_MASK) - 1
 
 
@@ -332,21 +336,38 @@ class Watch:
 
 
 class _Watched:
-    """A folder that somebody watches: the newest view of it, or the changes since loading began."""
+    """A folder that somebody watches: the newest view of it, or the changes since loading began.
+
+    While nobody does, `kept` is the view that the last one left, and the changes are those since then.
+    """
 
     def __init__(self, key: tuple[MailboxId, FolderId]) -> None:
         self.key = key
         self.view: FolderView | None = None
+        self.kept: FolderView | None = None
         self.missed: list[FolderChange] = []
+        self.is_gone = False
+        self.n_missed = 0  # entries and ranges in them
         self.watches: list[Watch] = []
 
     def hear(self, change: FolderChange) -> None:
         if self.view is None:
             self.missed.append(change)
+            self.n_missed += 1 + len(change.arrived) + len(change.changed) + len(change.expunged)
         elif change.since == self.view.modseq:
             self.view = self.view.apply(change)
         elif change.modseq > self.view.modseq:  # a gap: whoever needs the view reads it again
             self.view, self.missed = None, [change]
+
+    def keep(self) -> None:
+        """The last one has left."""
+        self.kept, self.view, self.missed, self.n_missed = self.view, None, [], 0
+
+    def resume(self) -> None:
+        """Somebody is here again."""
+        if self.kept is not None:
+            self.load(self.kept)
+            self.kept = None
 
     def load(self, loaded: FolderView) -> FolderView | None:
         if self.view is not None:
@@ -362,24 +383,46 @@ class _Watched:
 
 
 class Views:
-    """The views of all folders that are being watched; used from one thread, the one that changes are published on."""
+    """The views of all folders that are being watched, and of some that were a short time ago.
+
+    Used from one thread, the one that changes are published on.
+    """
 
     def __init__(self) -> None:
         self._folders: dict[tuple[MailboxId, FolderId], _Watched] = {}
+        self._left: dict[tuple[MailboxId, FolderId], int] = {}  # how many messages are kept of each, oldest first
+
+    @property
+    def watched(self) -> int:
+        """How many folders somebody watches."""
+        return len(self._folders) - len(self._left)
 
     def watch(self, mailbox_id: MailboxId, folder_id: FolderId, listener: Listener) -> Watch:
         """From now on the listener hears (change, the newest view or None) for this folder."""
         key = (mailbox_id, folder_id)
         folder = self._folders.setdefault(key, _Watched(key))
+        self._left.pop(key, None)
+        folder.resume()
         return Watch(folder, listener, self._forget)
 
     def _forget(self, watch: Watch) -> None:
         folder = watch.folder
-        if watch in folder.watches:
-            folder.watches.remove(watch)
-        # Not under the key alone: since the folder's last watch was closed, somebody else may have begun another.
-        if not folder.watches and self._folders.get(folder.key) is folder:
-            del self._folders[folder.key]
+        if watch not in folder.watches:
+            return
+        folder.watches.remove(watch)
+        if folder.watches:
+            return
+        if folder.view is None or folder.is_gone:
+            self._drop(folder)
+            return
+        self._left[folder.key] = max(len(folder.view), KEPT_LEAST)
+        folder.keep()
+        while sum(self._left.values()) > KEPT_MESSAGES:
+            self._drop(self._folders[next(iter(self._left))])
+
+    def _drop(self, folder: _Watched) -> None:
+        self._left.pop(folder.key, None)
+        self._folders.pop(folder.key, None)
 
     def publish(self, changes: Iterable[Change]) -> None:
         """Tells the listeners what was committed."""
@@ -387,6 +430,10 @@ class Views:
             for folder in self._concerned(change):
                 if isinstance(change, FolderChange):
                     folder.hear(change)
+                else:
+                    folder.is_gone = True
+                if folder.key in self._left and (folder.is_gone or folder.n_missed > KEPT_CHANGES):
+                    self._drop(folder)
                 for watch in tuple(folder.watches):
                     watch.listener(change, folder.view)
 

@@ -145,6 +145,81 @@ def imap_search_text(b: Bench, t: Target, rnd: int) -> dict:
     }
 
 
+@workload(imap_sort_date="ms", imap_sort_subject="ms", imap_thread_references="ms")
+def imap_sort_thread(b: Bench, t: Target, rnd: int) -> dict:
+    """UID SORT (REVERSE DATE), UID SORT (SUBJECT) and UID THREAD REFERENCES of the large mailbox, each the mean of three
+    on a new connection.  Dates must fall, every message be there once, and answers hang on what they answer."""
+    t.need("THREAD=REFERENCES")
+    c = b.big(t)
+    uids = t.uids["big"]
+
+    def timed(command: str) -> tuple[bytes, float]:
+        with Clock() as clock:
+            answers = [c.cmd(command) for _ in range(3)]
+        check(len({re.sub(rb"(?m)^(?!\* ).*$", b"", answer) for answer in answers}) == 1, f"{command} differs")
+        return answers[0], clock.ms / 3
+
+    def numbers(answer: bytes) -> list[int]:
+        return [int(n) for n in re.findall(rb"\d+", re.search(rb"(?mi)^\* (?:SORT|THREAD)(.*)$", answer)[1])]
+
+    by_date, date_ms = timed("UID SORT (REVERSE DATE) UTF-8 ALL")
+    check(numbers(by_date) == uids[::-1], "SORT (REVERSE DATE) is not the reverse order of arrival")
+    by_subject, subject_ms = timed("UID SORT (SUBJECT) UTF-8 ALL")
+    check(sorted(numbers(by_subject)) == uids, "SORT (SUBJECT) has not each message once")
+    threads, thread_ms = timed("UID THREAD REFERENCES UTF-8 ALL")
+    check(sorted(numbers(threads)) == uids, "THREAD has not each message once")
+    for root in range(0, b.big_size - 3, 4):
+        chain = " ".join(map(str, uids[root : root + 4])).encode()
+        check(re.search(rb"[( ]" + chain + rb"\)", threads) is not None, f"messages {chain!r} are no chain")
+    c.quit()
+    return {"imap_sort_date": date_ms, "imap_sort_subject": subject_ms, "imap_thread_references": thread_ms}
+
+
+@workload(imap_select_huge="ms", imap_qresync_unchanged="ms", imap_qresync_1000="ms")
+def imap_resync(b: Bench, t: Target, rnd: int) -> dict:
+    """A mailbox of 100,000 messages, made by COPY: SELECT (mean of five); SELECT (QRESYNC) of a client that knows it as
+    it is (mean of five), and of one that was away while 1,000 messages spread over it got a flag, all of which it must
+    be told."""
+    t.need("QRESYNC")
+    size, step = b.scale(100_000, 4000), 2000
+    c = Imap(t, t.user(1))
+    if "huge" not in t.boxes:
+        b.fill(c, "seed" + b.run_id, 0, step, 1000)
+        c.cmd(f"CREATE huge{b.run_id}")
+        c.cmd(f"SELECT seed{b.run_id}")
+        for _ in range(size // step):
+            c.cmd(f"COPY 1:* huge{b.run_id}")
+        t.boxes["huge"] = f"huge{b.run_id}"
+    box = t.boxes["huge"]
+    c.cmd("ENABLE QRESYNC")
+    times = []
+    for _ in range(6):
+        with Clock() as clock:
+            answer = c.cmd(f"SELECT {box}")
+        times.append(clock.ms)
+    check(b"* %d EXISTS" % size in answer, f"{box} has not {size} messages")
+    validity, modseq = (
+        int(re.search(rb"\[%b (\d+)\]" % name, answer)[1]) for name in (b"UIDVALIDITY", b"HIGHESTMODSEQ")
+    )
+    unchanged = []
+    for _ in range(5):
+        with Clock() as clock:
+            answer = c.cmd(f"SELECT {box} (QRESYNC ({validity} {modseq}))")
+        unchanged.append(clock.ms)
+        check(b" FETCH " not in answer and b"VANISHED" not in answer, "told of changes that were not made")
+    sign = "+-"[rnd % 2]
+    c.cmd(f"UID STORE {','.join(str(n) for n in range(1, size, size // 1000))} {sign}FLAGS.SILENT (\\Flagged)")
+    with Clock() as clock:
+        answer = c.cmd(f"SELECT {box} (QRESYNC ({validity} {modseq}))")
+    check(answer.count(b" FETCH (") == 1000, f"told of {answer.count(b' FETCH (')} changes instead of 1,000")
+    c.quit()
+    return {
+        "imap_select_huge": statistics.mean(times[1:]),
+        "imap_qresync_unchanged": statistics.mean(unchanged),
+        "imap_qresync_1000": clock.ms,
+    }
+
+
 def search(b: Bench, t: Target, name: str, criteria: str, expected: list[int]) -> dict:
     c, times = b.big(t), []
     for _ in range(3):

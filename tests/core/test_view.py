@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from core import view
 from core.changes import Change, FolderChange, FolderRemoved, MailboxRemoved
 from core.model import ALL_SYSTEM_FLAGS, UID, Entry, FolderId, MailboxId, ModSeq, UIDRanges, ranges, within
-from core.view import FolderView, Views, Watch
+from core.view import KEPT_CHANGES, KEPT_LEAST, FolderView, Views, Watch
 
 ONE, TWO = MailboxId(1), MailboxId(2)
 INBOX, SENT = FolderId(1), FolderId(2)
@@ -264,15 +264,66 @@ class TestViews:
         assert [made for made, _ in sent.heard] == [MailboxRemoved(ONE)]
         assert other.heard == []
 
-    def test_the_last_to_close_takes_the_view_along(self) -> None:
+    def test_who_comes_back_finds_the_view_as_it_is_by_then(self) -> None:
         views, listener = Views(), Listener()
         first, second = views.watch(ONE, INBOX, listener), views.watch(ONE, INBOX, Listener())
         first.load(snapshot(entry(1), modseq=1))
         second.close()
-        assert views.watch(ONE, INBOX, Listener()).view is first.view
+        assert views.watch(ONE, INBOX, second.listener).view is first.view
         first.close()
-        views.publish([change(1)])
+        second.close()
+        views = Views()
+        only = views.watch(ONE, INBOX, listener)
+        only.load(snapshot(entry(1), modseq=1))
+        only.close()
+        only.close()
+        views.publish([change(1, arrived=(entry(2),)), change(2, expunged=((1, 1),))])
         assert listener.heard == []
+        again = views.watch(ONE, INBOX, listener)
+        assert held(again) == [2]
+        views.publish([change(3, arrived=(entry(3),))])
+        assert held(again) == [2, 3]
+
+    def test_what_has_a_gap_since_it_was_left_is_read_again(self) -> None:
+        views = Views()
+        watch = views.watch(ONE, INBOX, Listener())
+        watch.load(snapshot(entry(1), modseq=1))
+        watch.close()
+        views.publish([change(5, arrived=(entry(2),))])
+        again = views.watch(ONE, INBOX, Listener())
+        assert again.view is None
+        assert again.load(snapshot(entry(1), modseq=1)) is None
+        assert again.load(snapshot(entry(1), entry(2), modseq=6)) is not None
+
+    @pytest.mark.parametrize(
+        "news",
+        [
+            [FolderRemoved(ONE, INBOX)],
+            [MailboxRemoved(ONE)],
+            [change(since, arrived=(entry(since),)) for since in range(1, KEPT_CHANGES)],
+        ],
+    )
+    def test_what_is_gone_or_far_behind_is_not_kept(self, news: list[Change]) -> None:
+        views = Views()
+        watch = views.watch(ONE, INBOX, Listener())
+        watch.load(snapshot(modseq=1))
+        watch.close()
+        views.publish(news)
+        assert views.watch(ONE, INBOX, Listener()).view is None
+
+    def test_of_many_folders_that_were_left_the_latest_are_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("core.view.KEPT_MESSAGES", 2 * KEPT_LEAST)
+        views = Views()
+        for folder in (1, 2, 1, 3):
+            watch = views.watch(ONE, FolderId(folder), Listener())
+            if watch.view is None:
+                watch.load(snapshot(modseq=1))
+            watch.close()
+        assert [views.watch(ONE, FolderId(folder), Listener()).view is not None for folder in (1, 2, 3)] == [
+            True,
+            False,
+            True,
+        ]
 
     def test_closing_twice_does_not_cut_off_who_came_after(self) -> None:
         views, listener = Views(), Listener()

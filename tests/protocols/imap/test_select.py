@@ -79,7 +79,7 @@ def test_a_select_that_fails_leaves_no_folder_selected(server: TestServer) -> No
     answer = client.no("SELECT nowhere", "NONEXISTENT")
     assert answer.startswith(b"* OK [CLOSED]")
     client.bad("FETCH 1 FLAGS")
-    assert server.views._folders == {}
+    assert server.views.watched == 0
 
 
 def test_the_folder_before_is_closed(server: TestServer) -> None:
@@ -152,7 +152,7 @@ def test_unselect_expunges_nothing(server: TestServer) -> None:
 def until_load(client: Client) -> Read:
     """Begins a SELECT and goes on until the view is about to be read."""
     work = client.begin("SELECT INBOX")
-    while not (isinstance(work, Read) and client.server.views._folders):
+    while not (isinstance(work, Read) and client.server.views.watched):
         client.session.finish(client._do(work))
         following = client.session.next_work()
         assert following is not None
@@ -184,7 +184,7 @@ def test_a_folder_that_is_deleted_while_its_view_is_read_is_not_selected(server:
     client.session.finish(loaded)
     client._work()
     assert b"NO [NONEXISTENT]" in client.heard()
-    assert server.views._folders == {}
+    assert server.views.watched == 0
 
 
 def test_a_view_that_cannot_be_read_leaves_nothing_behind(server: TestServer) -> None:
@@ -192,7 +192,7 @@ def test_a_view_that_cannot_be_read_leaves_nothing_behind(server: TestServer) ->
     until_load(client)
     client.session.fail(Unavailable("Not mounted"))
     assert b"NO [UNAVAILABLE]" in client.heard()
-    assert server.views._folders == {}
+    assert server.views.watched == 0
 
 
 def test_uidnext_is_not_above_a_message_that_is_still_to_be_told(server: TestServer) -> None:

@@ -211,7 +211,7 @@ def test_a_session_that_ends_amid_a_command_lets_go_of_everything(server: TestSe
     assert client.heard() == b"* OK [CLOSED] The folder before is closed\r\n"
     client.leave()
     assert server.connections == 0
-    assert server.views._folders == {}
+    assert server.views.watched == 0
     client.session.finish(None)
     assert client.heard() == b""
 
