@@ -35,7 +35,8 @@ class Throttle:
         """Seconds to wait before this attempt is looked at; None is a Unix socket."""
         now = self._clock.monotonic()
         origin, name = _origin(source), _name(source, login)
-        by_name = _seconds(self._names.level(name, now) - FREE_FOR_NAME)
+        # Nobody's name (what was said was malformed, or a token) must not hold up the neighbours who say none either.
+        by_name = _seconds(self._names.level(name, now) - FREE_FOR_NAME) if login else 0.0
         if origin is None or self._trusted.get(name, now) > now:
             # Someone in the same office may be guessing; whoever signed in from there before need not wait for it.
             return by_name
@@ -44,7 +45,8 @@ class Throttle:
     def failed(self, source: str | None, login: str) -> None:
         """The name or the password was wrong."""
         now = self._clock.monotonic()
-        self._names.add(_name(source, login), now)
+        if login:
+            self._names.add(_name(source, login), now)
         if (origin := _origin(source)) is not None:
             self._sources.add(origin, now)
 

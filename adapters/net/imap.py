@@ -341,5 +341,9 @@ class ImapConnection(asyncio.Protocol):
 def _certificate_names(transport: asyncio.BaseTransport) -> tuple[str, ...]:
     """The addresses (RFC 5280 4.2.1.6 rfc822Name) in the client's certificate, which TLS has verified by now."""
     ssl_object = transport.get_extra_info("ssl_object")
-    certificate = None if ssl_object is None else ssl_object.getpeercert()
-    return tuple(value for kind, value in (certificate or {}).get("subjectAltName", ()) if kind == "email")
+    try:
+        certificate = None if ssl_object is None else ssl_object.getpeercert()
+    except ValueError:  # a name in it is not even text
+        return ()
+    names = (value for kind, value in (certificate or {}).get("subjectAltName", ()) if kind == "email")
+    return tuple(name for name in names if name.isprintable())

@@ -133,11 +133,16 @@ def do_authenticate(session: Session, command: commands.Authenticate) -> Steps:
                 account = yield Compute(partial(session.services.sign_in_with_token, token, authzid))
                 if account is not None:
                     return _admit(session, account, name or account.name)
+                _failed(session, name)  # now: the client may go away instead of hearing why
                 step = mechanism.refuse()
+                assert isinstance(step, Challenge), "a refusal is explained"
+                yield from _ask(session, step.data)
+                raise _wrong()
             case NeedIdentity(authzid=authzid):
                 names = session.certificate_names
+                yield from _wait(session, authzid or names[0])
                 account = session.services.sign_in_with_certificate(names, authzid)
-                return _admit(session, account, authzid or names[0])
+                return _admit(session, account, account.name if account else authzid or names[0])
             case Success(final=final):
                 if final:
                     yield from _ask(session, final)
@@ -178,11 +183,8 @@ def _admit(session: Session, account: Account | None, login: str) -> Answer:
     """Lets the account in, or answers as for any other failure."""
     services = session.services
     if account is None:
-        services.login_failed(session.peer, login)
-        session.login_failures += 1
-        if session.login_failures >= limits.LOGIN_FAILURES:
-            session.is_leaving, session.last_words = True, "Too many failures"
-        raise Rejected("Name or password is wrong", code=responses.AUTHENTICATIONFAILED)
+        _failed(session, login)
+        raise _wrong()
     services.login_succeeded(session.peer, login)
     if not services.is_mounted(account):
         raise Rejected("The mailbox is not available at the moment", code=responses.UNAVAILABLE)
@@ -190,6 +192,17 @@ def _admit(session: Session, account: Account | None, login: str) -> Answer:
         raise Rejected("Too many connections", code=responses.LIMIT)
     session.sign_in(account)
     return "Welcome", responses.capability_code(session.capabilities())
+
+
+def _failed(session: Session, login: str) -> None:
+    session.services.login_failed(session.peer, login)
+    session.login_failures += 1
+    if session.login_failures >= limits.LOGIN_FAILURES:
+        session.is_leaving, session.last_words = True, "Too many failures"
+
+
+def _wrong() -> Rejected:
+    return Rejected("Name or password is wrong", code=responses.AUTHENTICATIONFAILED)
 
 
 def do_unauthenticate(session: Session, command: commands.Unauthenticate) -> Steps:

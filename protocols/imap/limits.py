@@ -19,9 +19,10 @@ class FragmentLimits(Struct, frozen=True):
     discard: int  # octets of a refused command that we read and throw away; a client that sends more is cut off
 
 
-# A stranger needs LOGIN or AUTHENTICATE and little else.  RFC 7162 section 4: a server should take lines of 8,192.
+# A stranger needs LOGIN or AUTHENTICATE and little else.  RFC 4959 section 6: an initial response of any length that a
+# mechanism may have must be taken, and a token of 8,192 octets has 10,924 in base64.
 BEFORE_LOGIN: Final = FragmentLimits(
-    line=8 * KIB, literal=4 * KIB, append=4 * KIB, command=16 * KIB, literals=4, discard=64 * KIB
+    line=12 * KIB, literal=4 * KIB, append=4 * KIB, command=16 * KIB, literals=4, discard=64 * KIB
 )
 # 64 KiB of line hold a set of 10,000 UIDs with gaps.  Literals outside APPEND are search words and mailbox names.
 # A refused LITERAL+ message is read to its end, because clients answer a closed connection by sending it again.

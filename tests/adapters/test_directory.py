@@ -369,6 +369,14 @@ def test_guessing_many_names_slows_the_source_down(throttle: Throttle) -> None:
     assert throttle.delay("192.0.2.2", "new") == 0
 
 
+def test_who_gave_no_name_holds_up_no_neighbour(throttle: Throttle) -> None:
+    """A token names its user, and what is malformed nobody: the network's others would wait for it."""
+    for n in range(9):
+        throttle.failed(f"192.0.2.{n}", "")
+    assert throttle.delay("192.0.2.99", "") == 0
+    assert fail(throttle, "192.0.2.1", "", 30)[-1] == LONGEST
+
+
 def test_a_neighbour_who_has_signed_in_before_does_not_wait_for_a_guesser(throttle: Throttle) -> None:
     throttle.succeeded("192.0.2.1", "u1")
     for n in range(30):

@@ -76,6 +76,9 @@ def test_a_token_of_the_issuer_names_its_user(make: Callable[..., BearerTokens],
         {"email": None},
         {"email": ""},
         {"email": ["u1"]},
+        {"email": "a\nb@example.com"},
+        {"email_verified": False},
+        {"email_verified": "false"},
     ],
 )
 def test_a_token_for_another_time_or_place_proves_nothing(
@@ -107,6 +110,30 @@ def test_a_token_that_somebody_else_signed_proves_nothing(make: Callable[..., Be
         "é.é.é",
     ):
         assert tokens.login(forged) is None, forged
+
+
+def test_a_token_that_says_it_is_something_else_signs_nobody_in(
+    make: Callable[..., BearerTokens], keys: list[Key]
+) -> None:
+    """RFC 9068 2.1, RFC 8725 3.11."""
+    for kind, is_taken in (("at+jwt", True), ("application/AT+JWT", True), ("logout+jwt", False), ("dpop+jwt", False)):
+        made = jwt.encode({"alg": "ES256", "kid": "ec", "typ": kind}, CLAIMS, keys[0])
+        assert (make().login(made) is not None) == is_taken, kind
+
+
+def test_a_key_of_an_unknown_kind_is_passed_over(
+    make: Callable[..., BearerTokens], keys: list[Key], tmp_path: Path
+) -> None:
+    """RFC 7517 5."""
+    tokens = make()
+    known = KeySet(keys).as_dict(private=False)["keys"]
+    strange = [
+        {"kty": "EC", "crv": "P-192", "x": "AA", "y": "AA"},
+        {"kty": "OKP", "crv": "FOO", "x": "AA"},
+        {"kty": "x"},
+    ]
+    (tmp_path / "keys.json").write_text(json.dumps({"keys": [*strange, *known]}))
+    assert tokens.login(token(keys[0])) == "u1@example.com"
 
 
 @pytest.mark.parametrize(

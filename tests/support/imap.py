@@ -62,6 +62,7 @@ class TestServer:
         self.quotas: dict[str, int] = {}
         self.keys_of: dict[str, Keys] = {}
         self.failures: list[str] = []
+        self.successes: list[str] = []
         self.connections = 0
         self.most_connections = 10
         self.mounted = True
@@ -101,7 +102,8 @@ class TestServer:
         return self._account(token) if authzid in ("", token) else None
 
     def sign_in_with_certificate(self, names: Sequence[str], authzid: str) -> Account | None:
-        return self._account(authzid or names[0]) if authzid in ("", *names) else None
+        wanted = names if not authzid else [authzid] if authzid in names else []
+        return next(filter(None, map(self._account, wanted)), None)
 
     def keys(self, login: str, digest: Digest) -> Keys:
         self.digests.append(digest)
@@ -115,6 +117,7 @@ class TestServer:
 
     def login_succeeded(self, peer: str, login: str) -> None:
         self.failures = [failed for failed in self.failures if failed != login]
+        self.successes.append(login)
 
     def admit(self, account: Account) -> bool:
         if self.connections >= self.most_connections:

@@ -205,8 +205,19 @@ def test_a_token_that_proves_nothing_is_told_why_and_refused(server: TestServer,
 def test_a_client_may_give_up_on_hearing_why(server: TestServer) -> None:
     server.takes_tokens = True
     client = server.client(None)
+    for _ in range(2):
+        client.says(b"AUTHENTICATE OAUTHBEARER " + bearer("u1", "nobody"))
+        assert b" BAD " in client.send(b"*\r\n")
     client.says(b"AUTHENTICATE OAUTHBEARER " + bearer("u1", "nobody"))
-    assert b"a1 BAD" in client.send(b"*\r\n")
+    client.leave()
+    assert server.failures == ["u1"] * 3, "it has failed before it hears why"
+
+
+def test_a_long_token_may_be_an_initial_response(server: TestServer) -> None:
+    """RFC 4959 6."""
+    server.takes_tokens = True
+    said = b64encode(b"n,,\1auth=Bearer " + b"a" * 8150 + b"\1\1")
+    assert server.client(None).says(b"AUTHENTICATE OAUTHBEARER " + said).startswith(b"+ ")
 
 
 def test_a_certificate_signs_in(server: TestServer) -> None:
@@ -221,6 +232,10 @@ def test_a_certificate_signs_in(server: TestServer) -> None:
     client.ok("UNAUTHENTICATE")
     client.ok(b"AUTHENTICATE EXTERNAL " + b64encode(b"u2"))
     assert client.session.signed_in.name == "u2"
+    client.ok("UNAUTHENTICATE")
+    client.session.certificate_names = ("nobody@old.example", "u1")
+    client.ok("AUTHENTICATE EXTERNAL =")
+    assert server.successes[-1] == "u1", "whom the certificate names, not its first name"
 
 
 def test_scram_answers_a_wrong_password_and_an_unknown_name_alike(server: TestServer) -> None:
