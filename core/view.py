@@ -163,8 +163,17 @@ class FolderView:
 
     def missing(self, uid_ranges: UIDRanges) -> UIDRanges:
         """The UIDs of the ranges of which this view has no message."""
-        here = ranges(uid for chunk in self._chunks for uid in chunk.uids)
-        return without(uid_ranges, here)
+        gone: list[tuple[int, int]] = []
+        for low, high in uid_ranges:
+            gone += without(((low, high),), ranges(self._uids_between(low, high)))
+        return tuple(gone)
+
+    def _uids_between(self, low: int, high: int) -> Iterator[int]:
+        """The UIDs of a range that are here; what lies outside it costs nothing."""
+        for chunk in self._chunks[max(bisect_right(self._firsts, low) - 1, 0) :]:
+            if chunk.uids[0] > high:
+                break
+            yield from chunk.uids[bisect_left(chunk.uids, low) : bisect_right(chunk.uids, high)]
 
     def uids_of_numbers(self, numbers: UIDRanges) -> UIDRanges:
         """UID ranges that hold, of this view, just the messages with these sequence numbers (which all exist)."""
