@@ -372,11 +372,12 @@ class _Watched:
         """The last one has left."""
         self.kept, self.view, self.missed, self.n_missed = self.view, None, [], 0
 
-    def resume(self) -> None:
-        """Somebody is here again."""
-        if self.kept is not None:
-            self.load(self.kept)
-            self.kept = None
+    def resume(self, modseq: int) -> None:
+        """Somebody is here again, who knows that the folder has come to this MODSEQ."""
+        if self.kept is not None and (view := self.load(self.kept)) is not None and view.modseq < modseq:
+            # Not everything was told, or not yet: what a commit that failed has left behind is seen by reading only.
+            self.view, self.missed = None, []
+        self.kept = None
 
     def load(self, loaded: FolderView) -> FolderView | None:
         if self.view is not None:
@@ -406,12 +407,15 @@ class Views:
         """How many folders somebody watches."""
         return len(self._folders) - len(self._left)
 
-    def watch(self, mailbox_id: MailboxId, folder_id: FolderId, listener: Listener) -> Watch:
-        """From now on the listener hears (change, the newest view or None) for this folder."""
+    def watch(self, mailbox_id: MailboxId, folder_id: FolderId, listener: Listener, *, modseq: int = 0) -> Watch:
+        """From now on the listener hears (change, the newest view or None) for this folder.
+
+        A view that was kept is not taken if it is older than `modseq`, at which the folder has been seen.
+        """
         key = (mailbox_id, folder_id)
         folder = self._folders.setdefault(key, _Watched(key))
         self._left.pop(key, None)
-        folder.resume()
+        folder.resume(modseq)
         return Watch(folder, listener, self._forget)
 
     def _forget(self, watch: Watch) -> None:

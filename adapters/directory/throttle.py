@@ -35,8 +35,7 @@ class Throttle:
         """Seconds to wait before this attempt is looked at; None is a Unix socket."""
         now = self._clock.monotonic()
         origin, name = _origin(source), _name(source, login)
-        # Nobody's name (what was said was malformed, or a token) must not hold up the neighbours who say none either.
-        by_name = _seconds(self._names.level(name, now) - FREE_FOR_NAME) if login else 0.0
+        by_name = _seconds(self._names.level(name, now) - FREE_FOR_NAME)
         if origin is None or self._trusted.get(name, now) > now:
             # Someone in the same office may be guessing; whoever signed in from there before need not wait for it.
             return by_name
@@ -45,7 +44,7 @@ class Throttle:
     def failed(self, source: str | None, login: str) -> None:
         """The name or the password was wrong."""
         now = self._clock.monotonic()
-        if login:
+        if login:  # a token or what is malformed names nobody, and must not hold up the neighbours who do neither
             self._names.add(_name(source, login), now)
         if (origin := _origin(source)) is not None:
             self._sources.add(origin, now)

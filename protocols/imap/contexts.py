@@ -123,8 +123,7 @@ class Contexts:
         if not uids:
             return
         told = uids if context.uid else merged(tuple((view.number(low), view.number(high)) for low, high in uids))
-        is_utf8 = not {"UTF8=ACCEPT", "IMAP4REV2"}.isdisjoint(self._enabled)
-        correlator = responses.correlator(context.tag, context.folder, utf8=is_utf8)
+        correlator = responses.correlator(context.tag, context.folder, utf8=responses.in_utf8(self._enabled))
         yield from responses.search_update(correlator, uid=context.uid, item=item, numbers=told)
 
     def _check(self, context: Context) -> Iterator[bytes]:

@@ -14,17 +14,8 @@ from protocols.imap.grammar import BadSyntax, base64
 from protocols.imap.refusals import Rejected, bad
 from protocols.imap.services import Account
 from protocols.imap.work import Answer, Asking, Await, Compute, Pause, StartDeflate, StartTls, Steps, StopDeflate
-from protocols.sasl import (
-    MECHANISMS,
-    Challenge,
-    Failure,
-    NeedIdentity,
-    NeedKeys,
-    NeedPassword,
-    NeedToken,
-    Step,
-    Success,
-)
+from protocols.sasl import MECHANISMS
+from protocols.sasl.steps import Challenge, Failure, NeedIdentity, NeedKeys, NeedPassword, NeedToken, Step, Success
 
 if TYPE_CHECKING:
     from protocols.imap.session import Session
@@ -127,16 +118,13 @@ def do_authenticate(session: Session, command: commands.Authenticate) -> Steps:
                 keys = session.services.keys(login, digest)
                 account, name = keys.account, login
                 step = mechanism.keys(keys)
-            case NeedToken(token=token, authzid=authzid):
-                name = authzid
-                yield from _wait(session, name)
+            case NeedToken(token=token, authzid=authzid, refusal=refusal):
+                yield from _wait(session, authzid)
                 account = yield Compute(partial(session.services.sign_in_with_token, token, authzid))
                 if account is not None:
-                    return _admit(session, account, name or account.name)
-                _failed(session, name)  # now: the client may go away instead of hearing why
-                step = mechanism.refuse()
-                assert isinstance(step, Challenge), "a refusal is explained"
-                yield from _ask(session, step.data)
+                    return _admit(session, account, authzid or account.name)
+                _failed(session, authzid)  # now: the client may go away instead of hearing why
+                yield from _ask(session, refusal)
                 raise _wrong()
             case NeedIdentity(authzid=authzid):
                 names = session.certificate_names

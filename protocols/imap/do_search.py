@@ -43,7 +43,7 @@ def do_search(session: Session, command: commands.Search) -> Steps:
     uids, _ = yield from _found(session, command)
     returns = command.returns
     if (context := _context(session, command, uids)) is not None:
-        session.outgoing += here(session)[0].contexts.open(context)
+        session.outgoing += selected.contexts.open(context)
     if returns is None and session.is_rev2:
         returns = frozenset(("ALL",))  # RFC 9051 has no other answer
     if returns is None:
@@ -65,7 +65,7 @@ def do_sort(session: Session, command: commands.Sort) -> Steps:
     uids, pieces = yield from _found(session, command, gather)
     arrange = partial(sorting.arranged, command.keys, pieces)
     order: list[int] = arrange() if len(uids) <= FEW_FOUND else (yield Compute(arrange))
-    if "UPDATE" in (command.returns or ()):
+    if _wants_updates(command):
         session.send(responses.no_update(command.tag, "Only search results are kept up to date"))
     if command.returns is None:
         session.send(responses.sort(_numbers(selected, command, order), _modseq(selected.view, command, order)))
@@ -171,9 +171,13 @@ def _check_keys(session: Session, command: Finding) -> None:
 # ---------------------------------------------------------------------------------------------- contexts
 
 
+def _wants_updates(command: Finding) -> bool:
+    return "UPDATE" in (getattr(command, "returns", None) or ())
+
+
 def _check_tag(selected: Selected | None, command: Finding) -> None:
     """RFC 5267 4.3: the tag is what the results that are kept up to date are known by."""
-    if "UPDATE" not in (getattr(command, "returns", None) or ()):
+    if not _wants_updates(command):
         return
     if selected is None:
         raise bad("Select a folder first")  # RFC 7377 2.2
@@ -188,7 +192,7 @@ def _context(
     folder: tuple[str, int] | None = None,
 ) -> Context | None:
     """What was found in the selected folder, if it shall be kept up to date; before anything else becomes of "$"."""
-    if "UPDATE" not in (command.returns or ()):
+    if not _wants_updates(command):
         return None
     selected, _ = here(session)
     key = frozen(command.criteria, selected.view, selected.saved)
@@ -261,9 +265,9 @@ def do_esearch(session: Session, command: commands.Esearch) -> Steps:
     finally:  # RFC 5182 2.1: what fails, or finds nothing, leaves nothing saved
         if selected is not None and "SAVE" in command.returns and not is_saved:
             selected.saved = ()
-    if context is not None:
-        session.outgoing += here(session)[0].contexts.open(context)
-    elif "UPDATE" in command.returns:
+    if selected is not None and context is not None:
+        session.outgoing += selected.contexts.open(context)
+    elif _wants_updates(command):
         session.send(responses.no_update(command.tag, "Only results in the selected folder are kept up to date"))
     return "ESEARCH completed"
 

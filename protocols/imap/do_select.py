@@ -89,7 +89,7 @@ def _watch(session: Session, folder: Folder) -> Asking[tuple[Watch, FolderView]]
         is_gone = is_gone or not isinstance(change, FolderChange)
         session.hear(change, newest)
 
-    watch = session.services.views.watch(folder.mailbox_id, folder.folder_id, hear)
+    watch = session.services.views.watch(folder.mailbox_id, folder.folder_id, hear, modseq=folder.modseq)
     try:
         while (view := watch.view) is None:
             is_large = folder.n_exists > HEAVY_FOLDER

@@ -5,7 +5,7 @@ ENABLE IMAP4rev2 or UTF8=ACCEPT).  Human text is ours; `human` makes sure that n
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Final
@@ -377,6 +377,11 @@ def esearch(
     if modseq is not None:
         parts.append(b"MODSEQ %d" % modseq)
     return b" ".join(parts) + b"\r\n"
+
+
+def in_utf8(enabled: Collection[str]) -> bool:
+    """Whether a client that has enabled this reads and writes UTF-8 in quoted strings (RFC 6855 3, RFC 9051)."""
+    return "IMAP4REV2" in enabled or "UTF8=ACCEPT" in enabled
 
 
 def correlator(tag: bytes, folder: tuple[str, int] | None = None, *, utf8: bool = False) -> bytes:

@@ -366,7 +366,7 @@ class Session:
     @property
     def takes_utf8(self) -> bool:
         """Whether the client reads and writes UTF-8 in quoted strings."""
-        return self.is_rev2 or "UTF8=ACCEPT" in self.enabled
+        return responses.in_utf8(self.enabled)
 
     @property
     def may_send_passwords(self) -> bool:

@@ -9,34 +9,7 @@ from protocols.sasl.bearer import OAuthBearer, XOAuth2
 from protocols.sasl.external import External
 from protocols.sasl.plain import Login, Plain
 from protocols.sasl.scram import Scram
-from protocols.sasl.steps import (
-    Challenge,
-    Conversation,
-    Failure,
-    Keys,
-    Mechanism,
-    NeedIdentity,
-    NeedKeys,
-    NeedPassword,
-    NeedToken,
-    Step,
-    Success,
-)
-
-__all__ = [
-    "MECHANISMS",
-    "Challenge",
-    "Failure",
-    "Keys",
-    "Mechanism",
-    "NeedIdentity",
-    "NeedKeys",
-    "NeedPassword",
-    "NeedToken",
-    "Step",
-    "Success",
-    "offered",
-]
+from protocols.sasl.steps import Conversation, Mechanism
 
 
 class _Make(Protocol):

@@ -9,17 +9,27 @@ from typing import Final, NamedTuple
 
 from core.ports import Entropy
 from core.recipients import Digest
-from protocols.sasl.steps import Challenge, Conversation, Failure, Keys, NeedKeys, Step, Success, name_of
+from protocols.sasl.steps import (
+    SASLNAME,
+    Challenge,
+    Conversation,
+    Failure,
+    Keys,
+    NeedKeys,
+    Step,
+    Success,
+    matched,
+    unescaped,
+)
 
 NONCE_OCTETS: Final = 512  # clients send some 24 to 64
 SERVER_NONCE_OCTETS: Final = 18  # before base64, which makes 24 characters of them without padding
 
 # RFC 5802 section 7.  Lengths are bounded by MESSAGE_OCTETS; the quantifiers are possessive.
-_SASLNAME = r"(?:[^\0,=]|=2C|=3D)++"
 _EXTENSIONS = r"(?:,[A-Za-z]=[^\0,]++)*+"
 _CLIENT_FIRST = re.compile(
-    rf"(?P<header>(?:p=(?P<binding>[A-Za-z0-9.-]++)|(?P<flag>[ny])),(?:a=(?P<authzid>{_SASLNAME}))?,)"
-    rf"(?P<bare>(?P<mandatory>m=[^\0,]++,)?n=(?P<username>{_SASLNAME}),r=(?P<nonce>[!-+\--~]++){_EXTENSIONS})",
+    rf"(?P<header>(?:p=(?P<binding>[A-Za-z0-9.-]++)|(?P<flag>[ny])),(?:a=(?P<authzid>{SASLNAME}))?,)"
+    rf"(?P<bare>(?P<mandatory>m=[^\0,]++,)?n=(?P<username>{SASLNAME}),r=(?P<nonce>[!-+\--~]++){_EXTENSIONS})",
     re.DOTALL,
 )
 _CLIENT_FINAL = re.compile(
@@ -57,14 +67,14 @@ class Scram(Conversation):
         self._waiting: _First | None = None
 
     def _first(self, response: bytes) -> Step:
-        message = _match(_CLIENT_FIRST, response)
+        message = matched(_CLIENT_FIRST, response)
         if message is None or len(message["nonce"]) > NONCE_OCTETS:
             return Failure("malformed")
         if message["mandatory"]:
             return Failure("unsupported extension")  # RFC 5802 5.1, "m"
         bound = self._binding(message["flag"], message["binding"])
-        username = name_of(_unescape(message["username"]))
-        authzid = name_of(_unescape(message["authzid"])) if message["authzid"] else ""
+        username = unescaped(message["username"])
+        authzid = unescaped(message["authzid"]) if message["authzid"] else ""
         if bound is None:
             return Failure("channel binding")
         if username is None or authzid is None:
@@ -92,7 +102,7 @@ class Scram(Conversation):
         return Challenge(message.encode())
 
     def _final(self, first: _First, keys: Keys, nonce: str, server_first: str, response: bytes) -> Step:
-        message = _match(_CLIENT_FINAL, response)
+        message = matched(_CLIENT_FINAL, response)
         if message is None:
             return Failure("malformed")
         proof, binding = _unbase64(message["proof"]), _unbase64(message["binding"])
@@ -112,17 +122,6 @@ def _proves(digest: Digest, proof: bytes, stored_key: bytes, authenticated: byte
     signature = hmac.digest(stored_key, authenticated, digest)
     client_key = bytes(a ^ b for a, b in zip(proof, signature, strict=True))
     return hmac.compare_digest(hashlib.new(digest, client_key).digest(), stored_key)
-
-
-def _match(pattern: re.Pattern[str], octets: bytes) -> re.Match[str] | None:
-    try:
-        return pattern.fullmatch(octets.decode("utf-8"))
-    except UnicodeDecodeError:
-        return None
-
-
-def _unescape(saslname: str) -> bytes:
-    return saslname.replace("=2C", ",").replace("=3D", "=").encode()
 
 
 def _base64(octets: bytes) -> str:

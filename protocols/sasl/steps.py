@@ -6,7 +6,8 @@ A protocol starts a mechanism with the client's initial response, if there was o
     NeedPassword  check the password; the mechanism has done its part
     NeedKeys      look the user's keys for that digest up, and give them to `keys`; an unknown user gets some that
                   nothing matches
-    NeedToken     check the token; the mechanism has done its part, unless it is refused: then go on with `refuse`
+    NeedToken     check the token; the mechanism has done its part.  To refuse it, send `refusal` as a challenge, and
+                  whatever the client says to that, it has failed (RFC 7628 3.2.3)
     NeedIdentity  see whether the connection's certificate is that user's; the mechanism has done its part
     Success       the client is who it says.  A protocol whose outcome carries no data sends `final`, unless it is
                   empty, as one more challenge, and takes an empty response for it (RFC 4422 3.1)
@@ -15,6 +16,7 @@ A protocol starts a mechanism with the client's initial response, if there was o
 Whatever the client sends, the answer is a step.  Base64, and "*" for giving up, are the protocol's.
 """
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar, Final, Literal, Protocol
@@ -27,7 +29,7 @@ NAME_OCTETS: Final = 320  # an address with RFC 5321's longest parts; RFC 4616 s
 PASSWORD_OCTETS: Final = 1024  # as the directory takes them
 MESSAGE_OCTETS: Final = 4096  # any message of a client: two names, a nonce, a binding, with room for extensions
 
-Reason = Literal["malformed", "out of order", "channel binding", "unsupported extension", "wrong proof", "wrong token"]
+Reason = Literal["malformed", "out of order", "channel binding", "unsupported extension", "wrong proof"]
 
 
 class Challenge(Struct, frozen=True):
@@ -59,6 +61,7 @@ class Failure(Struct, frozen=True):
 class NeedToken(Struct, frozen=True):
     token: str
     authzid: str  # whom the client wants to act for; empty: whoever the token names
+    refusal: bytes  # why it is refused, for the client's software
 
 
 class NeedIdentity(Struct, frozen=True):
@@ -94,10 +97,6 @@ class Mechanism(Protocol):
         """The answer to NeedKeys."""
         ...
 
-    def refuse(self) -> Step:
-        """The answer to NeedToken, if the token is none."""
-        ...
-
 
 class Conversation(ABC):
     """The common part: which method takes the next response, and that nothing comes after the end."""
@@ -120,9 +119,6 @@ class Conversation(ABC):
     def keys(self, keys: Keys) -> Step:
         return Failure("out of order")
 
-    def refuse(self) -> Step:
-        return Failure("out of order")
-
     @abstractmethod
     def _first(self, response: bytes) -> Step: ...
 
@@ -137,3 +133,19 @@ def name_of(octets: bytes) -> str | None:
         return None
     # Control characters are in nobody's name, and would do harm in logs.
     return name if name.isprintable() else None
+
+
+SASLNAME: Final = r"(?:[^\0,=]|=2C|=3D)++"  # RFC 5802 section 7
+
+
+def unescaped(saslname: str) -> str | None:
+    """The name that a SASLNAME stands for; None for what can be nobody's."""
+    return name_of(saslname.replace("=2C", ",").replace("=3D", "=").encode())
+
+
+def matched(pattern: re.Pattern[str], message: bytes) -> re.Match[str] | None:
+    """The pattern's match of a whole message, if that is UTF-8."""
+    try:
+        return pattern.fullmatch(message.decode("utf-8"))
+    except UnicodeDecodeError:
+        return None

@@ -15,8 +15,8 @@ from adapters.directory.verified import VerifiedPasswords
 from adapters.stores.organization import OrganizationDatabase
 from core.errors import NoSuchRecipient, RelayDenied, Unavailable
 from core.recipients import Account, Digest, NewRecipient, Quota, Recipient, RecipientId
-from protocols.sasl import Challenge, Failure, Success
 from protocols.sasl.scram import Scram
+from protocols.sasl.steps import Challenge, Failure, Success
 
 NOON = 1_700_000_000_000_000
 

@@ -295,6 +295,19 @@ class TestViews:
         assert again.load(snapshot(entry(1), modseq=1)) is None
         assert again.load(snapshot(entry(1), entry(2), modseq=6)) is not None
 
+    def test_a_kept_view_that_is_older_than_the_folder_is_read_again(self) -> None:
+        """As after a commit of which nobody knows whether it failed."""
+        for seen, is_taken in ((1, True), (2, False)):
+            views = Views()
+            watch = views.watch(ONE, INBOX, Listener())
+            watch.load(snapshot(entry(1), modseq=1))
+            watch.close()
+            again = views.watch(ONE, INBOX, Listener(), modseq=seen)
+            assert (again.view is not None) == is_taken
+            again.load(snapshot(entry(1), entry(2), modseq=2))
+            views.publish([change(1, arrived=(entry(2),)), change(2, arrived=(entry(3),))])
+            assert held(again) == [1, 2, 3]
+
     @pytest.mark.parametrize(
         "news",
         [
