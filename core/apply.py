@@ -18,6 +18,7 @@ APPLY: dict[type, Callable[[WriteTx, Any], Outcome]] = {
     commands.PurgeFolder: folders.purge,
     commands.RenameFolder: folders.rename,
     commands.Subscribe: folders.subscribe,
+    commands.SetGrant: folders.set_grant,
     commands.Append: items.append,
     commands.Replace: items.replace_message,
     commands.Copy: items.copy,

@@ -43,6 +43,10 @@ class ProtectedFolder(Refusal):
     """The folder may not be deleted, renamed or written to in this way."""
 
 
+class NoPermission(Refusal):
+    """The folder may be known of, but this may not be done there (RFC 4314)."""
+
+
 class InvalidName(Refusal):
     """A name that no folder may have."""
 

@@ -5,6 +5,7 @@ from typing import Final
 FOLDERS_PER_MAILBOX: Final = 10_000  # LIST answers from one read of them all
 FOLDER_DEPTH: Final = 32  # far beyond what people nest; bounds every walk
 FOLDER_NAME_OCTETS: Final = 255  # one level, in UTF-8: as long as file systems allow
+GRANTS_PER_FOLDER: Final = 1_000  # lines of an access control list; larger circles are groups
 KEYWORDS_PER_FOLDER: Final = 500  # they are never forgotten, and each is sent with every SELECT
 ROWS_PER_COMMAND: Final = 2_000  # a command holds the writer for some 20 ms at most
 TOMBSTONES_PER_FOLDER: Final = 10_000  # ranges of UIDs; a client that was away for longer is told what is missing

@@ -9,7 +9,22 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from core.model import UID, Blob, Entry, Folder, FolderId, Item, Mailbox, MailboxId, MessageId, ModSeq, UIDRanges
+from core.model import (
+    MAX_UID,
+    UID,
+    Blob,
+    Entry,
+    Folder,
+    FolderId,
+    Item,
+    Mailbox,
+    MailboxId,
+    MessageId,
+    ModSeq,
+    SeenRange,
+    UIDRanges,
+)
+from core.rights import Grant
 
 
 class NewMessage(Struct, frozen=True, array_like=True):
@@ -43,6 +58,7 @@ class NewEntry(Struct, frozen=True, array_like=True):
     flags: int
     keywords: int
     saved_at: int
+    author: int = 0  # the recipient who put it there, where that is not the owner
 
 
 class Counters(Struct, frozen=True):
@@ -63,6 +79,7 @@ class StoredEntry(Struct, frozen=True, array_like=True):
     flags: int
     keywords: int
     size: int
+    author: int = 0
 
 
 class ReadTx(Protocol):
@@ -110,6 +127,29 @@ class ReadTx(Protocol):
         """(UID, encoded summary) of a range of UIDs."""
         ...
 
+    def grants(self, mailbox_id: MailboxId, folder_id: FolderId) -> list[Grant]:
+        """The folder's access control list."""
+        ...
+
+    def all_grants(self, mailbox_id: MailboxId) -> dict[FolderId, list[Grant]]:
+        """The lists of all folders that have one."""
+        ...
+
+    def granted_to(self, trustees: Iterable[int]) -> list[MailboxId]:
+        """The mailboxes of this database in which a list names one of these."""
+        ...
+
+    def seen(
+        self, mailbox_id: MailboxId, folder_id: FolderId, user: int, low: int = 1, high: int = MAX_UID
+    ) -> list[SeenRange]:
+        """What a reader has seen or marked as unseen again: the ranges that touch these UIDs."""
+        ...
+
+    def reader_modseq(self, mailbox_id: MailboxId, folder_id: FolderId, user: int) -> ModSeq:
+        r"""The MODSEQ of a reader's last change of \Seen; 0: there was none."""
+        ...
+
+    def count_entries(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> int: ...
     def blob(self, digest: bytes) -> Blob | None: ...
     def read_blob(self, blob: Blob, start: int, stop: int) -> bytes:
         """Plain bytes of a blob; raises MessageExpunged when they are gone."""
@@ -143,6 +183,22 @@ class WriteTx(ReadTx, Protocol):
         """Adds to the counters and takes a MODSEQ; returns the row as it is now."""
         ...
 
+    def take_modseq(self, mailbox_id: MailboxId, folder_id: FolderId) -> ModSeq:
+        """A MODSEQ for a change that not everybody sees."""
+        ...
+
+    def put_grant(self, mailbox_id: MailboxId, folder_id: FolderId, grant: Grant) -> None:
+        """In place of the line of the same trustee and kind, if there is one."""
+        ...
+
+    def delete_grant(self, mailbox_id: MailboxId, folder_id: FolderId, trustee: int, *, is_denied: bool) -> None: ...
+    def replace_seen(
+        self, mailbox_id: MailboxId, folder_id: FolderId, user: int, old: Sequence[SeenRange], new: Sequence[SeenRange]
+    ) -> None:
+        """Puts ranges in the place of others."""
+        ...
+
+    def set_reader_modseq(self, mailbox_id: MailboxId, folder_id: FolderId, user: int, modseq: ModSeq) -> None: ...
     def subscribe(self, mailbox_id: MailboxId, path: str) -> None: ...
     def unsubscribe(self, mailbox_id: MailboxId, path: str) -> None: ...
     def insert_keyword(self, mailbox_id: MailboxId, folder_id: FolderId, bit: int, name: str) -> None: ...

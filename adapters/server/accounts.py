@@ -10,9 +10,12 @@ from adapters.server.executor import StoreExecutor
 from adapters.server.spooling import MessageSpool
 from adapters.server.storedriver import Target
 from adapters.stores.organization import OrganizationDatabase
+from core.model import MailboxId
 from core.ports import Clock, Entropy, EventLog
-from core.recipients import Digest, Recipient, effective
+from core.recipients import Digest, Recipient, RecipientId, effective, fold_name
+from core.rights import ANYONE, Actor
 from core.view import Views
+from protocols.imap.homes import Home
 from protocols.imap.services import Account, Keys
 
 
@@ -106,12 +109,35 @@ class Accounts:
     def is_mounted(self, account: Account) -> bool:
         return self._executor.is_mounted(account.database_id)
 
-    def spool(self, account: Account) -> MessageSpool:
-        return self._spool(account.database_id)
+    def spool(self, home: Home) -> MessageSpool:
+        return self._spool(home.database_id)
 
-    def quota(self, account: Account) -> int | None:
-        recipient = self._directory.login(account.name)
+    def quota(self, home: Home) -> int | None:
+        recipient = self._organization.by_mailbox(home.mailbox_id)
         return self._prohibit_all(recipient) if recipient else None
+
+    def databases(self) -> Sequence[int]:
+        return self._executor.mounted()
+
+    def trustees(self, account: Account) -> frozenset[RecipientId]:
+        return frozenset((account.user, ANYONE))
+
+    def full_access(self, account: Account) -> Sequence[tuple[str, Home]]:
+        return ()
+
+    def alias_of(self, mailbox_id: MailboxId) -> str | None:
+        recipient = self._organization.by_mailbox(mailbox_id)
+        return recipient.alias if recipient else None
+
+    def mailbox_of(self, account: Account, alias: str) -> Home | None:
+        recipient = self._organization.by_alias(fold_name(alias))
+        if recipient is None:
+            return None
+        by = Actor(account.user, self.trustees(account))
+        return Home(recipient.mailbox_id, recipient.database_id, by)
+
+    def public_folders(self, account: Account) -> Home | None:
+        return None
 
     def route(self, address: str) -> Target:
         """Where mail for an address goes.  Raises NoSuchRecipient, RelayDenied."""
@@ -123,4 +149,4 @@ class Accounts:
 
 
 def _account(recipient: Recipient) -> Account:
-    return Account(recipient.alias, recipient.mailbox_id, recipient.database_id)
+    return Account(recipient.alias, recipient.mailbox_id, recipient.database_id, recipient.recipient_id)

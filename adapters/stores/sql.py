@@ -4,10 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, Protocol
 
+from msgspec.structs import replace
+
 from adapters.stores.statements import load
 from core.errors import MessageExpunged, NoSuchMailbox
 from core.model import (
     KEYWORDS_IN_MASK,
+    MAX_UID,
     Blob,
     Entry,
     Folder,
@@ -17,9 +20,12 @@ from core.model import (
     MailboxId,
     MessageId,
     ModSeq,
+    SeenRange,
     UIDRanges,
 )
 from core.ports import Counters, NewEntry, NewMessage, StoredEntry
+from core.recipients import RecipientId
+from core.rights import Grant
 
 STATEMENTS = load("mailbox")
 INLINE_OCTETS = 16 * 1024  # a larger body goes to a pack: one write of its bytes instead of two
@@ -140,13 +146,41 @@ class SqlReadTx:
     def summaries(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> Iterator[tuple[int, bytes]]:
         return self._rows("summaries", mailbox=mailbox_id, folder=folder_id, low=low, high=high)
 
+    def grants(self, mailbox_id: MailboxId, folder_id: FolderId) -> list[Grant]:
+        return [_grant(row) for row in self._rows("grants", mailbox=mailbox_id, folder=folder_id)]
+
+    def all_grants(self, mailbox_id: MailboxId) -> dict[FolderId, list[Grant]]:
+        found: dict[FolderId, list[Grant]] = {}
+        for folder_id, *row in self._rows("all_grants", mailbox=mailbox_id):
+            found.setdefault(FolderId(folder_id), []).append(_grant(row))
+        return found
+
+    def granted_to(self, trustees: Iterable[int]) -> list[MailboxId]:
+        found = {row[0] for trustee in trustees for row in self._rows("granted_to", trustee=trustee)}
+        return [MailboxId(mailbox) for mailbox in sorted(found)]
+
+    def seen(
+        self, mailbox_id: MailboxId, folder_id: FolderId, user: int, low: int = 1, high: int = MAX_UID
+    ) -> list[SeenRange]:
+        place = {"mailbox": mailbox_id, "folder": folder_id, "user": user}
+        rows = self._rows("seen", **place, low=low, high=high)
+        return [SeenRange(first, last, bool(is_seen), ModSeq(modseq)) for first, last, is_seen, modseq in rows]
+
+    def reader_modseq(self, mailbox_id: MailboxId, folder_id: FolderId, user: int) -> ModSeq:
+        row = self._one("reader", mailbox=mailbox_id, folder=folder_id, user=user)
+        return ModSeq(row[0]) if row else ModSeq(0)
+
+    def count_entries(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> int:
+        row = self._one("count_entries", mailbox=mailbox_id, folder=folder_id, low=low, high=high)
+        return int(row[0]) if row else 0
+
     def stored_entries(
         self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int, limit: int
     ) -> list[StoredEntry]:
         place = {"mailbox": mailbox_id, "folder": folder_id, "low": low, "high": high}
         rows = [StoredEntry(*row) for row in self._run(STATEMENTS["stored_entries"], {**place, "limit": limit})]
         if wide := self._wide_keywords(place):
-            return [StoredEntry(r.uid, r.message_id, r.flags, r.keywords | wide.get(r.uid, 0), r.size) for r in rows]
+            return [replace(row, keywords=row.keywords | wide.get(row.uid, 0)) for row in rows]
         return rows
 
     def blob(self, digest: bytes) -> Blob | None:
@@ -179,6 +213,16 @@ class SqlReadTx:
         return self._one("delivery_known", mailbox=mailbox_id, token=token, at=at) is not None
 
 
+_OF_A_FOLDER = (
+    "delete_keywords",
+    "delete_tombstones",
+    "delete_acl",
+    "delete_all_seen",
+    "delete_readers",
+    "delete_folder",
+)
+
+
 class SqlWriteTx(SqlReadTx):
     """A snapshot that may change; see core.ports.WriteTx."""
 
@@ -208,7 +252,7 @@ class SqlWriteTx(SqlReadTx):
         self._do("update_folder", **_place(folder))
 
     def delete_folder(self, mailbox_id: MailboxId, folder_id: FolderId) -> None:
-        for statement in ("delete_keywords", "delete_tombstones", "delete_folder"):
+        for statement in _OF_A_FOLDER:
             self._do(statement, mailbox=mailbox_id, folder=folder_id)
 
     def count(self, mailbox_id: MailboxId, folder_id: FolderId, add: Counters) -> Folder:
@@ -223,6 +267,36 @@ class SqlWriteTx(SqlReadTx):
             octets=add.octets,
         )
         return _folder(row)
+
+    def take_modseq(self, mailbox_id: MailboxId, folder_id: FolderId) -> ModSeq:
+        (modseq,) = self._returning("take_modseq", mailbox=mailbox_id, folder=folder_id)
+        return ModSeq(modseq)
+
+    def put_grant(self, mailbox_id: MailboxId, folder_id: FolderId, grant: Grant) -> None:
+        place = {"mailbox": mailbox_id, "folder": folder_id, "trustee": grant.trustee}
+        self._do(
+            "put_grant", **place, is_denied=int(grant.is_denied), rights=grant.rights, own_only=int(grant.own_only)
+        )
+
+    def delete_grant(self, mailbox_id: MailboxId, folder_id: FolderId, trustee: int, *, is_denied: bool) -> None:
+        place = {"mailbox": mailbox_id, "folder": folder_id, "trustee": trustee}
+        self._do("delete_grant", **place, is_denied=int(is_denied))
+
+    def replace_seen(
+        self, mailbox_id: MailboxId, folder_id: FolderId, user: int, old: Sequence[SeenRange], new: Sequence[SeenRange]
+    ) -> None:
+        place = {"mailbox": mailbox_id, "folder": folder_id, "user": user}
+        self._run_many(STATEMENTS["delete_seen"], ({**place, "low": some.low} for some in old))
+        self._run_many(
+            STATEMENTS["insert_seen"],
+            (
+                {**place, "low": some.low, "high": some.high, "is_seen": int(some.is_seen), "modseq": some.modseq}
+                for some in new
+            ),
+        )
+
+    def set_reader_modseq(self, mailbox_id: MailboxId, folder_id: FolderId, user: int, modseq: ModSeq) -> None:
+        self._do("put_reader", mailbox=mailbox_id, folder=folder_id, user=user, modseq=modseq)
 
     def subscribe(self, mailbox_id: MailboxId, path: str) -> None:
         self._do("subscribe", mailbox=mailbox_id, path=path)
@@ -294,6 +368,7 @@ class SqlWriteTx(SqlReadTx):
                     "flags": e.flags,
                     "keywords": e.keywords & _MASK,
                     "saved_at": e.saved_at,
+                    "author": e.author,
                 }
                 for e in entries
             ),
@@ -426,6 +501,11 @@ class SqlWriteTx(SqlReadTx):
 def _folder(row: Row) -> Folder:
     mailbox, folder, parent, name, use, selectable, *rest = row
     return Folder(mailbox, folder, parent, name, use, bool(selectable), *rest)
+
+
+def _grant(row: Row) -> Grant:
+    trustee, rights, is_denied, own_only = row
+    return Grant(RecipientId(trustee), rights, bool(is_denied), bool(own_only))
 
 
 def _place(folder: Folder) -> dict[str, object]:

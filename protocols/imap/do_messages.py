@@ -13,11 +13,12 @@ from core.model import DELETED, SEEN, UIDRanges, each, ranges
 from protocols.imap import commands, responses
 from protocols.imap.chosen import EVERYTHING, chosen, here, snapshot_of, writable
 from protocols.imap.fetching import PIECE_MESSAGES, Piece, Rows, lines, plan, render
+from protocols.imap.homes import Home
 from protocols.imap.progress import Progress
 from protocols.imap.refusals import Rejected, bad
 from protocols.imap.resync import vanished
 from protocols.imap.selected import Selected
-from protocols.imap.work import Answer, Asking, Read, Steps, Write
+from protocols.imap.work import Answer, Asking, Steps
 
 if TYPE_CHECKING:
     from protocols.imap.session import Session
@@ -31,7 +32,7 @@ FEW_MESSAGES = 10  # are read on the spot, their bodies too: a piece is bounded,
 
 def do_fetch(session: Session, command: commands.Fetch) -> Steps:
     """RFC 9051 6.4.5.  The answer is made and sent piece by piece."""
-    selected, account = here(session)
+    selected, home = here(session)
     if command.changed_since is not None or commands.Item.MODSEQ in command.items:
         session.enable("CONDSTORE")
     wanted = yield from _fetched(session, command)
@@ -43,15 +44,15 @@ def do_fetch(session: Session, command: commands.Fetch) -> Steps:
         if marks_seen and (yield from _mark_seen(session, uids)):
             items = (*items, *_flags_owed(session, items))
         how = plan(items)
-        snapshot = snapshot_of(session, selected, account)
+        snapshot = snapshot_of(session, selected)
         if how.rows is Rows.NONE and len(slices) == 1:
             session.outgoing += lines(snapshot, how, uids)
             continue
         is_heavy = how.decodes or (how.rows is Rows.ITEMS and _is_long(selected, uids))
         while uids:
-            piece: Piece = yield Read(partial(render, snapshot=snapshot, plan=how, uids=uids), heavy=is_heavy)
+            piece: Piece = yield home.read(partial(render, snapshot=snapshot, plan=how, uids=uids), heavy=is_heavy)
             is_lossy, is_unknown = is_lossy or piece.is_lossy, is_unknown or piece.is_unknown
-            yield from _send(session, piece)
+            yield from _send(session, home, piece)
             uids = tuple((max(low, piece.last_uid + 1), high) for low, high in uids if high > piece.last_uid)
     if is_unknown:
         raise Rejected("A part has an unknown transfer encoding", code=responses.UNKNOWN_CTE)
@@ -62,14 +63,14 @@ def do_fetch(session: Session, command: commands.Fetch) -> Steps:
 
 def _fetched(session: Session, command: commands.Fetch) -> Asking[UIDRanges]:
     """The messages that FETCH is about, by its set and its modifiers; those that vanished are told here."""
-    selected, account = here(session)
+    selected, home = here(session)
     if command.vanished:
         if "QRESYNC" not in session.enabled:
             raise bad("VANISHED needs ENABLE QRESYNC first")  # RFC 7162 3.2.6
-        snapshot = snapshot_of(session, selected, account)
+        snapshot = snapshot_of(session, selected)
         asked = commands.SequenceSet(selected.saved) if command.sequence.saved else command.sequence
         since = command.changed_since or 0
-        gone: UIDRanges = yield Read(partial(vanished, snapshot=snapshot, asked=asked, since=since), heavy=True)
+        gone: UIDRanges = yield home.read(partial(vanished, snapshot=snapshot, asked=asked, since=since), heavy=True)
         session.outgoing += responses.vanished(gone, earlier=True)
     wanted = chosen(selected, command.sequence, uid=command.uid)
     if command.page is not None:  # RFC 9394 3.4: the page first, then what has changed in it
@@ -97,7 +98,7 @@ def _is_long(selected: Selected, uids: UIDRanges) -> bool:
     return high - low > FEW_MESSAGES and selected.view.number(high) - selected.view.number(low) > FEW_MESSAGES
 
 
-def _send(session: Session, piece: Piece) -> Asking[None]:
+def _send(session: Session, home: Home, piece: Piece) -> Asking[None]:
     """Sends a piece; what is large in it, part by part."""
     for octets in piece.octets:
         if isinstance(octets, bytes):
@@ -105,7 +106,7 @@ def _send(session: Session, piece: Piece) -> Asking[None]:
             continue
         left = octets.size
         try:
-            while left and (part := (yield Read(octets.read, heavy=True))):
+            while left and (part := (yield home.read(octets.read, heavy=True))):
                 left -= len(part)
                 session.send(part)
         except Refusal:
@@ -122,12 +123,12 @@ def _expunged() -> Rejected:
 
 def _mark_seen(session: Session, uids: UIDRanges) -> Asking[bool]:
     r"""Reading a body sets \Seen (RFC 9051 6.4.5); whether any of these messages changed by it."""
-    selected, account = here(session)
+    selected, home = here(session)
     unseen = ranges(entry.uid for _, entry in selected.view.numbered(uids) if not entry.flags & SEEN)
     if not unseen:
         return False
-    command = StoreFlags(account.mailbox_id, selected.folder_id, unseen, FlagMode.ADD, Flags(SEEN))
-    stored: Stored = yield Write(command)
+    command = StoreFlags(home.mailbox_id, selected.folder_id, unseen, FlagMode.ADD, Flags(SEEN))
+    stored: Stored = yield home.write(command)
     session.outgoing += selected.tell(expunge=False, quiet=stored.modseq)
     return stored.modseq != 0
 
@@ -139,7 +140,7 @@ _MODES = {"add": FlagMode.ADD, "remove": FlagMode.REMOVE, "replace": FlagMode.RE
 
 def do_store(session: Session, command: commands.Store) -> Steps:
     """RFC 9051 6.4.6: every message named is answered with its flags, unless .SILENT; RFC 7162 3.1.3."""
-    selected, account = here(session)
+    selected, home = here(session)
     writable(selected)
     if command.unchanged_since is not None:
         session.enable("CONDSTORE")
@@ -149,9 +150,9 @@ def do_store(session: Session, command: commands.Store) -> Steps:
     is_lossy = False
     modified: UIDRanges = ()
     for uids in selected.view.slices(wanted, ROWS_PER_COMMAND):
-        place = (account.mailbox_id, selected.folder_id)
+        place = (home.mailbox_id, selected.folder_id)
         store = StoreFlags(*place, uids, _MODES[command.mode], flags, command.unchanged_since)
-        stored: Stored = yield Write(store, bulk=uids != wanted)
+        stored: Stored = yield home.write(store, bulk=uids != wanted)
         session.outgoing += selected.tell(expunge=command.uid, uid=command.uid, quiet=stored.modseq)
         modified += stored.modified
         is_lossy = _answer_store(session, command, uids, stored) or is_lossy
@@ -227,13 +228,13 @@ def do_move(session: Session, command: commands.Move) -> Steps:
 
 
 def _transfer(session: Session, uids: UIDRanges, target: str, *, move: bool) -> Asking[Copied]:
-    selected, account = here(session)
+    selected, home = here(session)
     now = session.services.clock.now()
-    quota = session.services.quota(account)
-    command = Copy(account.mailbox_id, selected.folder_id, uids, target, now, move, quota)
+    quota = session.services.quota(home)
+    command = Copy(home.mailbox_id, selected.folder_id, uids, target, now, move, quota)
     is_large = sum(high - low for low, high in uids) > COPY_ROWS // 10
     try:
-        copied: Copied = yield Write(command, bulk=is_large)
+        copied: Copied = yield home.write(command, bulk=is_large)
     except NoSuchFolder as no:
         raise Rejected(str(no), code=responses.TRYCREATE) from None
     return copied
@@ -247,15 +248,15 @@ def _copied(copied: Copied, text: str) -> Answer:
 
 def do_expunge(session: Session, command: commands.Expunge) -> Steps:
     """RFC 9051 6.4.3, 6.4.9."""
-    selected, account = here(session)
+    selected, home = here(session)
     writable(selected)
     wanted = EVERYTHING if command.uids is None else chosen(selected, command.uids, uid=True)
     gone = 0
     newest = selected.newest  # all that are \Deleted go, though their flags are still to be told (RFC 9051 6.4.3)
     for uids in newest.slices(wanted, ROWS_PER_COMMAND):
         if any(entry.flags & DELETED for _, entry in newest.numbered(uids)):
-            expunge = Expunge(account.mailbox_id, selected.folder_id, uids)
-            gone += yield Write(expunge, bulk=uids[-1][1] < newest.last_uid)
+            expunge = Expunge(home.mailbox_id, selected.folder_id, uids)
+            gone += yield home.write(expunge, bulk=uids[-1][1] < newest.last_uid)
             session.outgoing += selected.tell(expunge=True)
     if gone and "QRESYNC" in session.enabled:
         return "EXPUNGE completed", responses.code(b"HIGHESTMODSEQ", selected.modseq)  # RFC 7162 3.2.7, 3.2.9

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
-from core import folders
 from core.errors import NoSuchFolder, Refusal
-from core.model import SEPARATOR, Folder, FolderId, UIDRanges, merged, ranges, without
+from core.model import Folder, UIDRanges, merged, ranges, without
 from core.ports import ReadTx
 from core.view import FolderView
 from protocols.imap import commands, conversations, limits, responses, sorting
 from protocols.imap.chosen import EVERYTHING, here, snapshot_of
 from protocols.imap.contexts import Context
-from protocols.imap.do_folders import superiors
 from protocols.imap.do_select import load
 from protocols.imap.fetching import Snapshot
+from protocols.imap.filters import chosen_folders, is_selected
+from protocols.imap.homes import Home
 from protocols.imap.progress import Progress
 from protocols.imap.refusals import Rejected, bad, uid_required
 from protocols.imap.searching import Matched, Search, asks_modseq, frozen, names_numbers, numbers_in
 from protocols.imap.selected import Selected
-from protocols.imap.services import Account
-from protocols.imap.work import Asking, Compute, Read, Steps
+from protocols.imap.work import Asking, Compute, Steps
 
 if TYPE_CHECKING:
     from protocols.imap.session import Session
@@ -55,8 +54,8 @@ def do_search(session: Session, command: commands.Search) -> Steps:
 
 def do_sort(session: Session, command: commands.Sort) -> Steps:
     """RFC 5256 3, with RETURN (RFC 5267 3)."""
-    selected, account = here(session)
-    place = (account.mailbox_id, selected.folder_id)
+    selected, home = here(session)
+    place = (home.mailbox_id, selected.folder_id)
     wanted = sorting.needs(command.keys)
 
     def gather(tx: ReadTx, uids: list[int]) -> sorting.Columns:
@@ -76,8 +75,8 @@ def do_sort(session: Session, command: commands.Sort) -> Steps:
 
 def do_thread(session: Session, command: commands.Thread) -> Steps:
     """RFC 5256 3."""
-    selected, account = here(session)
-    place = (account.mailbox_id, selected.folder_id)
+    selected, home = here(session)
+    place = (home.mailbox_id, selected.folder_id)
 
     def gather(tx: ReadTx, uids: list[int]) -> tuple[list[int], list[conversations.Mail]]:
         rows = list(sorting.read(tx, place, conversations.NEEDS, uids))
@@ -107,10 +106,10 @@ def _numbers(selected: Selected, command: Finding, uids: list[int]) -> list[int]
 
 def _found(session: Session, command: Finding, gather: Gather | None = None) -> Asking[tuple[list[int], list[Any]]]:
     """The UIDs of the messages that match, in their order, and what was gathered of them, piece by piece."""
-    selected, account = here(session)
+    selected, home = here(session)
     _check(session, command)
     try:
-        found = yield from _searched(session, command, snapshot_of(session, selected, account), gather)
+        found = yield from _searched(session, command, home, snapshot_of(session, selected), gather)
     except BaseException:
         if "SAVE" in (getattr(command, "returns", None) or ()):
             selected.saved = ()  # RFC 5182 2.1: a SEARCH that fails leaves nothing saved
@@ -119,7 +118,7 @@ def _found(session: Session, command: Finding, gather: Gather | None = None) -> 
 
 
 def _searched(
-    session: Session, command: Finding, snapshot: Snapshot, gather: Gather | None = None
+    session: Session, command: Finding, home: Home, snapshot: Snapshot, gather: Gather | None = None
 ) -> Asking[tuple[list[int], list[Any]]]:
     """The same in any folder."""
     now, view = session.services.clock.now(), snapshot.view
@@ -132,7 +131,7 @@ def _searched(
     progress = Progress(session, command.tag, len(view))
     for uids in view.slices(EVERYTHING, most):
         while uids:
-            piece, more = yield Read(partial(_look, search=search, gather=gather, uids=uids), heavy=is_heavy)
+            piece, more = yield home.read(partial(_look, search=search, gather=gather, uids=uids), heavy=is_heavy)
             found += piece.uids
             gathered.append(more)
             progress.reached(view.number(piece.last_uid))
@@ -217,8 +216,8 @@ def catching_up(session: Session) -> Steps:
 
 
 def _caught_up(session: Session, context: Context) -> Asking[None]:
-    selected, account = here(session)
-    search = Search(snapshot_of(session, selected, account), context.key, (), now=session.services.clock.now())
+    selected, home = here(session)
+    search = Search(snapshot_of(session, selected), context.key, (), now=session.services.clock.now())
     waiting = selected.view.clip(context.behind)
     uids = next(selected.view.slices(waiting, search.piece_messages), ())
     # Before they are looked at: what becomes of them meanwhile must be looked at again.
@@ -226,7 +225,7 @@ def _caught_up(session: Session, context: Context) -> Asking[None]:
     if not uids:
         return
     try:
-        matched: Matched = yield Read(partial(search.run, uids=uids), heavy=search.is_heavy)
+        matched: Matched = yield home.read(partial(search.run, uids=uids), heavy=search.is_heavy)
     except Refusal:
         session.outgoing += selected.contexts.give_up(context, NOT_NOW)
         return
@@ -241,23 +240,24 @@ def _caught_up(session: Session, context: Context) -> Asking[None]:
 
 def do_esearch(session: Session, command: commands.Esearch) -> Steps:
     """RFC 7377: one answer for each folder in which there is something, and none for the others."""
-    account, selected = session.signed_in, session.selected
+    selected = session.selected
     _check_esearch(session, command)
-    own = None if selected is None else selected.folder_id
-    read = partial(_sources, account=account, wanted=command.sources, own=own)
-    sources: list[tuple[str, Folder]] = yield Read(read)
+    sources = yield from chosen_folders(session, command.sources)
     is_saved = False
     context: Context | None = None
     try:
-        for path, folder in sources:
-            if selected is not None and folder.folder_id == own:
-                snapshot = snapshot_of(session, selected, account)
+        for name, placed in sources:
+            folder, home = placed.folder, placed.home
+            assert folder is not None, "only folders are chosen"
+            is_here = is_selected(session, placed)
+            if selected is not None and is_here:
+                snapshot = snapshot_of(session, selected)
             else:
-                other = partial(_snapshot_of_other, account=account, folder=folder, utf8=session.takes_utf8)
-                snapshot = yield Read(other, heavy=folder.n_exists > FEW_FOUND)
-            uids, _ = yield from _searched(session, command, snapshot)
-            place = (path, folder.uidvalidity)
-            if folder.folder_id == own:
+                other = partial(_snapshot_of_other, home=home, folder=folder, utf8=session.takes_utf8)
+                snapshot = yield home.read(other, heavy=folder.n_exists > FEW_FOUND)
+            uids, _ = yield from _searched(session, command, home, snapshot)
+            place = (name, folder.uidvalidity)
+            if is_here:
                 context = _context(session, command, uids, place)
             if uids:
                 _report(session, command, uids, command.returns, Told(snapshot.view, place))
@@ -279,45 +279,13 @@ def _check_esearch(session: Session, command: commands.Esearch) -> None:
     _check_keys(session, command)
 
 
-def _sources(
-    tx: ReadTx, account: Account, wanted: tuple[commands.MailboxFilter, ...], own: FolderId | None
-) -> list[tuple[str, Folder]]:
-    """The folders that these filters choose, each once, in the order of the tree; those that are not there are not."""
-    subscribed = tx.subscriptions(account.mailbox_id)
-    tests = [_chooser(some, subscribed, own) for some in wanted]
-    tree = folders.tree(tx.folders(account.mailbox_id))
-    return [(p, f) for p, f in tree.items() if f.selectable and any(is_chosen(p, f) for is_chosen in tests)]
-
-
-def _chooser(
-    some: commands.MailboxFilter, subscribed: Collection[str], own: FolderId | None
-) -> Callable[[str, Folder], bool]:
-    """Whether a folder, given its path, is one of these (RFC 5465 6, RFC 7377 2.2)."""
-    names = frozenset(map(folders.canonical, some.mailboxes))
-    match some.kind:
-        case "selected":
-            return lambda path, folder: folder.folder_id == own
-        case "inboxes":  # where deliveries go
-            return lambda path, folder: folders.is_inbox(folder)
-        case "personal":
-            return lambda path, folder: True
-        case "subscribed":
-            return lambda path, folder: path in subscribed
-        case "mailboxes":
-            return lambda path, folder: path in names
-        case "subtree-one":
-            return lambda path, folder: path in names or path.rpartition(SEPARATOR)[0] in names
-        case "subtree":
-            return lambda path, folder: any(part in names for part in (path, *superiors(path)))
-
-
-def _snapshot_of_other(tx: ReadTx, account: Account, folder: Folder, *, utf8: bool) -> Snapshot:
+def _snapshot_of_other(tx: ReadTx, home: Home, folder: Folder, *, utf8: bool) -> Snapshot:
     """A folder that is not selected here; one that has gone meanwhile is empty."""
     try:
-        view = load(tx, account.mailbox_id, folder.folder_id)
+        view = load(tx, home.mailbox_id, folder.folder_id)
     except NoSuchFolder:
         view = FolderView.of((), 0, ())
-    return Snapshot(account.mailbox_id, folder.folder_id, view, folder.recent_from, utf8)
+    return Snapshot(home.mailbox_id, folder.folder_id, view, folder.recent_from, utf8)
 
 
 # ---------------------------------------------------------------------------------------------- what is told of it

@@ -13,15 +13,17 @@ from core.errors import NoSuchFolder, Refusal
 from core.limits import ROWS_PER_COMMAND
 from core.model import DELETED, MAX_UID, SEEN, SEPARATOR, Folder, FolderId, MailboxId
 from core.ports import ReadTx
+from core.rights import READ
 from core.view import FolderView, Watch
 from protocols.imap import commands, responses
-from protocols.imap.chosen import EVERYTHING, snapshot_of
+from protocols.imap.chosen import EVERYTHING, here, snapshot_of
 from protocols.imap.fetching import PIECE_MESSAGES
+from protocols.imap.homes import Home, locate
 from protocols.imap.objectids import mailbox_id
 from protocols.imap.refusals import bad, uid_required
 from protocols.imap.resync import matched_up_to, vanished
 from protocols.imap.selected import Selected
-from protocols.imap.work import Asking, Await, Pause, Read, Steps, Write
+from protocols.imap.work import Asking, Await, Pause, Steps
 
 if TYPE_CHECKING:
     from protocols.imap.session import Session
@@ -31,7 +33,7 @@ HEAVY_FOLDER = 2_000  # messages; a smaller folder is read on the spot
 
 def do_select(session: Session, command: commands.Select) -> Steps:
     """RFC 9051 6.3.2-3.  A SELECT that fails leaves the session without a folder."""
-    account, known = session.signed_in, command.known
+    known = command.known
     if known is not None and "QRESYNC" not in session.enabled:
         raise bad("QRESYNC needs ENABLE first")  # RFC 7162 3.2.5
     if known is not None and known.numbers and "UIDONLY" in session.enabled:
@@ -39,14 +41,16 @@ def do_select(session: Session, command: commands.Select) -> Steps:
     if session.selected is not None:
         yield from leave(session)
         session.send(responses.untagged(b"OK", "The folder before is closed", responses.CLOSED))
-    folder: Folder = yield Read(lambda tx: folders.selectable(tx, account.mailbox_id, command.mailbox))
+    named = locate(session, command.mailbox)
+    home, path = named.home, named.path
+    folder: Folder = yield home.read(lambda tx: folders.selectable(tx, home.mailbox_id, path, home.by, READ))
     recent_from = folder.recent_from
     if not session.is_rev2 and not command.examine and recent_from < folder.uidnext:
-        recent_from = yield Write(ClaimRecent(account.mailbox_id, folder.folder_id, folder.uidnext))
-    watch, view = yield from _watch(session, folder)
+        recent_from = yield home.write(ClaimRecent(home.mailbox_id, folder.folder_id, folder.uidnext))
+    watch, view = yield from _watch(session, home, folder)
     # Nothing is waited for from here on, so no change can fall between this view and what is heard later.
     selected = Selected(
-        command.mailbox, folder.folder_id, watch, view, read_only=command.examine, enabled=session.enabled
+        command.mailbox, home, folder.folder_id, watch, view, read_only=command.examine, enabled=session.enabled
     )
     selected.recent_from, selected.shows_recent = recent_from, not session.is_rev2
     session.select(selected)
@@ -67,10 +71,10 @@ def _catch_up(session: Session, known: commands.Known) -> Asking[None]:
     """RFC 7162 3.2.5: what vanished and what changed since the client was last here."""
     selected = session.selected
     assert selected is not None, "it was just selected"
-    snapshot = snapshot_of(session, selected, session.signed_in)
+    snapshot = snapshot_of(session, selected)
     matched = matched_up_to(snapshot, known.numbers, known.uids_of_numbers)
     read = partial(vanished, snapshot=snapshot, asked=known.uids, since=known.modseq, matched=matched)
-    session.outgoing += responses.vanished((yield Read(read, heavy=True)), earlier=True)
+    session.outgoing += responses.vanished((yield selected.home.read(read, heavy=True)), earlier=True)
     asked = EVERYTHING if known.uids is None else known.uids.resolve(MAX_UID)
     changed = selected.view.changed_since(asked, known.modseq)
     for uids in selected.view.slices(changed, PIECE_MESSAGES):
@@ -80,7 +84,7 @@ def _catch_up(session: Session, known: commands.Known) -> Asking[None]:
         yield Pause(0.0)
 
 
-def _watch(session: Session, folder: Folder) -> Asking[tuple[Watch, FolderView]]:
+def _watch(session: Session, home: Home, folder: Folder) -> Asking[tuple[Watch, FolderView]]:
     """The folder's view, from the one who has it already or from the store, and the watch that keeps it up to date."""
     is_gone = False
 
@@ -93,7 +97,7 @@ def _watch(session: Session, folder: Folder) -> Asking[tuple[Watch, FolderView]]
     try:
         while (view := watch.view) is None:
             is_large = folder.n_exists > HEAVY_FOLDER
-            loaded = yield Read(lambda tx: load(tx, folder.mailbox_id, folder.folder_id), heavy=is_large)
+            loaded = yield home.read(lambda tx: load(tx, folder.mailbox_id, folder.folder_id), heavy=is_large)
             watch.load(loaded)
         if is_gone:
             raise NoSuchFolder("The folder has been deleted")
@@ -145,25 +149,24 @@ def _first_unseen(view: FolderView) -> list[bytes]:
 
 def leave(session: Session) -> Asking[None]:
     r"""Leaves the selected folder, if any: what came meanwhile, and was told, is no longer \Recent to others."""
-    selected, account = session.selected, session.account
-    if selected is None or account is None:
+    selected = session.selected
+    if selected is None:
         return
     session.deselect()
     last = selected.view.last_uid
     if selected.shows_recent and not selected.read_only and not selected.is_gone and selected.is_recent(last):
         with suppress(Refusal):  # the folder is gone, or the store is: whatever comes next need not fail for that
-            yield Write(ClaimRecent(account.mailbox_id, selected.folder_id, last + 1))
+            yield selected.home.write(ClaimRecent(selected.home.mailbox_id, selected.folder_id, last + 1))
 
 
 def do_close(session: Session, command: commands.Close) -> Steps:
     r"""RFC 9051 6.4.1: what is \Deleted goes, and nobody is told here, not even by a MODSEQ (RFC 7162 3.2.8)."""
-    selected, account = session.selected, session.signed_in
-    assert selected is not None, "COMMANDS lets CLOSE run only when selected"
+    selected, home = here(session)
     if not selected.read_only:
         newest = selected.newest
         for uids in newest.slices(EVERYTHING, ROWS_PER_COMMAND):
             if any(entry.flags & DELETED for _, entry in newest.numbered(uids)):
-                yield Write(Expunge(account.mailbox_id, selected.folder_id, uids), bulk=True)
+                yield home.write(Expunge(home.mailbox_id, selected.folder_id, uids), bulk=True)
     yield from leave(session)
     return "Closed"
 

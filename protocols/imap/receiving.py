@@ -16,9 +16,10 @@ from protocols.imap import catenate, commands, limits, responses
 from protocols.imap.commands import AppendStep, Begin, End, Octets, Url
 from protocols.imap.fragments import CommandEnd, LiteralData, LiteralStart, Refused
 from protocols.imap.grammar import BadSyntax, resume
+from protocols.imap.homes import Home
 from protocols.imap.refusals import Rejected
 from protocols.imap.services import Spool
-from protocols.imap.work import Asking, Await, Compute, Read, Write
+from protocols.imap.work import Asking, Await, Compute
 
 if TYPE_CHECKING:
     from protocols.imap.session import Session
@@ -33,10 +34,11 @@ Opened = tuple[Request, LiteralStart]  # a command whose first literal is announ
 class Intake:
     """One command's messages on their way in."""
 
-    def __init__(self, session: Session, request: Request, check: Callable[[ReadTx, int], None]) -> None:
+    def __init__(self, session: Session, request: Request, home: Home, check: Callable[[ReadTx, int], None]) -> None:
         """`check` raises a Refusal when the folder is not there, or does not take so many octets in all."""
         self._filings: list[Filing] = []
         self._session = session
+        self._home = home
         self._request = request
         self._check = check
         self._spool: Spool | None = None
@@ -60,7 +62,7 @@ class Intake:
     def file(self, command: Append) -> Asking[Appended]:
         """Files them."""
         try:
-            appended: Appended = yield Write(command, bulk=len(command.filings) > MANY_MESSAGES)
+            appended: Appended = yield self._home.write(command, bulk=len(command.filings) > MANY_MESSAGES)
         except NoSuchFolder as no:
             raise _try_create(no) from None
         except GeneratorExit:
@@ -107,7 +109,7 @@ class Intake:
             text = f"No more than {limits.APPEND_MESSAGES} messages can be appended at once"
             raise Rejected(text, code=responses.LIMIT)
         session = self._session
-        self._spool = session.services.spool(session.signed_in) if self._spool is None else self._spool.another()
+        self._spool = session.services.spool(self._home) if self._spool is None else self._spool.another()
         self._message, self._parts = message, 0
 
     def _finish(self) -> Asking[None]:
@@ -139,7 +141,7 @@ class Intake:
             raise Rejected("That is too large", code=responses.TOOBIG)  # RFC 4469 4.2, RFC 7889 4
         in_all = self._octets + size
         try:
-            yield Read(lambda tx: self._check(tx, in_all))
+            yield self._home.read(lambda tx: self._check(tx, in_all))
         except NoSuchFolder as no:
             raise _try_create(no) from None
 
@@ -151,7 +153,7 @@ class Intake:
     def _copy(self, url: bytes) -> Asking[None]:
         """RFC 4469 3: octets of a message that is here already, unchanged."""
         self._count_part()
-        part = yield from catenate.find(self._session.signed_in.mailbox_id, url)
+        part = yield from catenate.find(self._session, url)
         yield from self._admit(part.size)
         for read in part.reads():
             try:

@@ -8,6 +8,7 @@ CODES: tuple[tuple[type[errors.Refusal], bytes], ...] = (
     (errors.NoSuchFolder, responses.NONEXISTENT),
     (errors.FolderExists, responses.ALREADYEXISTS),
     (errors.UseTaken, responses.USEATTR),
+    (errors.NoPermission, responses.NOPERM),
     (errors.ProtectedFolder, responses.CANNOT),
     (errors.InvalidName, responses.CANNOT),
     (errors.LimitExceeded, responses.LIMIT),

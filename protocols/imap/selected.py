@@ -28,6 +28,7 @@ from core.model import (
 from core.view import FolderView, Watch
 from protocols.imap import responses
 from protocols.imap.contexts import Contexts
+from protocols.imap.homes import Home
 
 NEWS_ENTRIES = 4_096  # kept for a client that stays silent; beyond it is cheaper to compare views
 
@@ -46,6 +47,7 @@ class Selected:
         "_room",
         "contexts",
         "folder_id",
+        "home",
         "is_gone",
         "path",
         "read_only",
@@ -59,6 +61,7 @@ class Selected:
     def __init__(
         self,
         path: str,
+        home: Home,
         folder_id: FolderId,
         watch: Watch,
         view: FolderView,
@@ -68,6 +71,7 @@ class Selected:
     ) -> None:
         """`enabled` is the session's, and may grow: what the client has said that it understands."""
         self.path = path
+        self.home = home
         self.folder_id = folder_id
         self.watch = watch
         self.view = view

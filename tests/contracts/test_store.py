@@ -132,7 +132,9 @@ def test_updating_a_folder_leaves_its_counters(tx: WriteTx) -> None:
     )
     after = tx.folder(ONE, INBOX)
     assert after == Folder(
-        ONE, INBOX, FolderId(7), "new", "\\Sent", False, 9, found.uidnext, found.modseq, UID(3), 3, 3, 0, 18
+        *(ONE, INBOX, FolderId(7), "new", "\\Sent", False, 9, found.uidnext, found.modseq, UID(3), 3, 3, 0, 18),
+        last_modseq=found.last_modseq,
+        prior_modseq=found.prior_modseq,
     )
 
 

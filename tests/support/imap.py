@@ -9,11 +9,13 @@ from adapters.blobs.packs import Packs
 from adapters.server.spooling import MessageSpool
 from adapters.stores.database import MailboxDatabase
 from core.changes import Change
-from core.commands import CreateMailbox, Deliver, Delivery, NewFolder
+from core.commands import CreateFolder, CreateMailbox, Deliver, Delivery, FlagMode, NewFolder, SetGrant
 from core.errors import Refusal
 from core.model import MAX_UID, FolderId, MailboxId
-from core.recipients import Digest
+from core.recipients import Digest, RecipientId
+from core.rights import ANYONE, Actor, Grant
 from core.view import Views
+from protocols.imap.homes import Home
 from protocols.imap.services import Account, Keys
 from protocols.imap.session import Session
 from protocols.imap.work import Compute, Pause, Read, StartTls, Work, Write
@@ -28,6 +30,14 @@ FOLDERS = (
 PASSWORD = b"pass"
 MESSAGE = b"Subject: x\r\n\r\nbody\r\n"
 PATIENCE = 1000  # pieces of work in one command, before a test is thought to hang
+
+
+PUBLIC = MailboxId(1_000)  # the mailbox of the public folders
+
+
+def account(user: int) -> Account:
+    """The account of u1, u2, ..."""
+    return Account(f"u{user}", MailboxId(user), 1, RecipientId(user))
 
 
 class TestEntropy:
@@ -78,6 +88,10 @@ class TestServer:
             fault=self._fault,
         )
         self.faults: list[BaseException] = []
+        self.users = users
+        self.groups: dict[str, tuple[RecipientId, ...]] = {}  # that a user is in
+        self.owned_by: dict[str, tuple[str, ...]] = {}  # whose mailboxes a user has full access to
+        self.has_public_folders = False
         for number in range(1, users + 1):
             self.database.write(CreateMailbox(MailboxId(number), b"g" * 16, FOLDERS, self.clock.now()))
 
@@ -90,7 +104,7 @@ class TestServer:
 
     def _account(self, login: str) -> Account | None:
         found = re.fullmatch(r"u(\d+)", login)
-        return Account(login, MailboxId(int(found[1])), 1) if found else None
+        return account(int(found[1])) if found else None
 
     def sign_in_again(self, login: str, password: bytes) -> Account | None:
         return None
@@ -131,15 +145,51 @@ class TestServer:
     def is_mounted(self, account: Account) -> bool:
         return self.mounted
 
-    def spool(self, account: Account) -> MessageSpool:
+    def spool(self, home: Home) -> MessageSpool:
         return MessageSpool(1, self.packs, LARGEST)
 
-    def quota(self, account: Account) -> int | None:
-        return self.quotas.get(account.name)
+    def quota(self, home: Home) -> int | None:
+        return self.quotas.get(f"u{home.mailbox_id}")
+
+    def databases(self) -> Sequence[int]:
+        return (1,)
+
+    def trustees(self, account: Account) -> frozenset[RecipientId]:
+        return frozenset((account.user, ANYONE, *self.groups.get(account.name, ())))
+
+    def full_access(self, account: Account) -> Sequence[tuple[str, Home]]:
+        return [(name, Home(MailboxId(int(name[1:])), 1)) for name in self.owned_by.get(account.name, ())]
+
+    def alias_of(self, mailbox_id: MailboxId) -> str | None:
+        return f"u{mailbox_id}" if mailbox_id != PUBLIC else None
+
+    def mailbox_of(self, account: Account, alias: str) -> Home | None:
+        other = self._account(alias)
+        if other is None or other.mailbox_id > self.users:
+            return None
+        is_owner = alias in self.owned_by.get(account.name, ())
+        return Home(other.mailbox_id, 1, None if is_owner else Actor(account.user, self.trustees(account)))
+
+    def public_folders(self, account: Account) -> Home | None:
+        return Home(PUBLIC, 1, Actor(account.user, self.trustees(account))) if self.has_public_folders else None
+
+    def share(self, path: str, *grants: Grant, user: int = 1) -> None:
+        """Lets others into a folder of a user's, whatever its list says already."""
+        for grant in grants:
+            give = (grant.trustee, grant.is_denied, FlagMode.REPLACE, grant.rights, None, grant.own_only)
+            self.database.write(SetGrant(MailboxId(user), path, *give))
+
+    def make_public(self, path: str, *grants: Grant) -> None:
+        """A public folder."""
+        if not self.has_public_folders:
+            self.has_public_folders = True
+            self.database.write(CreateMailbox(PUBLIC, b"p" * 16, (), self.clock.now()))
+        self.database.write(CreateFolder(PUBLIC, NewFolder(path), self.clock.now()))
+        self.share(path, *grants, user=PUBLIC)
 
     def deliver(self, message: bytes, *, user: int = 1, prefix: bytes = b"", folder: str = "INBOX") -> None:
         """A message from outside, as LMTP brings it."""
-        spool = self.spool(Account("", MailboxId(user), 1))
+        spool = self.spool(account(user).home)
         spool.write(message)
         delivery = Delivery(MailboxId(user), prefix, None, folder)
         self.database.write(Deliver(spool.finish(), (delivery,), self.clock.now(), None))

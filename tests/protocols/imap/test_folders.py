@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from protocols.imap import do_folders
 from protocols.imap.patterns import matcher
-from protocols.imap.work import Compute
+from protocols.imap.work import Compute, Read, Work
 from tests.support.imap import Client, TestServer
 
 
@@ -155,11 +155,12 @@ def test_status_of_what_cannot_be_selected_is_refused(server: TestServer) -> Non
 def test_many_folders_are_looked_through_elsewhere(server: TestServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(do_folders, "MANY_FOLDERS", 3)
     client = server.client()
-    work = client.begin('LIST "" *')
-    client.session.finish(client._do(work))
-    compute = client.session.next_work()
-    assert isinstance(compute, Compute)
-    assert client.finish(compute).count(b"* LIST") == 4
+    work: Work | None = client.begin('LIST "" *')
+    while isinstance(work, Read):
+        client.session.finish(client._do(work))
+        work = client.session.next_work()
+    assert isinstance(work, Compute)
+    assert client.finish(work).count(b"* LIST") == 4
 
 
 def test_a_long_list_is_sent_in_pieces(server: TestServer, monkeypatch: pytest.MonkeyPatch) -> None:

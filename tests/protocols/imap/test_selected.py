@@ -8,6 +8,7 @@ from core.model import DELETED, SEEN, UID, Entry, FolderId, MailboxId, ModSeq, U
 from core.view import FolderView, Views
 from protocols.imap import selected as module
 from protocols.imap.selected import Selected, flag_octets
+from tests.support.imap import account
 
 PLACE = (MailboxId(1), FolderId(2))
 
@@ -28,7 +29,7 @@ class Room:
         if watch.view is None:
             watch.load(FolderView.of([entry(uid) for uid in range(1, count + 1)], 1, ()))
         assert watch.view is not None
-        selected = Selected("x", FolderId(2), watch, watch.view, read_only=False)
+        selected = Selected("x", account(1).home, FolderId(2), watch, watch.view, read_only=False)
         selected.shows_recent = False
         return selected
 
