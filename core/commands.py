@@ -155,6 +155,7 @@ class Expunge(Struct, frozen=True):
     folder_id: FolderId
     uids: UIDRanges
     by: Actor | None = None
+    marked_only: bool = True  # False: all of them, since there are copies elsewhere
 
 
 class ClaimRecent(Struct, frozen=True):
@@ -191,6 +192,14 @@ class ForgetTombstones(Struct, frozen=True):
     folder_id: FolderId
 
 
+class JoinSeen(Struct, frozen=True):
+    """Makes few ranges of a reader's many; the result is how many went."""
+
+    mailbox_id: MailboxId
+    folder_id: FolderId
+    user: RecipientId
+
+
 class SweepBlobs(Struct, frozen=True):
     """Forgets up to `limit` contents that no message names and that are older than `before`."""
 
@@ -222,6 +231,7 @@ Command = (
     | ClaimRecent
     | Deliver
     | ForgetTombstones
+    | JoinSeen
     | SweepBlobs
     | SweepDeliveries
 )

@@ -103,6 +103,10 @@ class ReadTx(Protocol):
         """The same with their summaries."""
         ...
 
+    def stored_entries(
+        self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int, limit: int
+    ) -> list[StoredEntry]: ...
+
     def sizes(
         self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int
     ) -> Iterator[tuple[int, int, int, int]]:
@@ -121,6 +125,10 @@ class ReadTx(Protocol):
 
     def vanished(self, mailbox_id: MailboxId, folder_id: FolderId, since: int) -> Iterator[tuple[int, int]]:
         """The ranges of UIDs that went away after a MODSEQ, as far as their tombstones are kept."""
+        ...
+
+    def message_summary(self, mailbox_id: MailboxId, message_id: MessageId) -> bytes:
+        """The encoded summary of one message, which is there."""
         ...
 
     def summaries(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> Iterator[tuple[int, bytes]]:
@@ -207,13 +215,16 @@ class WriteTx(ReadTx, Protocol):
         ...
 
     def insert_messages(self, messages: Sequence[NewMessage]) -> None: ...
+    def copy_message(
+        self, mailbox_id: MailboxId, message_id: MessageId, to: MailboxId, new_id: MessageId, thread_id: MessageId
+    ) -> None:
+        """The message as one of another mailbox, with one entry."""
+        ...
+
     def insert_entries(self, entries: Sequence[NewEntry]) -> None:
         """Keywords may be wider than the mask; what is beyond it goes to rows of its own."""
         ...
 
-    def stored_entries(
-        self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int, limit: int
-    ) -> list[StoredEntry]: ...
     def change_flags(
         self,
         mailbox_id: MailboxId,

@@ -14,7 +14,7 @@ from core.model import MailboxId
 from core.ports import Clock, Entropy, EventLog
 from core.recipients import Digest, Recipient, RecipientId, effective, fold_name
 from core.rights import ANYONE, Actor
-from core.view import Views
+from core.watching import Views
 from protocols.imap.homes import Home
 from protocols.imap.services import Account, Keys
 
@@ -131,10 +131,22 @@ class Accounts:
 
     def mailbox_of(self, account: Account, alias: str) -> Home | None:
         recipient = self._organization.by_alias(fold_name(alias))
-        if recipient is None:
+        if recipient is None or recipient.recipient_id == account.user:
             return None
         by = Actor(account.user, self.trustees(account))
         return Home(recipient.mailbox_id, recipient.database_id, by)
+
+    def trustee(self, identifier: str) -> RecipientId | None:
+        if identifier == "anyone":
+            return ANYONE
+        recipient = self._directory.named(identifier)
+        return recipient.recipient_id if recipient else None
+
+    def identifier(self, trustee: RecipientId) -> str | None:
+        if trustee == ANYONE:
+            return "anyone"
+        recipient = self._organization.by_id(trustee)
+        return recipient.alias if recipient else None
 
     def public_folders(self, account: Account) -> Home | None:
         return None

@@ -29,7 +29,7 @@ from adapters.server.executor import StoreExecutor
 from adapters.server.installation import Installation
 from adapters.server.livesessions import LiveSessions
 from adapters.server.storedriver import StoreDriver, Target
-from core.view import Views
+from core.watching import Views
 from protocols.smtp.limits import Limits
 from protocols.smtp.policy import Policy
 from protocols.smtp.replies import WhenFull

@@ -174,6 +174,19 @@ class SqlReadTx:
         row = self._one("count_entries", mailbox=mailbox_id, folder=folder_id, low=low, high=high)
         return int(row[0]) if row else 0
 
+    def message_summary(self, mailbox_id: MailboxId, message_id: MessageId) -> bytes:
+        row = self._one("message_summary", mailbox=mailbox_id, message=message_id)
+        assert row is not None, "an entry names it"
+        return bytes(row[0])
+
+    def readers(self, mailbox_id: MailboxId, folder_id: FolderId) -> list[tuple[RecipientId, int]]:
+        """(user, MODSEQ) of those who have marks in a folder."""
+        return [(RecipientId(u), m) for u, m in self._rows("readers", mailbox=mailbox_id, folder=folder_id)]
+
+    def crowded_readers(self, keep: int) -> list[tuple[MailboxId, FolderId, RecipientId]]:
+        """The readers with more marks in a folder than that."""
+        return [(MailboxId(m), FolderId(f), RecipientId(u)) for m, f, u in self._rows("crowded_readers", keep=keep)]
+
     def stored_entries(
         self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int, limit: int
     ) -> list[StoredEntry]:
@@ -354,6 +367,11 @@ class SqlWriteTx(SqlReadTx):
                 for m in messages
             ),
         )
+
+    def copy_message(
+        self, mailbox_id: MailboxId, message_id: MessageId, to: MailboxId, new_id: MessageId, thread_id: MessageId
+    ) -> None:
+        self._do("copy_message", mailbox=mailbox_id, message=message_id, to=to, new=new_id, thread=thread_id)
 
     def insert_entries(self, entries: Sequence[NewEntry]) -> None:
         self._run_many(

@@ -69,6 +69,9 @@ class Command(Struct, frozen=True, gc=False):
     tag: bytes
 
 
+StoreMode = Literal["replace", "add", "remove"]
+
+
 class Capability(Command, frozen=True, gc=False):
     name = "CAPABILITY"
 
@@ -172,7 +175,7 @@ class List(Command, frozen=True, gc=False):
     reference: str
     patterns: tuple[str, ...]
     select: frozenset[str] = frozenset()  # SUBSCRIBED REMOTE RECURSIVEMATCH SPECIAL-USE
-    returns: frozenset[str] = frozenset()  # SUBSCRIBED CHILDREN SPECIAL-USE STATUS
+    returns: frozenset[str] = frozenset()  # SUBSCRIBED CHILDREN SPECIAL-USE STATUS MYRIGHTS
     status: tuple[str, ...] = ()  # the items of RETURN (STATUS (...)), RFC 5819
     extended: bool = False
 
@@ -237,6 +240,36 @@ class Replace(Command, frozen=True, gc=False):
     steps: tuple[AppendStep, ...]
 
 
+class SetAcl(Command, frozen=True, gc=False):
+    name = "SETACL"
+    mailbox: str
+    identifier: str  # with its minus sign, if it has one (RFC 4314 2)
+    mode: StoreMode
+    rights: frozenset[str]  # letters of RFC 4314 2.1
+
+
+class DeleteAcl(Command, frozen=True, gc=False):
+    name = "DELETEACL"
+    mailbox: str
+    identifier: str
+
+
+class GetAcl(Command, frozen=True, gc=False):
+    name = "GETACL"
+    mailbox: str
+
+
+class ListRights(Command, frozen=True, gc=False):
+    name = "LISTRIGHTS"
+    mailbox: str
+    identifier: str
+
+
+class MyRights(Command, frozen=True, gc=False):
+    name = "MYRIGHTS"
+    mailbox: str
+
+
 class Check(Command, frozen=True, gc=False):
     name = "CHECK"
 
@@ -285,9 +318,6 @@ class Page(Struct, frozen=True, gc=False):
         if self.first > 0:
             return min(self.first - 1, count), min(self.last, count)
         return max(count + self.last, 0), max(count + self.first + 1, 0)
-
-
-StoreMode = Literal["replace", "add", "remove"]
 
 
 class Store(Command, frozen=True, gc=False):

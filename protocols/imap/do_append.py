@@ -9,8 +9,7 @@ from core.commands import Append
 from core.ports import ReadTx
 from core.rights import INSERT
 from protocols.imap import commands, responses
-from protocols.imap.homes import locate
-from protocols.imap.receiving import Intake, Opened, opened
+from protocols.imap.receiving import Intake, Opened, opened, target
 from protocols.imap.work import Steps
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 def do_append(session: Session, request: commands.Append | Opened) -> Steps:
     """RFC 9051 6.3.12, RFC 3502, RFC 4469.  What can be refused is refused before the octets are sent."""
     command, start = opened(request)
-    named = locate(session, command.mailbox)
+    named = target(session, command.mailbox)
     home, path = named.home, named.path
     quota = session.services.quota(home)
 

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from core import folders
+from core import folders, seen
 from core.commands import CreateFolder, DeleteFolder, NewFolder, RenameFolder
 from core.commands import Subscribe as StoreSubscription
 from core.model import MAX_UID, SEPARATOR, Folder
-from core.rights import READ
+from core.ports import ReadTx
+from core.recipients import RecipientId
+from core.rights import READ, letters
 from protocols.imap import commands, responses
 from protocols.imap.hierarchy import Listed, Placed, listed, superiors
-from protocols.imap.homes import Home, locate
+from protocols.imap.homes import Home, locate, within
 from protocols.imap.objectids import mailbox_id
 from protocols.imap.patterns import matcher, reaches
 from protocols.imap.refusals import Rejected
@@ -55,15 +57,19 @@ def do_list(session: Session, command: commands.List) -> Steps:
             yield Pause(0.0)
         line = responses.list_(found.attributes, SEPARATOR, found.path, child_info=found.child_info, utf8=utf8)
         session.send(line)
-        if command.status and (placed := found.placed) is not None:
-            yield from _list_status(session, found.path, placed, command.status)
+        if found.placed is not None and not found.child_info:
+            yield from _list_more(session, found.path, found.placed, command)
     return "LIST completed"
 
 
-def _list_status(session: Session, name: str, placed: Placed, items: tuple[str, ...]) -> Asking[None]:
-    """RFC 5819 2: none for what cannot be selected."""
-    if placed.folder is not None and placed.is_selectable and placed.rights.granted & READ:
-        yield from _tell_status(session, name, placed.home, placed.folder, items)
+def _list_more(session: Session, name: str, placed: Placed, command: commands.List) -> Asking[None]:
+    """What was asked for behind a folder's line (RFC 5819 2, RFC 8440 3): nothing for what is only a place."""
+    if placed.folder is None or not placed.is_selectable:
+        return
+    if "MYRIGHTS" in command.returns:
+        session.send(responses.my_rights(name, letters(placed.rights.granted), utf8=session.takes_utf8))
+    if command.status and placed.rights.granted & READ:
+        yield from _tell_status(session, name, placed.home, placed.folder, command.status)
 
 
 def _found(known: Listed, command: commands.List, *, rev2: bool) -> list[Found]:
@@ -166,8 +172,30 @@ def do_status(session: Session, command: commands.Status) -> Steps:
 
 
 def _tell_status(session: Session, name: str, home: Home, folder: Folder, items: tuple[str, ...]) -> Asking[None]:
-    recent = (yield from _recent(home, folder)) if "RECENT" in items else 0
-    session.send(_status_line(session, name, folder, items, recent))
+    values: dict[str, int | str] = {item: _ITEMS[item](folder) for item in items if item in _ITEMS}
+    if "APPENDLIMIT" in items:
+        values["APPENDLIMIT"] = session.services.append_limit
+    if home.by is not None:
+        values |= yield from _of_reader(home, folder, home.by.user, items)
+    elif "RECENT" in items:
+        values["RECENT"] = yield from _recent(home, folder)
+    told = {item: values[item] for item in items}
+    session.send(responses.status(name, told, utf8=session.takes_utf8))
+
+
+def _of_reader(home: Home, folder: Folder, user: RecipientId, items: tuple[str, ...]) -> Asking[dict[str, int | str]]:
+    r"""What is a reader's own: \\Seen, and the MODSEQs of that.  Nothing is \\Recent for who does not claim it."""
+
+    def read(tx: ReadTx) -> dict[str, int | str]:
+        own: dict[str, Callable[[], int]] = {
+            "RECENT": lambda: 0,
+            "UNSEEN": lambda: seen.unseen(tx, folder, user),
+            "HIGHESTMODSEQ": lambda: max(folder.modseq, tx.reader_modseq(folder.mailbox_id, folder.folder_id, user)),
+        }
+        return {item: own[item]() for item in items if item in own}
+
+    values: dict[str, int | str] = yield home.read(read, heavy=folder.n_exists > MANY_RECENT)
+    return values
 
 
 def _recent(home: Home, folder: Folder) -> Asking[int]:
@@ -178,13 +206,6 @@ def _recent(home: Home, folder: Folder) -> Asking[int]:
     place = (folder.mailbox_id, folder.folder_id, folder.recent_from, MAX_UID)
     recent: int = yield home.read(lambda tx: len(tx.entries(*place)), heavy=count > MANY_RECENT)
     return recent
-
-
-def _status_line(session: Session, path: str, folder: Folder, items: tuple[str, ...], recent: int) -> bytes:
-    limit = session.services.append_limit
-    others = {"RECENT": recent, "APPENDLIMIT": limit}
-    values: dict[str, int | str] = {item: _ITEMS[item](folder) if item in _ITEMS else others[item] for item in items}
-    return responses.status(path, values, utf8=session.takes_utf8)
 
 
 # ---------------------------------------------------------------------------------------------- changes
@@ -227,12 +248,10 @@ def do_delete(session: Session, command: commands.Delete) -> Steps:
 
 def do_rename(session: Session, command: commands.Rename) -> Steps:
     """RFC 9051 6.3.6."""
-    source, target = locate(session, command.mailbox), locate(session, command.to.removesuffix(SEPARATOR))
-    home = source.home
-    if target.home != home:
-        raise Rejected("A folder stays in its mailbox", code=responses.CANNOT)
+    source = locate(session, command.mailbox)
+    home, target = source.home, within(session, source.home, command.to.removesuffix(SEPARATOR))
     now = session.services.clock.now()
-    yield home.write(RenameFolder(home.mailbox_id, source.path, target.path, now, home.by))
+    yield home.write(RenameFolder(home.mailbox_id, source.path, target, now, home.by))
     return "RENAME completed"
 
 

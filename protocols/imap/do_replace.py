@@ -12,7 +12,7 @@ from core.ports import ReadTx
 from core.rights import INSERT
 from protocols.imap import commands, responses
 from protocols.imap.chosen import chosen, here, writable
-from protocols.imap.homes import locate
+from protocols.imap.homes import within
 from protocols.imap.receiving import Intake, Opened, opened
 from protocols.imap.refusals import Rejected
 from protocols.imap.selected import Selected
@@ -29,14 +29,12 @@ def do_replace(session: Session, request: commands.Replace | Opened) -> Steps:
     selected, home = here(session)
     writable(selected)
     uid = _replaced(selected, command)
-    named = locate(session, command.mailbox)
-    if named.home != home:
-        raise Rejected("A message can be replaced within its mailbox only", code=responses.CANNOT)
+    path = within(session, home, command.mailbox)
     place = (home.mailbox_id, selected.folder_id)
     quota = session.services.quota(home)
 
     def check(tx: ReadTx, octets: int) -> None:
-        folders.selectable(tx, home.mailbox_id, named.path, home.by, INSERT)
+        folders.selectable(tx, home.mailbox_id, path, home.by, INSERT)
         sizes = [size for _, size, _, _ in tx.sizes(*place, uid, uid)]
         if not sizes:
             raise MessageExpunged("The message has been expunged")
@@ -46,7 +44,7 @@ def do_replace(session: Session, request: commands.Replace | Opened) -> Steps:
     intake = Intake(session, command, home, check)
     try:
         filings = yield from intake.take(start)
-        append = (home.mailbox_id, named.path, filings, session.services.clock.now(), quota, home.by)
+        append = (home.mailbox_id, path, filings, session.services.clock.now(), quota, home.by)
         appended = yield from intake.file(Replace(*append, folder_id=selected.folder_id, uid=uid))
     finally:
         intake.discard()

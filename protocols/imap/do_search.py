@@ -282,7 +282,7 @@ def _check_esearch(session: Session, command: commands.Esearch) -> None:
 def _snapshot_of_other(tx: ReadTx, home: Home, folder: Folder, *, utf8: bool) -> Snapshot:
     """A folder that is not selected here; one that has gone meanwhile is empty."""
     try:
-        view = load(tx, home.mailbox_id, folder.folder_id)
+        view = load(tx, home.mailbox_id, folder.folder_id, None if home.by is None else home.by.user)
     except NoSuchFolder:
         view = FolderView.of((), 0, ())
     return Snapshot(home.mailbox_id, folder.folder_id, view, folder.recent_from, utf8)

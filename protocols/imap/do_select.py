@@ -6,15 +6,19 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from core import folders
+from core import folders, rights, seen
 from core.changes import Change, FolderChange
 from core.commands import ClaimRecent, Expunge
-from core.errors import NoSuchFolder, Refusal
+from core.errors import NoPermission, NoSuchFolder, Refusal
 from core.limits import ROWS_PER_COMMAND
 from core.model import DELETED, MAX_UID, SEEN, SEPARATOR, Folder, FolderId, MailboxId
 from core.ports import ReadTx
-from core.rights import READ
-from core.view import FolderView, Watch
+from core.readerview import ReaderView
+from core.recipients import RecipientId
+from core.rights import DELETE_MESSAGES, EXPUNGE, INSERT, READ, WRITE, Rights
+from core.seen import SeenMarks
+from core.view import FolderView
+from core.watching import Watch
 from protocols.imap import commands, responses
 from protocols.imap.chosen import EVERYTHING, here, snapshot_of
 from protocols.imap.fetching import PIECE_MESSAGES
@@ -43,8 +47,8 @@ def do_select(session: Session, command: commands.Select) -> Steps:
         session.send(responses.untagged(b"OK", "The folder before is closed", responses.CLOSED))
     named = locate(session, command.mailbox)
     home, path = named.home, named.path
-    folder: Folder = yield home.read(lambda tx: folders.selectable(tx, home.mailbox_id, path, home.by, READ))
-    recent_from = folder.recent_from
+    folder, may = yield home.read(partial(_opened, home=home, path=path))
+    recent_from = folder.recent_from if home.by is None else folder.uidnext
     if not session.is_rev2 and not command.examine and recent_from < folder.uidnext:
         recent_from = yield home.write(ClaimRecent(home.mailbox_id, folder.folder_id, folder.uidnext))
     watch, view = yield from _watch(session, home, folder)
@@ -52,6 +56,7 @@ def do_select(session: Session, command: commands.Select) -> Steps:
     selected = Selected(
         command.mailbox, home, folder.folder_id, watch, view, read_only=command.examine, enabled=session.enabled
     )
+    selected.rights = may
     selected.recent_from, selected.shows_recent = recent_from, not session.is_rev2
     session.select(selected)
     session.outgoing += _describe(selected, folder, rev2=session.is_rev2)
@@ -63,8 +68,18 @@ def do_select(session: Session, command: commands.Select) -> Steps:
         except BaseException:
             session.deselect()
             raise
-    code = responses.READ_ONLY if command.examine else responses.READ_WRITE
+    can_write = not command.examine and may.granted & _WRITING
+    code = responses.READ_WRITE if can_write else responses.READ_ONLY
     return "Examined" if command.examine else "Selected", code
+
+
+# RFC 4314 5.2: \\Seen alone, which is each reader's own here, does not make a folder one to write to.
+_WRITING = INSERT | EXPUNGE | WRITE | DELETE_MESSAGES
+
+
+def _opened(tx: ReadTx, home: Home, path: str) -> tuple[Folder, Rights]:
+    folder = folders.selectable(tx, home.mailbox_id, path, home.by, READ)
+    return folder, rights.of(tx, folder, home.by)
 
 
 def _catch_up(session: Session, known: commands.Known) -> Asking[None]:
@@ -93,12 +108,16 @@ def _watch(session: Session, home: Home, folder: Folder) -> Asking[tuple[Watch, 
         is_gone = is_gone or not isinstance(change, FolderChange)
         session.hear(change, newest)
 
-    watch = session.services.views.watch(folder.mailbox_id, folder.folder_id, hear, modseq=folder.modseq)
+    place = (folder.mailbox_id, folder.folder_id)
+    user = None if home.by is None else home.by.user
+    watch = session.services.views.watch(*place, hear, modseq=folder.modseq, user=user)
     try:
         while (view := watch.view) is None:
-            is_large = folder.n_exists > HEAVY_FOLDER
-            loaded = yield home.read(lambda tx: load(tx, folder.mailbox_id, folder.folder_id), heavy=is_large)
-            watch.load(loaded)
+            if watch.wants_marks and user is not None:
+                watch.load_marks(*(yield home.read(partial(_marks, place=place, user=user))))
+            else:
+                is_large = folder.n_exists > HEAVY_FOLDER
+                watch.load((yield home.read(lambda tx: load(tx, *place), heavy=is_large)))
         if is_gone:
             raise NoSuchFolder("The folder has been deleted")
     except BaseException:
@@ -107,11 +126,18 @@ def _watch(session: Session, home: Home, folder: Folder) -> Asking[tuple[Watch, 
     return watch, view
 
 
-def load(tx: ReadTx, mailbox_id: MailboxId, folder_id: FolderId) -> FolderView:
-    """The view of a folder as this snapshot has it."""
+def _marks(tx: ReadTx, place: tuple[MailboxId, FolderId], user: RecipientId) -> tuple[SeenMarks, int]:
+    """A reader's marks, and the MODSEQ of the folder then."""
+    folder = folders.existing(tx, *place)
+    return seen.marks(tx, folder, user), folder.modseq
+
+
+def load(tx: ReadTx, mailbox_id: MailboxId, folder_id: FolderId, user: RecipientId | None = None) -> FolderView:
+    """The view of a folder as this snapshot has it, for its owner or for a reader."""
     folder = folders.existing(tx, mailbox_id, folder_id)
     entries = tx.entries(mailbox_id, folder_id, 1, MAX_UID)
-    return FolderView.of(entries, folder.modseq, tx.keywords(mailbox_id, folder_id), folder.uidnext)
+    view = FolderView.of(entries, folder.modseq, tx.keywords(mailbox_id, folder_id), folder.uidnext)
+    return view if user is None else ReaderView(view, seen.marks(tx, folder, user))
 
 
 def _describe(selected: Selected, folder: Folder, *, rev2: bool) -> list[bytes]:
@@ -122,7 +148,7 @@ def _describe(selected: Selected, folder: Folder, *, rev2: bool) -> list[bytes]:
         lines.append(responses.recent(selected.recent_count()))
     if rev2:
         lines.append(_normalized(selected.path))
-    elif folder.n_unseen and not selected.uid_only:
+    elif (folder.n_unseen or selected.home.by is not None) and not selected.uid_only:
         lines += _first_unseen(view)
     lines.append(responses.untagged(b"OK", "UIDs stay", responses.code(b"UIDVALIDITY", folder.uidvalidity)))
     # The view's, not the row's, which may count messages that are told as new in a moment: a client that had been told
@@ -154,7 +180,8 @@ def leave(session: Session) -> Asking[None]:
         return
     session.deselect()
     last = selected.view.last_uid
-    if selected.shows_recent and not selected.read_only and not selected.is_gone and selected.is_recent(last):
+    claims = selected.home.by is None and selected.shows_recent and not selected.read_only
+    if claims and not selected.is_gone and selected.is_recent(last):
         with suppress(Refusal):  # the folder is gone, or the store is: whatever comes next need not fail for that
             yield selected.home.write(ClaimRecent(selected.home.mailbox_id, selected.folder_id, last + 1))
 
@@ -166,7 +193,8 @@ def do_close(session: Session, command: commands.Close) -> Steps:
         newest = selected.newest
         for uids in newest.slices(EVERYTHING, ROWS_PER_COMMAND):
             if any(entry.flags & DELETED for _, entry in newest.numbered(uids)):
-                yield home.write(Expunge(home.mailbox_id, selected.folder_id, uids), bulk=True)
+                with suppress(NoPermission):  # RFC 4314 4: CLOSE closes all the same
+                    yield home.write(Expunge(home.mailbox_id, selected.folder_id, uids, home.by), bulk=True)
     yield from leave(session)
     return "Closed"
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from msgspec import Struct
 
 from core.commands import Command
-from core.errors import NoSuchFolder
+from core.errors import NoSuchFolder, ProtectedFolder
 from core.folders import canonical
 from core.model import SEPARATOR, MailboxId
 from core.ports import ReadTx
@@ -63,3 +64,12 @@ def locate(session: Session, name: str) -> Named:
     if home is None or not path:
         raise NoSuchFolder("There is no such folder")
     return Named(home, path)
+
+
+def within(session: Session, home: Home, name: str) -> str:
+    """The path of a folder that must be in this mailbox.  Raises ProtectedFolder, whether or not there is another."""
+    with suppress(NoSuchFolder):
+        named = locate(session, name)
+        if named.home == home:
+            return named.path
+    raise ProtectedFolder("That must stay within one mailbox")

@@ -16,7 +16,7 @@ from protocols.imap import catenate, commands, limits, responses
 from protocols.imap.commands import AppendStep, Begin, End, Octets, Url
 from protocols.imap.fragments import CommandEnd, LiteralData, LiteralStart, Refused
 from protocols.imap.grammar import BadSyntax, resume
-from protocols.imap.homes import Home
+from protocols.imap.homes import Home, Named, locate
 from protocols.imap.refusals import Rejected
 from protocols.imap.services import Spool
 from protocols.imap.work import Asking, Await, Compute
@@ -64,7 +64,7 @@ class Intake:
         try:
             appended: Appended = yield self._home.write(command, bulk=len(command.filings) > MANY_MESSAGES)
         except NoSuchFolder as no:
-            raise _try_create(no) from None
+            raise try_create(no) from None
         except GeneratorExit:
             self._current.keep()  # the client is gone, but the writer goes on, and may be about to name the bodies
             raise
@@ -143,7 +143,7 @@ class Intake:
         try:
             yield self._home.read(lambda tx: self._check(tx, in_all))
         except NoSuchFolder as no:
-            raise _try_create(no) from None
+            raise try_create(no) from None
 
     def _count_part(self) -> None:
         self._parts += 1
@@ -213,6 +213,14 @@ def opened(request: Request | Opened) -> tuple[Request, LiteralStart | None]:
     return request if isinstance(request, tuple) else (request, None)
 
 
-def _try_create(no: NoSuchFolder) -> Rejected:
+def target(session: Session, name: str) -> Named:
+    """Where messages shall go; raises Rejected with TRYCREATE, as for a folder that is not there."""
+    try:
+        return locate(session, name)
+    except NoSuchFolder as no:
+        raise try_create(no) from None
+
+
+def try_create(no: NoSuchFolder) -> Rejected:
     """RFC 9051 6.3.12: the client is told that it may create the folder and try again."""
     return Rejected(str(no), code=responses.TRYCREATE)

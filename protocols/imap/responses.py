@@ -310,6 +310,35 @@ def status(name: str, items: Mapping[str, int | str], *, utf8: bool = False) -> 
     return b"* STATUS %s (%s)\r\n" % (mailbox_string(name, utf8=utf8), values.encode("ascii"))
 
 
+def acl(name: str, grants: Iterable[tuple[str, str]], *, utf8: bool = False) -> bytes:
+    """ACL (RFC 4314 3.6): identifiers, and the letters of their rights."""
+    pairs = [b" %s %s" % (astring(who.encode(), utf8=utf8), _rights(letters)) for who, letters in grants]
+    return b"* ACL %s%s\r\n" % (mailbox_string(name, utf8=utf8), b"".join(pairs))
+
+
+def list_rights(name: str, identifier: str, required: str, optional: str, *, utf8: bool = False) -> bytes:
+    """LISTRIGHTS (RFC 4314 3.7): each of the optional rights may be given by itself."""
+    each = b"".join(b" %s" % letter.encode("ascii") for letter in _with_virtual(optional))
+    who = astring(identifier.encode(), utf8=utf8)
+    return b"* LISTRIGHTS %s %s %s%s\r\n" % (mailbox_string(name, utf8=utf8), who, _rights(required), each)
+
+
+def my_rights(name: str, letters: str, *, utf8: bool = False) -> bytes:
+    """MYRIGHTS (RFC 4314 3.8)."""
+    return b"* MYRIGHTS %s %s\r\n" % (mailbox_string(name, utf8=utf8), _rights(letters))
+
+
+def _rights(letters: str) -> bytes:
+    return astring(_with_virtual(letters).encode("ascii"))
+
+
+def _with_virtual(letters: str) -> str:
+    """RFC 4314 2.1.1: for clients of RFC 2086, "c" with any of k and x, "d" with any of t and e."""
+    return letters + "".join(old for old, new in _VIRTUAL.items() if set(new) & set(letters))
+
+
+_VIRTUAL: Final = {"c": "kx", "d": "te"}
+
 NamespaceList = Sequence[tuple[str, str | None]]  # prefix and separator
 
 

@@ -8,7 +8,7 @@ from msgspec import Struct
 from core.model import Incoming, MailboxId
 from core.ports import Clock, Entropy
 from core.recipients import Digest, RecipientId
-from core.view import Views
+from core.watching import Views
 from protocols.imap.homes import Home
 
 
@@ -145,6 +145,14 @@ class Services(Protocol):
 
     def mailbox_of(self, account: Account, alias: str) -> Home | None:
         """Another user's mailbox as this one comes to it: as its owner would with full access, or as a trustee."""
+        ...
+
+    def trustee(self, identifier: str) -> RecipientId | None:
+        """Whom a list means by an identifier (RFC 4314 2): "anyone", a user, or "group:NAME"; None: nobody."""
+        ...
+
+    def identifier(self, trustee: RecipientId) -> str | None:
+        """The other way; None: there is nobody of this number any more."""
         ...
 
     def public_folders(self, account: Account) -> Home | None:

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from core import view
 from core.changes import Change, FolderChange, FolderRemoved, MailboxRemoved
 from core.model import ALL_SYSTEM_FLAGS, UID, Entry, FolderId, MailboxId, ModSeq, UIDRanges, ranges, within
-from core.view import KEPT_CHANGES, KEPT_LEAST, FolderView, Views, Watch
+from core.view import FolderView
+from core.watching import KEPT_CHANGES, KEPT_LEAST, Views, Watch
 
 ONE, TWO = MailboxId(1), MailboxId(2)
 INBOX, SENT = FolderId(1), FolderId(2)
@@ -325,7 +326,7 @@ class TestViews:
         assert views.watch(ONE, INBOX, Listener()).view is None
 
     def test_of_many_folders_that_were_left_the_latest_are_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("core.view.KEPT_MESSAGES", 2 * KEPT_LEAST)
+        monkeypatch.setattr("core.watching.KEPT_MESSAGES", 2 * KEPT_LEAST)
         views = Views()
         for folder in (1, 2, 1, 3):
             watch = views.watch(ONE, FolderId(folder), Listener())

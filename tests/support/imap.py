@@ -14,7 +14,7 @@ from core.errors import Refusal
 from core.model import MAX_UID, FolderId, MailboxId
 from core.recipients import Digest, RecipientId
 from core.rights import ANYONE, Actor, Grant
-from core.view import Views
+from core.watching import Views
 from protocols.imap.homes import Home
 from protocols.imap.services import Account, Keys
 from protocols.imap.session import Session
@@ -165,10 +165,23 @@ class TestServer:
 
     def mailbox_of(self, account: Account, alias: str) -> Home | None:
         other = self._account(alias)
-        if other is None or other.mailbox_id > self.users:
+        if other is None or other.mailbox_id > self.users or other == account:
             return None
         is_owner = alias in self.owned_by.get(account.name, ())
         return Home(other.mailbox_id, 1, None if is_owner else Actor(account.user, self.trustees(account)))
+
+    def trustee(self, identifier: str) -> RecipientId | None:
+        if identifier == "anyone":
+            return ANYONE
+        if identifier.startswith("group:"):
+            return RecipientId(int(identifier.removeprefix("group:")))
+        other = self._account(identifier)
+        return other.user if other is not None and other.mailbox_id <= self.users else None
+
+    def identifier(self, trustee: RecipientId) -> str | None:
+        if trustee == ANYONE:
+            return "anyone"
+        return f"u{trustee}" if trustee <= self.users else f"group:{trustee}"
 
     def public_folders(self, account: Account) -> Home | None:
         return Home(PUBLIC, 1, Actor(account.user, self.trustees(account))) if self.has_public_folders else None

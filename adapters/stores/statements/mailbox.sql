@@ -89,6 +89,8 @@ INSERT INTO seen(mailbox_id, folder_id, user_id, uid_low, uid_high, is_seen, mod
 VALUES (:mailbox, :folder, :user, :low, :high, :is_seen, :modseq)
 -- name: reader
 SELECT modseq FROM reader WHERE mailbox_id = :mailbox AND folder_id = :folder AND user_id = :user
+-- name: readers
+SELECT user_id, modseq FROM reader WHERE mailbox_id = :mailbox AND folder_id = :folder
 -- name: put_reader
 INSERT INTO reader(mailbox_id, folder_id, user_id, modseq) VALUES (:mailbox, :folder, :user, :modseq)
 ON CONFLICT(mailbox_id, folder_id, user_id) DO UPDATE SET modseq = excluded.modseq
@@ -171,6 +173,8 @@ SELECT uid_low, uid_high FROM expunged
 WHERE mailbox_id = :mailbox AND folder_id = :folder AND modseq > :since ORDER BY modseq, uid_low
 -- name: crowded_tombstones
 SELECT mailbox_id, folder_id FROM expunged GROUP BY mailbox_id, folder_id HAVING COUNT(modseq) > :keep
+-- name: crowded_readers
+SELECT mailbox_id, folder_id, user_id FROM seen GROUP BY mailbox_id, folder_id, user_id HAVING COUNT(uid_low) > :keep
 -- name: count_tombstones
 SELECT COUNT(modseq) FROM expunged WHERE mailbox_id = :mailbox AND folder_id = :folder
 -- name: tombstone_after
@@ -187,6 +191,13 @@ INSERT INTO message(mailbox_id, message_id, scope, hash, n_entries, size, intern
   structure, parts, summary, utf8, thread_id)
 VALUES (:mailbox, :message, 0, :hash, :n_entries, :size, :internal_at, :internal_zone, :sent_at, :prefix, :envelope,
   :structure, :parts, :summary, :utf8, :thread)
+-- name: copy_message
+INSERT INTO message(mailbox_id, message_id, scope, hash, n_entries, size, internal_at, internal_zone, sent_at, prefix, envelope,
+  structure, parts, summary, utf8, thread_id)
+SELECT :to, :new, scope, hash, 1, size, internal_at, internal_zone, sent_at, prefix, envelope, structure, parts, summary, utf8, :thread
+FROM message WHERE mailbox_id = :mailbox AND message_id = :message
+-- name: message_summary
+SELECT summary FROM message WHERE mailbox_id = :mailbox AND message_id = :message
 -- name: add_reference
 UPDATE message SET n_entries = n_entries + 1 WHERE mailbox_id = :mailbox AND message_id = :message
 -- name: drop_reference

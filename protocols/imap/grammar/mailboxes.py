@@ -28,7 +28,7 @@ from protocols.imap.grammar.scanner import QUIRKS, BadSyntax, Scanner
 from protocols.imap.grammar.sequences import sequence_set
 
 _SELECT_OPTIONS: Final = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
-_RETURN_OPTIONS: Final = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE"})
+_RETURN_OPTIONS: Final = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "MYRIGHTS"})
 _STATUS_ITEMS: Final = frozenset(
     [
         *("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "APPENDLIMIT"),

@@ -10,7 +10,8 @@ import pytest
 from core.changes import FolderChange
 from core.commands import FlagMode, Flags, StoreFlags
 from core.model import FLAGGED, UID, Entry, FolderId, MailboxId, ModSeq
-from core.view import FolderView, Views
+from core.view import FolderView
+from core.watching import Views
 from protocols.imap import selected
 from protocols.imap.selected import Selected
 from protocols.imap.work import Read

@@ -5,7 +5,8 @@ from msgspec.structs import replace
 
 from core.changes import FolderChange, FolderRemoved
 from core.model import DELETED, SEEN, UID, Entry, FolderId, MailboxId, ModSeq, UIDRanges
-from core.view import FolderView, Views
+from core.view import FolderView
+from core.watching import Views
 from protocols.imap import selected as module
 from protocols.imap.selected import Selected, flag_octets
 from tests.support.imap import account
