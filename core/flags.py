@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 
 from core import rights
-from core.changes import Change, FolderChange
+from core.changes import FolderChange, SeenChange
 from core.commands import FlagMode, Flags, Stored, StoreFlags
 from core.errors import LimitExceeded, NoPermission
 from core.folders import Outcome, existing, keyword_mask, learn_keywords
@@ -82,14 +82,14 @@ def store_flags(tx: WriteTx, command: StoreFlags) -> Outcome:
         for low, high in uids
         for pair in tx.change_flags(folder.mailbox_id, folder.folder_id, low, high, modseq=modseq, keep=keep, add=add)
     ]
-    changes: tuple[Change, ...] = ()
-    if changed or learned is not None:
-        after = tx.count(folder.mailbox_id, folder.folder_id, _flag_counters(changed))
-        entries = tuple(entry for entry, _ in changed)
-        place = (folder.mailbox_id, folder.folder_id, after.prior_modseq, after.modseq)
-        changes = (FolderChange(*place, changed=entries, keywords=learned),)
-    changes += _store_seen(tx, folder, command, uids, is_taken=bool(changes))
-    return Stored(modseq if changes else ModSeq(0), modified), changes
+    is_shared = bool(changed) or learned is not None
+    own = _store_seen(tx, folder, command, uids, is_taken=is_shared)
+    if not is_shared:
+        return Stored(ModSeq(0) if own is None else own.modseq, modified), () if own is None else (own,)
+    after = tx.count(folder.mailbox_id, folder.folder_id, _flag_counters(changed))
+    entries = tuple(entry for entry, _ in changed)
+    place = (folder.mailbox_id, folder.folder_id, after.prior_modseq, after.modseq)
+    return Stored(modseq, modified), (FolderChange(*place, changed=entries, keywords=learned, own=own),)
 
 
 def check_store(tx: ReadTx, command: StoreFlags) -> None:
@@ -122,14 +122,14 @@ def _checked(tx: ReadTx, folder: Folder, command: StoreFlags) -> Permitted:
 
 def _store_seen(
     tx: WriteTx, folder: Folder, command: StoreFlags, uids: UIDRanges, *, is_taken: bool
-) -> tuple[Change, ...]:
+) -> SeenChange | None:
     r"""What the command says of \Seen, as the reader's own marks; `is_taken`: its MODSEQ has been given out."""
     by = command.by
     if by is None or not rights.of(tx, folder, by).granted & rights.KEEP_SEEN:
-        return ()
+        return None
     named = bool(command.flags.system & SEEN)
     if not named and command.mode is not FlagMode.REPLACE:
-        return ()
+        return None
     wanted = named and command.mode is not FlagMode.REMOVE
     fresh: list[tuple[int, int]] = []
     for low, high in uids:
@@ -137,11 +137,11 @@ def _store_seen(
         entries = tx.entries(folder.mailbox_id, folder.folder_id, low, high)
         fresh += runs(entries, {entry.uid for entry in entries if known.is_seen(entry.uid) != wanted})
     if not fresh:
-        return ()
+        return None
     place = (folder.mailbox_id, folder.folder_id)
     modseq = ModSeq(folder.last_modseq + 1) if is_taken else tx.take_modseq(*place)
     seen, unseen = (tuple(fresh), ()) if wanted else ((), tuple(fresh))
-    return (mark(tx, folder, by.user, modseq, seen, unseen),)
+    return mark(tx, folder, by.user, modseq, seen, unseen)
 
 
 def _modified(tx: ReadTx, folder: Folder, command: StoreFlags, keywords: int) -> UIDRanges:

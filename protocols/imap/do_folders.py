@@ -11,6 +11,7 @@ from msgspec import Struct
 from core import folders, seen
 from core.commands import CreateFolder, DeleteFolder, NewFolder, RenameFolder
 from core.commands import Subscribe as StoreSubscription
+from core.errors import ProtectedFolder
 from core.model import MAX_UID, SEPARATOR, Folder
 from core.ports import ReadTx
 from core.recipients import RecipientId
@@ -249,7 +250,12 @@ def do_delete(session: Session, command: commands.Delete) -> Steps:
 def do_rename(session: Session, command: commands.Rename) -> Steps:
     """RFC 9051 6.3.6."""
     source = locate(session, command.mailbox)
-    home, target = source.home, within(session, source.home, command.to.removesuffix(SEPARATOR))
+    home = source.home
+    try:
+        target = within(session, home, command.to.removesuffix(SEPARATOR))
+    except ProtectedFolder:  # unless there is no such folder, which is all that may be said then
+        yield home.read(lambda tx: folders.selectable(tx, home.mailbox_id, source.path, home.by))
+        raise
     now = session.services.clock.now()
     yield home.write(RenameFolder(home.mailbox_id, source.path, target, now, home.by))
     return "RENAME completed"

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from adapters.blobs.packs import Packs
 from adapters.server.spooling import MessageSpool
 from adapters.stores.database import MailboxDatabase
@@ -58,7 +60,8 @@ class TestServer:
 
     __test__ = False
 
-    def __init__(self, directory: Path, *, users: int = 2) -> None:
+    def __init__(self, directory: Path, *, users: int = 2, far: Sequence[int] = ()) -> None:
+        """`far` are users whose mailboxes are in a second database."""
         self.clock = TestClock()
         self.entropy = TestEntropy()
         self.views = Views()
@@ -78,24 +81,45 @@ class TestServer:
         self.mounted = True
         self.published: list[Change] = []
         self.post: Callable[[Callable[[], None]], Any] = lambda run: run()  # how the writer tells what it did
-        self.packs = Packs(directory / "packs")
-        self.database = MailboxDatabase(
-            directory / "store.db",
-            self.packs,
+        self.packs: dict[int, Packs] = {}
+        self.stores: dict[int, MailboxDatabase] = {}
+        self.faults: list[BaseException] = []
+        self.far = far
+        self.is_silent = False  # as if what was committed were never told
+        for number in (1, 2) if far else (1,):
+            self._open(directory, number)
+        self.database = self.stores[1]
+        self.groups: dict[str, tuple[RecipientId, ...]] = {}  # that a user is in
+        self.owned_by: dict[str, tuple[str, ...]] = {}  # whose mailboxes a user has full access to
+        self.has_public_folders = False
+        self.users = 0
+        for number in range(1, users + 1):
+            self.add_user(number)
+
+    def add_user(self, number: int) -> None:
+        """The next user, with a mailbox."""
+        self.users = number
+        home = self.home(number)
+        self.stores[home.database_id].write(CreateMailbox(home.mailbox_id, b"g" * 16, FOLDERS, self.clock.now()))
+
+    def _open(self, directory: Path, number: int) -> None:
+        packs = self.packs[number] = Packs(directory / f"packs{number}")
+        self.stores[number] = MailboxDatabase(
+            directory / f"store{number}.db",
+            packs,
             at=self.clock.now(),
             publish=self._publish,
             post=lambda run: self.post(run),
             fault=self._fault,
         )
-        self.faults: list[BaseException] = []
-        self.users = users
-        self.groups: dict[str, tuple[RecipientId, ...]] = {}  # that a user is in
-        self.owned_by: dict[str, tuple[str, ...]] = {}  # whose mailboxes a user has full access to
-        self.has_public_folders = False
-        for number in range(1, users + 1):
-            self.database.write(CreateMailbox(MailboxId(number), b"g" * 16, FOLDERS, self.clock.now()))
+
+    def home(self, user: int) -> Home:
+        """A user's own mailbox."""
+        return Home(MailboxId(user), 2 if user in self.far else 1)
 
     def _publish(self, changes: Any) -> None:
+        if self.is_silent:
+            return
         self.published += changes
         self.views.publish(changes)
 
@@ -104,7 +128,7 @@ class TestServer:
 
     def _account(self, login: str) -> Account | None:
         found = re.fullmatch(r"u(\d+)", login)
-        return account(int(found[1])) if found else None
+        return replace(account(user := int(found[1])), database_id=self.home(user).database_id) if found else None
 
     def sign_in_again(self, login: str, password: bytes) -> Account | None:
         return None
@@ -146,19 +170,19 @@ class TestServer:
         return self.mounted
 
     def spool(self, home: Home) -> MessageSpool:
-        return MessageSpool(1, self.packs, LARGEST)
+        return MessageSpool(home.database_id, self.packs[home.database_id], LARGEST)
 
     def quota(self, home: Home) -> int | None:
         return self.quotas.get(f"u{home.mailbox_id}")
 
     def databases(self) -> Sequence[int]:
-        return (1,)
+        return tuple(self.stores)
 
     def trustees(self, account: Account) -> frozenset[RecipientId]:
         return frozenset((account.user, ANYONE, *self.groups.get(account.name, ())))
 
     def full_access(self, account: Account) -> Sequence[tuple[str, Home]]:
-        return [(name, Home(MailboxId(int(name[1:])), 1)) for name in self.owned_by.get(account.name, ())]
+        return [(name, self.home(int(name[1:]))) for name in self.owned_by.get(account.name, ())]
 
     def alias_of(self, mailbox_id: MailboxId) -> str | None:
         return f"u{mailbox_id}" if mailbox_id != PUBLIC else None
@@ -168,7 +192,8 @@ class TestServer:
         if other is None or other.mailbox_id > self.users or other == account:
             return None
         is_owner = alias in self.owned_by.get(account.name, ())
-        return Home(other.mailbox_id, 1, None if is_owner else Actor(account.user, self.trustees(account)))
+        by = None if is_owner else Actor(account.user, self.trustees(account))
+        return Home(other.mailbox_id, other.database_id, by)
 
     def trustee(self, identifier: str) -> RecipientId | None:
         if identifier == "anyone":
@@ -190,7 +215,7 @@ class TestServer:
         """Lets others into a folder of a user's, whatever its list says already."""
         for grant in grants:
             give = (grant.trustee, grant.is_denied, FlagMode.REPLACE, grant.rights, None, grant.own_only)
-            self.database.write(SetGrant(MailboxId(user), path, *give))
+            self.stores[self.home(user).database_id].write(SetGrant(MailboxId(user), path, *give))
 
     def make_public(self, path: str, *grants: Grant) -> None:
         """A public folder."""
@@ -202,10 +227,10 @@ class TestServer:
 
     def deliver(self, message: bytes, *, user: int = 1, prefix: bytes = b"", folder: str = "INBOX") -> None:
         """A message from outside, as LMTP brings it."""
-        spool = self.spool(account(user).home)
+        spool = self.spool(self.home(user))
         spool.write(message)
         delivery = Delivery(MailboxId(user), prefix, None, folder)
-        self.database.write(Deliver(spool.finish(), (delivery,), self.clock.now(), None))
+        self.stores[self.home(user).database_id].write(Deliver(spool.finish(), (delivery,), self.clock.now(), None))
         spool.keep()
 
     def client(self, user: str | None = "u1", *, select: str | None = None, secure: bool = False) -> "Client":
@@ -218,7 +243,8 @@ class TestServer:
         return client
 
     def close(self) -> None:
-        self.database.close()
+        for database in self.stores.values():
+            database.close()
 
 
 class Client:
@@ -324,11 +350,11 @@ class Client:
 
     def _do(self, work: Work) -> Any:
         match work:
-            case Read(run=run):
-                with self.server.database.read() as tx:
+            case Read(database_id=number, run=run):
+                with self.server.stores[number].read() as tx:
                     return run(tx)
-            case Write(command=command):
-                return self.server.database.write(command)
+            case Write(database_id=number, command=command):
+                return self.server.stores[number].write(command)
             case Compute(run=compute):
                 return compute()
             case Pause(seconds=seconds):
