@@ -36,6 +36,7 @@ from protocols.imap.do_messages import (
     do_move,
     do_store,
 )
+from protocols.imap.do_quota import do_get_quota, do_get_quota_root, do_set_quota
 from protocols.imap.do_replace import do_replace
 from protocols.imap.do_search import do_cancel_update, do_esearch, do_search, do_sort, do_thread, do_uid_batches
 from protocols.imap.do_select import do_close, do_idle, do_select, do_unselect
@@ -73,6 +74,9 @@ COMMANDS: Final[dict[type[Command], tuple[int, Handler]]] = {
     commands.Namespace: (SIGNED_IN, do_namespace),
     commands.Status: (SIGNED_IN, do_status),
     commands.Append: (SIGNED_IN, do_append),
+    commands.GetQuota: (SIGNED_IN, do_get_quota),
+    commands.GetQuotaRoot: (SIGNED_IN, do_get_quota_root),
+    commands.SetQuota: (SIGNED_IN, do_set_quota),
     commands.Idle: (SIGNED_IN, do_idle),
     commands.Check: (SELECTED, do_noop),
     commands.Close: (SELECTED, do_close),
@@ -142,4 +146,8 @@ AFTER_LOGIN: Final = (
     "REPLACE",
     "CATENATE",
     "CREATE-SPECIAL-USE",
+    "QUOTA",
+    "QUOTA=RES-STORAGE",
+    "QUOTA=RES-MESSAGE",
+    "QUOTA=RES-MAILBOX",
 )

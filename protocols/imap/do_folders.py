@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MANY_FOLDERS = 500  # more are looked through off the event loop
 PIECE_NAMES = 1_000  # sent before the adapter may see whether the client takes them
-MANY_RECENT = 2_000  # likewise messages that are counted
+MANY_COUNTED = 2_000  # likewise messages that are counted
 
 
 class Found(Struct, frozen=True):
@@ -155,7 +155,11 @@ _ITEMS: dict[str, Callable[[Folder], int | str]] = {
 
 
 def do_status(session: Session, command: commands.Status) -> Steps:
-    """RFC 9051 6.3.11, with SIZE (RFC 8438), APPENDLIMIT (RFC 7889), HIGHESTMODSEQ (RFC 7162), MAILBOXID (RFC 8474)."""
+    """RFC 9051 6.3.11.
+
+    With SIZE (RFC 8438), APPENDLIMIT (RFC 7889), HIGHESTMODSEQ (RFC 7162), MAILBOXID (RFC 8474), and DELETED and
+    DELETED-STORAGE (RFC 9208 4.1.4).
+    """
     if "HIGHESTMODSEQ" in command.items:
         session.enable("CONDSTORE")
     named = locate(session, command.mailbox)
@@ -166,8 +170,12 @@ def do_status(session: Session, command: commands.Status) -> Steps:
 
 
 def _tell_status(session: Session, name: str, home: Home, folder: Folder, items: tuple[str, ...]) -> Asking[None]:
-    recent = (yield from _recent(home, folder)) if "RECENT" in items else 0
-    session.send(_status_line(session, name, folder, items, recent))
+    counted: dict[str, int] = {"APPENDLIMIT": session.services.append_limit}
+    for item, count in _COUNTED.items():
+        if item in items:
+            counted[item] = yield from count(home, folder)
+    values = {item: _ITEMS[item](folder) if item in _ITEMS else counted[item] for item in items}
+    session.send(responses.status(name, values, utf8=session.takes_utf8))
 
 
 def _recent(home: Home, folder: Folder) -> Asking[int]:
@@ -176,15 +184,21 @@ def _recent(home: Home, folder: Folder) -> Asking[int]:
     if count <= 0 or not folder.n_exists:
         return 0
     place = (folder.mailbox_id, folder.folder_id, folder.recent_from, MAX_UID)
-    recent: int = yield home.read(lambda tx: len(tx.entries(*place)), heavy=count > MANY_RECENT)
+    recent: int = yield home.read(lambda tx: len(tx.entries(*place)), heavy=count > MANY_COUNTED)
     return recent
 
 
-def _status_line(session: Session, path: str, folder: Folder, items: tuple[str, ...], recent: int) -> bytes:
-    limit = session.services.append_limit
-    others = {"RECENT": recent, "APPENDLIMIT": limit}
-    values: dict[str, int | str] = {item: _ITEMS[item](folder) if item in _ITEMS else others[item] for item in items}
-    return responses.status(path, values, utf8=session.takes_utf8)
+def _deleted_storage(home: Home, folder: Folder) -> Asking[int]:
+    """What an EXPUNGE would take from the mailbox's usage."""
+    if not folder.n_deleted:
+        return 0
+    place = (folder.mailbox_id, folder.folder_id)
+    octets: int = yield home.read(lambda tx: tx.deleted_octets(*place), heavy=folder.n_exists > MANY_COUNTED)
+    return octets
+
+
+# What the folder's counters do not tell.
+_COUNTED: dict[str, Callable[[Home, Folder], Asking[int]]] = {"RECENT": _recent, "DELETED-STORAGE": _deleted_storage}
 
 
 # ---------------------------------------------------------------------------------------------- changes
