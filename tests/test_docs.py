@@ -23,6 +23,7 @@ from adapters.server.administration.mailboxes import MailboxRow, MailboxShown
 from adapters.server.cli import app, failures, reach
 from adapters.server.config import (
     SECTIONS,
+    Alias,
     Duration,
     Endpoint,
     HostName,
@@ -311,6 +312,7 @@ TYPES: Final[dict[Any, str]] = {
     str: "string",
     tuple[Endpoint, ...]: "addresses",
     tuple[Network, ...]: "networks",
+    tuple[Alias, ...]: "aliases",
 }
 
 
@@ -403,7 +405,7 @@ def test_what_is_told_when_something_goes_wrong_is_what_the_program_says() -> No
 
 def test_every_capability_is_in_the_guide_and_no_other() -> None:
     documented = [name for row in rows(IMAP.read_text(), "capability") for name in re.findall("`([^`]+)`", row[0])]
-    made = {"APPENDLIMIT", "COMPRESS=DEFLATE", "LOGINDISABLED", "STARTTLS", "UNAUTHENTICATE"}
+    made = {"APPENDLIMIT", "COMPRESS=DEFLATE", "LOGINDISABLED", "QUOTASET", "STARTTLS", "UNAUTHENTICATE"}
     made |= {f"AUTH={name}" for name in MECHANISMS}
     assert sorted(documented) == sorted({*ALWAYS, *AFTER_LOGIN, *made})
 

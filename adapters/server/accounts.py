@@ -1,15 +1,20 @@
 """What sessions and the store driver ask about people: who signs in, where mail goes, how much room there is."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from adapters.directory.local import LocalDirectory
 from adapters.directory.throttle import Throttle
 from adapters.directory.tokens import BearerTokens
+from adapters.server.administration.context import Request
+from adapters.server.administration.mailboxes import SetMailbox
+from adapters.server.administration.quotas import QuotaChange
 from adapters.server.admission import Admission
 from adapters.server.executor import StoreExecutor
 from adapters.server.spooling import MessageSpool
 from adapters.server.storedriver import Target
 from adapters.stores.organization import OrganizationDatabase
+from core.errors import NoSuchRecipient
 from core.model import MailboxId
 from core.ports import Clock, Entropy, EventLog
 from core.recipients import Digest, Recipient, RecipientId, effective, fold_name
@@ -35,6 +40,8 @@ class Accounts:
         clock: Clock,
         entropy: Entropy,
         spool: Callable[[int], MessageSpool],
+        quota_admins: frozenset[str],
+        administer: Callable[[str, Request[Any]], Any],
         append_limit: int,
         plaintext_logins: bool,
         may_unauthenticate: bool,
@@ -42,6 +49,7 @@ class Accounts:
         channel_bindings: Mapping[str, bytes],
         log: EventLog,
     ) -> None:
+        """`quota_admins`: folded aliases.  `administer` carries out what the user of a name asks for."""
         self.views = views
         self.clock = clock
         self.entropy = entropy
@@ -57,6 +65,8 @@ class Accounts:
         self._admission = admission
         self._executor = executor
         self._spool = spool
+        self._quota_admins = quota_admins
+        self._administer = administer
         self._log = log
 
     # ------------------------------------------------------------------------------------------ signing in
@@ -115,6 +125,16 @@ class Accounts:
     def quota(self, home: Home) -> int | None:
         recipient = self._organization.by_mailbox(home.mailbox_id)
         return self._prohibit_all(recipient) if recipient else None
+
+    def may_set_quota(self, account: Account) -> bool:
+        return fold_name(account.name) in self._quota_admins
+
+    def set_quota(self, account: Account, home: Home, octets: int | None) -> None:
+        alias = self.alias_of(home.mailbox_id)
+        if alias is None:
+            raise NoSuchRecipient("The mailbox is nobody's")
+        self._administer(account.name, SetMailbox(alias, quota=QuotaChange(prohibit_all=octets)))
+        self._log.info("quota.set", who=account.name, mailbox=alias, octets=octets)
 
     def databases(self) -> Sequence[int]:
         return self._executor.mounted()

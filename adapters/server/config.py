@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from core.errors import Refusal
-from core.recipients import check_domain
+from core.recipients import check_alias, check_domain
 
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _OCTETS: Final = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}  # as Exchange counts them
@@ -108,8 +108,24 @@ class HostName(str):
             raise ValueError("Expected a host name") from None
 
 
+class Alias(str):
+    """A user's short name."""
+
+    __slots__ = ()
+
+    @classmethod
+    def read(cls, written: object) -> "Alias":
+        if not isinstance(written, str):
+            raise ValueError("Expected an alias")
+        try:
+            check_alias(written)
+        except Refusal as wrong:
+            raise ValueError(f"Expected an alias: {wrong}") from None
+        return cls(written)
+
+
 _READERS: Final[Mapping[type, Callable[[object], object]]] = {
-    kind: kind.read for kind in (Duration, Size, Endpoint, Network, HostName)
+    kind: kind.read for kind in (Duration, Size, Endpoint, Network, HostName, Alias)
 }
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 
@@ -134,6 +150,9 @@ class Imap(Struct, frozen=True):
     unauthenticate: Annotated[
         bool, Meta(description="Whether clients may sign out and in again on one connection (RFC 8437).")
     ] = True
+    quota_admins: Annotated[
+        tuple[Alias, ...], Meta(description="Who may see and set everybody's quota by IMAP (RFC 9208), by alias.")
+    ] = ()
 
 
 class Smtp(Struct, frozen=True):

@@ -19,6 +19,8 @@ from adapters.net.lmtp import LmtpService
 from adapters.net.smtp_service import SmtpService
 from adapters.server import metrics
 from adapters.server.accounts import Accounts
+from adapters.server.administration.context import Caller, Context, Request
+from adapters.server.administration.verbs import carry_out
 from adapters.server.admission import Admission
 from adapters.server.assistants import Maintenance
 from adapters.server.certificates import channel_bindings, server_context
@@ -29,6 +31,7 @@ from adapters.server.executor import StoreExecutor
 from adapters.server.installation import Installation
 from adapters.server.livesessions import LiveSessions
 from adapters.server.storedriver import StoreDriver, Target
+from core.recipients import fold_name
 from core.watching import Views
 from protocols.smtp.limits import Limits
 from protocols.smtp.policy import Policy
@@ -122,6 +125,8 @@ class Server:
             clock=house.clock,
             entropy=house.entropy,
             spool=lambda database_id: house.spool(database_id, largest[0]),
+            quota_admins=frozenset(map(fold_name, settings.imap.quota_admins)),
+            administer=self._administer,
             append_limit=largest[0],
             plaintext_logins=settings.auth.plaintext_logins,
             may_unauthenticate=settings.imap.unauthenticate,
@@ -153,6 +158,10 @@ class Server:
         when_full: WhenFull = "bounce" if settings.smtp.over_quota == "reject" else "retry"
         self.smtp: SmtpService[Target] = SmtpService(driver, policy=policy, when_full=when_full, **shared)
         self.lmtp: LmtpService[Target] = LmtpService(driver, policy=policy, when_full=when_full, **shared)
+
+    def _administer(self, user: str, ask: Request[Any]) -> Any:
+        """For a thread: a change that a user makes with a protocol's means."""
+        return carry_out(Context(self.installation, Caller(None, user, "imap")), ask)
 
     # ------------------------------------------------------------------------------------------ listeners
 

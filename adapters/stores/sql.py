@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from adapters.stores.statements import load
 from core.errors import MessageExpunged, NoSuchMailbox
 from core.model import (
+    DELETED,
     KEYWORDS_IN_MASK,
     MAX_UID,
     Blob,
@@ -186,6 +187,14 @@ class SqlReadTx:
     def crowded_readers(self, keep: int) -> list[tuple[MailboxId, FolderId, RecipientId]]:
         """The readers with more marks in a folder than that."""
         return [(MailboxId(m), FolderId(f), RecipientId(u)) for m, f, u in self._rows("crowded_readers", keep=keep)]
+
+    def deleted_octets(self, mailbox_id: MailboxId, folder_id: FolderId) -> int:
+        row = self._one("deleted_octets", mailbox=mailbox_id, folder=folder_id, deleted=DELETED)
+        return int(row[0]) if row else 0
+
+    def totals(self, mailbox_id: MailboxId) -> tuple[int, int]:
+        row = self._one("totals", mailbox=mailbox_id)
+        return (int(row[0]), int(row[1])) if row else (0, 0)
 
     def stored_entries(
         self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int, limit: int

@@ -303,6 +303,22 @@ class Move(Command, frozen=True, gc=False):
     mailbox: str
 
 
+class GetQuota(Command, frozen=True, gc=False):
+    name = "GETQUOTA"
+    root: str
+
+
+class GetQuotaRoot(Command, frozen=True, gc=False):
+    name = "GETQUOTAROOT"
+    mailbox: str
+
+
+class SetQuota(Command, frozen=True, gc=False):
+    name = "SETQUOTA"
+    root: str
+    limits: tuple[tuple[str, int], ...]  # by resource, in capitals
+
+
 class Page(Struct, frozen=True, gc=False):
     """PARTIAL (RFC 9394): which of the results, counted from 1 at the first, or from -1 at the last."""
 

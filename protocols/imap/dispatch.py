@@ -31,6 +31,7 @@ from protocols.imap.do_folders import (
     do_unsubscribe,
 )
 from protocols.imap.do_messages import do_expunge, do_fetch, do_store
+from protocols.imap.do_quota import do_get_quota, do_get_quota_root, do_set_quota
 from protocols.imap.do_replace import do_replace
 from protocols.imap.do_rights import do_delete_acl, do_get_acl, do_list_rights, do_my_rights, do_set_acl
 from protocols.imap.do_search import do_cancel_update, do_esearch, do_search, do_sort, do_thread, do_uid_batches
@@ -69,6 +70,9 @@ COMMANDS: Final[dict[type[Command], tuple[int, Handler]]] = {
     commands.Namespace: (SIGNED_IN, do_namespace),
     commands.Status: (SIGNED_IN, do_status),
     commands.Append: (SIGNED_IN, do_append),
+    commands.GetQuota: (SIGNED_IN, do_get_quota),
+    commands.GetQuotaRoot: (SIGNED_IN, do_get_quota_root),
+    commands.SetQuota: (SIGNED_IN, do_set_quota),
     commands.Idle: (SIGNED_IN, do_idle),
     commands.SetAcl: (SIGNED_IN, do_set_acl),
     commands.DeleteAcl: (SIGNED_IN, do_delete_acl),
@@ -146,4 +150,8 @@ AFTER_LOGIN: Final = (
     "ACL",
     "RIGHTS=kxte",
     "LIST-MYRIGHTS",
+    "QUOTA",
+    "QUOTA=RES-STORAGE",
+    "QUOTA=RES-MESSAGE",
+    "QUOTA=RES-MAILBOX",
 )

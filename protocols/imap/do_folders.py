@@ -13,8 +13,6 @@ from core.commands import CreateFolder, DeleteFolder, NewFolder, RenameFolder
 from core.commands import Subscribe as StoreSubscription
 from core.errors import ProtectedFolder
 from core.model import MAX_UID, SEPARATOR, Folder
-from core.ports import ReadTx
-from core.recipients import RecipientId
 from core.rights import READ, letters
 from protocols.imap import commands, responses
 from protocols.imap.hierarchy import Listed, Placed, listed, superiors
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
 
 MANY_FOLDERS = 500  # more are looked through off the event loop
 PIECE_NAMES = 1_000  # sent before the adapter may see whether the client takes them
-MANY_RECENT = 2_000  # likewise messages that are counted
+MANY_COUNTED = 2_000  # likewise messages that are counted
 
 
 class Found(Struct, frozen=True):
@@ -162,7 +160,11 @@ _ITEMS: dict[str, Callable[[Folder], int | str]] = {
 
 
 def do_status(session: Session, command: commands.Status) -> Steps:
-    """RFC 9051 6.3.11, with SIZE (RFC 8438), APPENDLIMIT (RFC 7889), HIGHESTMODSEQ (RFC 7162), MAILBOXID (RFC 8474)."""
+    """RFC 9051 6.3.11.
+
+    With SIZE (RFC 8438), APPENDLIMIT (RFC 7889), HIGHESTMODSEQ (RFC 7162), MAILBOXID (RFC 8474), and DELETED and
+    DELETED-STORAGE (RFC 9208 4.1.4).
+    """
     if "HIGHESTMODSEQ" in command.items:
         session.enable("CONDSTORE")
     named = locate(session, command.mailbox)
@@ -173,40 +175,51 @@ def do_status(session: Session, command: commands.Status) -> Steps:
 
 
 def _tell_status(session: Session, name: str, home: Home, folder: Folder, items: tuple[str, ...]) -> Asking[None]:
-    values: dict[str, int | str] = {item: _ITEMS[item](folder) for item in items if item in _ITEMS}
-    if "APPENDLIMIT" in items:
-        values["APPENDLIMIT"] = session.services.append_limit
-    if home.by is not None:
-        values |= yield from _of_reader(home, folder, home.by.user, items)
-    elif "RECENT" in items:
-        values["RECENT"] = yield from _recent(home, folder)
-    told = {item: values[item] for item in items}
-    session.send(responses.status(name, told, utf8=session.takes_utf8))
-
-
-def _of_reader(home: Home, folder: Folder, user: RecipientId, items: tuple[str, ...]) -> Asking[dict[str, int | str]]:
-    r"""What is a reader's own: \\Seen, and the MODSEQs of that.  Nothing is \\Recent for who does not claim it."""
-
-    def read(tx: ReadTx) -> dict[str, int | str]:
-        own: dict[str, Callable[[], int]] = {
-            "RECENT": lambda: 0,
-            "UNSEEN": lambda: seen.unseen(tx, folder, user),
-            "HIGHESTMODSEQ": lambda: max(folder.modseq, tx.reader_modseq(folder.mailbox_id, folder.folder_id, user)),
-        }
-        return {item: own[item]() for item in items if item in own}
-
-    values: dict[str, int | str] = yield home.read(read, heavy=folder.n_exists > MANY_RECENT)
-    return values
+    counted: dict[str, int] = {"APPENDLIMIT": session.services.append_limit}
+    for item, count in (_COUNTED if home.by is None else _COUNTED_FOR_READERS).items():
+        if item in items:
+            counted[item] = yield from count(home, folder)
+    values = {item: counted[item] if item in counted else _ITEMS[item](folder) for item in items}
+    session.send(responses.status(name, values, utf8=session.takes_utf8))
 
 
 def _recent(home: Home, folder: Folder) -> Asking[int]:
-    r"""How many messages no session has been shown as \Recent."""
+    r"""How many messages no session has been shown as \Recent: of one's own, for only their owner claims them."""
     count = folder.uidnext - folder.recent_from
-    if count <= 0 or not folder.n_exists:
+    if count <= 0 or not folder.n_exists or home.by is not None:
         return 0
     place = (folder.mailbox_id, folder.folder_id, folder.recent_from, MAX_UID)
-    recent: int = yield home.read(lambda tx: len(tx.entries(*place)), heavy=count > MANY_RECENT)
+    recent: int = yield home.read(lambda tx: len(tx.entries(*place)), heavy=count > MANY_COUNTED)
     return recent
+
+
+def _deleted_storage(home: Home, folder: Folder) -> Asking[int]:
+    """What an EXPUNGE would take from the mailbox's usage."""
+    if not folder.n_deleted:
+        return 0
+    place = (folder.mailbox_id, folder.folder_id)
+    octets: int = yield home.read(lambda tx: tx.deleted_octets(*place), heavy=folder.n_exists > MANY_COUNTED)
+    return octets
+
+
+def _unseen(home: Home, folder: Folder) -> Asking[int]:
+    assert home.by is not None, "the owner's are counted"
+    user = home.by.user
+    count: int = yield home.read(lambda tx: seen.unseen(tx, folder, user), heavy=folder.n_exists > MANY_COUNTED)
+    return count
+
+
+def _highest(home: Home, folder: Folder) -> Asking[int]:
+    assert home.by is not None, "the owner sees what all see"
+    place = (folder.mailbox_id, folder.folder_id, home.by.user)
+    own: int = yield home.read(lambda tx: tx.reader_modseq(*place))
+    return max(folder.modseq, own)
+
+
+Count = Callable[[Home, Folder], Asking[int]]
+# What the folder's counters do not tell anybody, and what they do not tell who is not the owner.
+_COUNTED: dict[str, Count] = {"RECENT": _recent, "DELETED-STORAGE": _deleted_storage}
+_COUNTED_FOR_READERS: dict[str, Count] = {**_COUNTED, "UNSEEN": _unseen, "HIGHESTMODSEQ": _highest}
 
 
 # ---------------------------------------------------------------------------------------------- changes

@@ -339,6 +339,24 @@ def _with_virtual(letters: str) -> str:
 
 _VIRTUAL: Final = {"c": "kx", "d": "te"}
 
+
+def quota_root(name: str, roots: Iterable[str], *, utf8: bool = False) -> bytes:
+    """QUOTAROOT (RFC 9208 4.2.2)."""
+    names = [_root(root, utf8=utf8) for root in roots]
+    return b"* QUOTAROOT %s\r\n" % b" ".join([mailbox(name, utf8=utf8), *names])
+
+
+def quota(root: str, resources: Iterable[tuple[str, int, int]], *, utf8: bool = False) -> bytes:
+    """QUOTA (RFC 9208 4.2.1): name, usage and limit of each resource."""
+    told = " ".join([f"{name} {used} {limit}" for name, used, limit in resources])
+    return b"* QUOTA %s (%s)\r\n" % (_root(root, utf8=utf8), told.encode("ascii"))
+
+
+def _root(root: str, *, utf8: bool) -> bytes:
+    # A string though an atom might do: so are those of the RFC's examples, and some clients read nothing else.
+    return string(root.encode("utf-8"), utf8=utf8)
+
+
 NamespaceList = Sequence[tuple[str, str | None]]  # prefix and separator
 
 

@@ -125,6 +125,14 @@ class Services(Protocol):
         """Octets at which the mailbox takes no more; None: no limit."""
         ...
 
+    def may_set_quota(self, account: Account) -> bool:
+        """Whether the user is one of those who set quotas (RFC 9208 4.1.3), and may see everybody's."""
+        ...
+
+    def set_quota(self, account: Account, home: Home, octets: int | None) -> None:
+        """From now on the mailbox has a limit of its own, or none.  Recorded, and on disk after it: for a thread."""
+        ...
+
     # --- other mailboxes than the user's own (RFC 2342, RFC 4314)
 
     def databases(self) -> Sequence[int]:

@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from adapters.blobs.packs import Packs
 from adapters.stores.migrations import migrate
@@ -13,9 +14,12 @@ from adapters.stores.sql import SqlWriteTx
 from adapters.stores.sqlite import SqliteConnection
 from core.audit import AuditTx
 from core.errors import NoSuchMailbox
+from core.folders import GRAVEYARD
 from core.model import (
+    DELETED,
     MAX_UID,
     ROOT,
+    SEEN,
     UID,
     Blob,
     Entry,
@@ -198,6 +202,29 @@ def test_subscriptions_are_a_set(tx: WriteTx) -> None:
     tx.unsubscribe(ONE, "absent")
     assert tx.subscriptions(ONE) == {"a", "é"}
     assert tx.subscriptions(TWO) == set()
+
+
+def test_octets_of_what_is_deleted_are_added_up(tx: WriteTx) -> None:
+    assert tx.deleted_octets(ONE, INBOX) == 0
+    put(tx, 4, b"longer")
+    put(tx, 5, b"the longest")
+    change(tx, 3, 4, (-1, -1), (DELETED | SEEN, 0))
+    change(tx, 5, 5, (-1, -1), (SEEN, 0))
+    assert tx.deleted_octets(ONE, INBOX) == len(b"body 3" + b"longer")
+    assert (tx.deleted_octets(ONE, FolderId(9)), tx.deleted_octets(TWO, INBOX)) == (0, 0)
+
+
+def test_folders_and_messages_are_totalled(tx: WriteTx) -> None:
+    """Without places in the hierarchy, and without folders that are deleted but not yet purged."""
+    assert tx.totals(ONE) == (1, 3)
+    assert tx.totals(TWO) == (0, 0)
+    tx.insert_folder(folder(FolderId(7), "empty"), 5)
+    tx.insert_folder(replace(folder(FolderId(8), "place"), selectable=False), 5)
+    assert tx.totals(ONE) == (2, 3)
+    inbox = tx.folder(ONE, INBOX)
+    assert inbox is not None
+    tx.update_folder(replace(inbox, parent_id=GRAVEYARD))
+    assert tx.totals(ONE) == (1, 0)
 
 
 def test_deliveries_are_remembered_for_their_mailbox_until_they_expire(tx: WriteTx) -> None:

@@ -73,6 +73,7 @@ class TestServer:
         self.channel_bindings: dict[str, bytes] = {}
         self.digests: list[Digest] = []  # that keys were asked for
         self.quotas: dict[str, int] = {}
+        self.quota_admins: set[str] = set()
         self.keys_of: dict[str, Keys] = {}
         self.failures: list[str] = []
         self.successes: list[str] = []
@@ -174,6 +175,14 @@ class TestServer:
 
     def quota(self, home: Home) -> int | None:
         return self.quotas.get(f"u{home.mailbox_id}")
+
+    def may_set_quota(self, account: Account) -> bool:
+        return account.name in self.quota_admins
+
+    def set_quota(self, account: Account, home: Home, octets: int | None) -> None:
+        self.quotas.pop(f"u{home.mailbox_id}", None)
+        if octets is not None:
+            self.quotas[f"u{home.mailbox_id}"] = octets
 
     def databases(self) -> Sequence[int]:
         return tuple(self.stores)

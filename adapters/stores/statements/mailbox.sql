@@ -34,6 +34,8 @@ SELECT mailbox_id, folder_id, parent_id, name, special_use, selectable, uidvalid
 -- name: child
 SELECT mailbox_id, folder_id, parent_id, name, special_use, selectable, uidvalidity, uidnext, modseq, recent_from,
   n_exists, n_unseen, n_deleted, n_bytes, tombstone_floor, last_modseq, prior_modseq FROM folder WHERE mailbox_id = :mailbox AND parent_id = :parent AND name = :name
+-- name: totals
+SELECT COUNT(folder_id), COALESCE(SUM(n_exists), 0) FROM folder WHERE mailbox_id = :mailbox AND parent_id <> -1 AND selectable = 1
 -- name: graveyard
 SELECT mailbox_id, folder_id FROM folder WHERE parent_id = -1 ORDER BY mailbox_id, folder_id
 -- name: insert_folder
@@ -129,6 +131,10 @@ WHERE e.mailbox_id = :mailbox AND e.folder_id = :folder AND e.uid BETWEEN :low A
 SELECT e.uid, m.size, m.internal_at, m.internal_zone
 FROM entry e JOIN message m ON m.mailbox_id = e.mailbox_id AND m.message_id = e.message_id
 WHERE e.mailbox_id = :mailbox AND e.folder_id = :folder AND e.uid BETWEEN :low AND :high ORDER BY e.uid
+-- name: deleted_octets
+SELECT COALESCE(SUM(m.size), 0)
+FROM entry e JOIN message m ON m.mailbox_id = e.mailbox_id AND m.message_id = e.message_id
+WHERE e.mailbox_id = :mailbox AND e.folder_id = :folder AND (e.flags & :deleted) <> 0
 -- name: summaries
 SELECT e.uid, m.summary
 FROM entry e JOIN message m ON m.mailbox_id = e.mailbox_id AND m.message_id = e.message_id

@@ -151,6 +151,20 @@ def test_status_tells_what_was_asked() -> None:
     assert r.status("INBOX", {"MAILBOXID": "F1-2"}) == b'* STATUS "INBOX" (MAILBOXID (F1-2))\r\n'
 
 
+def test_quotas() -> None:
+    """RFC 9208 4.1, its examples; a root is a string or a literal, never an atom."""
+    assert r.quota_root("INBOX", ["#user/alice", "!partition/sda4"]) == (
+        b'* QUOTAROOT INBOX "#user/alice" "!partition/sda4"\r\n'
+    )
+    assert r.quota_root("Entwürfe", [""]) == b'* QUOTAROOT Entw&APw-rfe ""\r\n'
+    assert r.quota_root("comp.mail.mime", []) == b"* QUOTAROOT comp.mail.mime\r\n"
+    assert r.quota("#user/alice", [("STORAGE", 54, 111), ("MESSAGE", 42, 1000)]) == (
+        b'* QUOTA "#user/alice" (STORAGE 54 111 MESSAGE 42 1000)\r\n'
+    )
+    assert r.quota("zoë", []) == b"* QUOTA {4}\r\nzo\xc3\xab ()\r\n"
+    assert r.quota("zoë", [], utf8=True) == '* QUOTA "zoë" ()\r\n'.encode()
+
+
 def test_namespaces() -> None:
     """RFC 2342 section 5, its examples."""
     assert r.namespace([("", "/")], [], []) == b'* NAMESPACE (("" "/")) NIL NIL\r\n'
