@@ -6,7 +6,7 @@ change and then knows it up to `modseq`; who finds a gap loads the folder again.
 
 from msgspec import Struct
 
-from core.model import Entry, FolderId, MailboxId, ModSeq, UIDRanges
+from core.model import Entry, FolderId, MailboxId, ModSeq, SeenRange, UIDRanges
 from core.recipients import RecipientId
 
 
@@ -23,6 +23,7 @@ class SeenChange(Struct, frozen=True):
     modseq: ModSeq
     seen: UIDRanges = ()
     unseen: UIDRanges = ()
+    marks: tuple[SeenRange, ...] | None = None  # all that there are then, where several changes are told as one
 
 
 class FolderChange(Struct, frozen=True):

@@ -68,7 +68,8 @@ def _since(older: SeenMarks, newer: SeenMarks, mailbox_id: MailboxId, folder_id:
         return None
     fresh = [some for some in newer.ranges if some.modseq > older.modseq]
     seen, unseen = (tuple((s.low, s.high) for s in fresh if s.is_seen is kind) for kind in (True, False))
-    return SeenChange(mailbox_id, folder_id, RecipientId(0), ModSeq(older.modseq), ModSeq(newer.modseq), seen, unseen)
+    order = (ModSeq(older.modseq), ModSeq(newer.modseq))
+    return SeenChange(mailbox_id, folder_id, RecipientId(0), *order, seen, unseen, newer.ranges)
 
 
 def told_to_reader(change: FolderChange | SeenChange, before: ReaderView, after: ReaderView) -> FolderChange:

@@ -60,7 +60,8 @@ class SeenMarks:
 
     def after(self, change: SeenChange) -> "SeenMarks":
         """The marks as they are then."""
-        return SeenMarks(marked(self.ranges, change), change.modseq)
+        ranges = marked(self.ranges, change) if change.marks is None else change.marks
+        return SeenMarks(ranges, change.modseq)
 
 
 def marked(ranges: Sequence[SeenRange], change: SeenChange) -> list[SeenRange]:

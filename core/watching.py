@@ -46,10 +46,10 @@ class Watch:
         """Offers a view from a snapshot read since this watch began; None when it must be read once more."""
         return self._folder.load(loaded)
 
-    def load_marks(self, marks: SeenMarks, modseq: int) -> None:
+    def load_marks(self, marks: SeenMarks, modseq: int) -> FolderView | None:
         """Offers the reader's marks from such a snapshot, in which the folder was at this MODSEQ."""
         assert isinstance(self._folder, _Read), "owners have no marks"
-        self._folder.load_marks(marks, modseq)
+        return self._folder.load_marks(marks, modseq)
 
     def close(self) -> None:
         self._forget(self)
@@ -140,15 +140,16 @@ class _Read:
         self.base.load(loaded)
         return self.view
 
-    def load_marks(self, marks: SeenMarks, modseq: int) -> None:
+    def load_marks(self, marks: SeenMarks, modseq: int) -> FolderView | None:
         # What the reader can see has one order: marks from a later moment than the messages would break it.
         self.base.distrust(modseq)
         if self._marks is not None:
-            return
+            return self.view
         for change in self._missed:
             if change.modseq > marks.modseq:
                 marks = marks.after(change)
         self._marks, self._missed = marks, []
+        return self.view
 
     def hear(self, change: FolderChange | SeenChange) -> FolderChange | None:
         """What the change means to the reader, after the shared view has heard of it; None: nothing."""
