@@ -84,7 +84,8 @@ def _found(known: Listed, command: commands.List, *, rev2: bool) -> list[Found]:
     return [
         Found(
             path,
-            known.folders.get(path),
+            # RFC 5819 2: no more is told of what is there only for the sake of what lies below it.
+            known.folders.get(path) if path in selected else None,
             _attributes(known, command, path, rev2=rev2),
             ("SUBSCRIBED",) if path in above else (),
         )
