@@ -61,6 +61,7 @@ TABLES = (
     "expunged",
     "thread_key",
     "subscription",
+    "annotation",
     "delivery_seen",
 )
 
