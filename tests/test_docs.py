@@ -30,6 +30,7 @@ from adapters.server.config import (
     Settings,
     SettingsError,
     Size,
+    Uri,
     parse,
 )
 from adapters.server.server import GRACE_SECONDS, Server
@@ -305,6 +306,7 @@ TYPES: Final[dict[Any, str]] = {
     Size: "size",
     Duration: "duration",
     HostName: "host name",
+    Uri: "URI",
     Path: "path",
     Path | None: "path",
     bool: "boolean",
