@@ -36,6 +36,7 @@ from protocols.imap.do_messages import (
     do_move,
     do_store,
 )
+from protocols.imap.do_metadata import do_get_metadata, do_set_metadata
 from protocols.imap.do_replace import do_replace
 from protocols.imap.do_search import do_cancel_update, do_esearch, do_search, do_sort, do_thread, do_uid_batches
 from protocols.imap.do_select import do_close, do_idle, do_select, do_unselect
@@ -72,6 +73,8 @@ COMMANDS: Final[dict[type[Command], tuple[int, Handler]]] = {
     commands.Lsub: (SIGNED_IN, do_lsub),
     commands.Namespace: (SIGNED_IN, do_namespace),
     commands.Status: (SIGNED_IN, do_status),
+    commands.GetMetadata: (SIGNED_IN, do_get_metadata),
+    commands.SetMetadata: (SIGNED_IN, do_set_metadata),
     commands.Append: (SIGNED_IN, do_append),
     commands.Idle: (SIGNED_IN, do_idle),
     commands.Check: (SELECTED, do_noop),
@@ -142,4 +145,6 @@ AFTER_LOGIN: Final = (
     "REPLACE",
     "CATENATE",
     "CREATE-SPECIAL-USE",
+    "METADATA",
+    "LIST-METADATA",
 )

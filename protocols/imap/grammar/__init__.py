@@ -10,7 +10,7 @@ from typing import Final
 from protocols.imap import commands
 from protocols.imap.commands import Command
 from protocols.imap.fragments import TAG_CHARS, tag_of
-from protocols.imap.grammar import append, fetch, filters, mailboxes, search, sessions, sorting
+from protocols.imap.grammar import append, fetch, filters, mailboxes, metadata, search, sessions, sorting
 from protocols.imap.grammar.append import resume
 from protocols.imap.grammar.scanner import QUIRKS, BadCharset, BadSyntax, Scanner, UnknownCommand, base64
 
@@ -46,6 +46,7 @@ _COMMANDS: Final[dict[bytes, _Reader]] = {
     b"ESEARCH": filters.esearch,
     b"EXAMINE": mailboxes.examine,
     b"EXPUNGE": _plain(commands.Expunge),
+    b"GETMETADATA": metadata.get_metadata,
     b"ID": sessions.id_,
     b"IDLE": _plain(commands.Idle),
     b"LIST": mailboxes.list_,
@@ -56,6 +57,7 @@ _COMMANDS: Final[dict[bytes, _Reader]] = {
     b"NOOP": _plain(commands.Noop),
     b"RENAME": mailboxes.rename,
     b"SELECT": mailboxes.select,
+    b"SETMETADATA": metadata.set_metadata,
     b"STARTTLS": _plain(commands.Starttls),
     b"STATUS": mailboxes.status,
     b"SUBSCRIBE": mailboxes.subscribe,
