@@ -1,4 +1,4 @@
-"""SORT, THREAD, synchronisation and quotas beside Dovecot: the same mails, the same story, the same outcome.
+"""SORT, THREAD, synchronisation, quotas and annotations beside Dovecot: the same story, the same outcome.
 
 MODSEQs are each server's own.  So what is compared is what a client makes of them.
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from conformance.support.corpus import NASTY, corpus, with_crlf
-from conformance.support.imap import Answer, Imap
+from conformance.support.imap import Answer, Imap, parse
 from conformance.support.processes import succeed
 from conformance.support.servers import Dovecot, Penfold
 
@@ -305,3 +305,72 @@ def quota(answer: Answer) -> tuple[bytes, bytes, list[bytes]]:
         assert line.startswith(b"* QUOTA %b (" % name)
     name, *numbers = re.search(rb'QUOTA "?([^"(]*)"? \(STORAGE (\d+) (\d+)', line).groups()  # type: ignore[union-attr]
     return folder, name, numbers
+
+
+def test_annotations_are_told_alike(penfold: Penfold, dovecot: Dovecot) -> None:
+    """RFC 5464."""
+    with penfold.client("u6") as ours, dovecot.client("u6") as theirs:
+        assert annotating(ours) == annotating(theirs)
+
+
+LARGE = b"x" * 2_000
+
+
+def annotating(client: Imap) -> list[object]:
+    """What a client learns of annotations, command by command.
+
+    Not of renaming: Dovecot's then stay behind, against section 4.1.
+    """
+    client.ok("CREATE Notes")
+    learnt: list[object] = []
+    for command, *literals in (
+        ("GETMETADATA Notes (/private/comment /shared/comment)",),
+        ('SETMETADATA Notes (/private/comment "mine" /shared/comment "ours \\"and\\" \\\\ theirs")',),
+        ("GETMETADATA Notes (/private/comment /shared/comment)",),
+        ("SETMETADATA Notes (/private/filters/a {} /private/filters/a/b {})", b"two\r\nlines", LARGE),
+        ('SETMETADATA Notes (/private/filters/c "" /private/filters-d "x")',),
+        ("GETMETADATA (DEPTH 0) Notes /private/filters",),
+        ("GETMETADATA (DEPTH 1) Notes /private/filters",),
+        ("GETMETADATA (DEPTH infinity) Notes /private/filters",),
+        ("GETMETADATA (DEPTH infinity) Notes (/private /shared)",),
+        ("GETMETADATA (DEPTH 1) Notes /private/nothing",),
+        ("GETMETADATA (MAXSIZE 10) Notes (/private/comment /private/filters/a /private/filters/a/b /private/x)",),
+        ("GETMETADATA (MAXSIZE 5 DEPTH infinity) Notes /private",),
+        ("GETMETADATA (MAXSIZE 0) Notes (/private/comment /private/filters/c)",),
+        ("SETMETADATA Notes (/private/comment NIL /private/filters/a NIL /private/nothing NIL)",),
+        ("GETMETADATA (DEPTH infinity) Notes /private",),
+        ("GETMETADATA Notes /private/specialuse",),
+        ('GETMETADATA "" (/shared/comment /shared/admin /private/comment)',),
+        ('SETMETADATA "" (/private/comment "the server\'s")',),
+        ('GETMETADATA "" (/private/comment)',),
+        ('SETMETADATA "" (/shared/admin "x")',),
+        ('SETMETADATA "" (/shared/comment "x")',),
+        ("GETMETADATA Nowhere /private/comment",),
+        ('SETMETADATA Nowhere (/private/comment "x")',),
+        *(
+            (f"SETMETADATA Notes ({name} NIL)",)
+            for name in ("/private/", "/private//a", "/other/a", "a", '"/private/*"')
+        ),
+        *((f"GETMETADATA Notes {name}",) for name in ("/private/", "/private//a", "/other/a", "a", '"/private/%"')),
+        ('SETMETADATA Notes /private/comment "x"',),
+        ("GETMETADATA (DEPTH 2) Notes /private/comment",),
+        ("DELETE Notes",),
+        ("CREATE Notes",),
+        ("GETMETADATA (DEPTH infinity) Notes (/private /shared)",),
+    ):
+        answer = client.command(command, *literals)
+        code = answer.code if answer.code in (b"METADATA", b"CANNOT") else b""  # others are not in RFC 5464
+        longest = re.findall(rb"LONGENTRIES (\d+)", answer.tagged)
+        learnt.append((command, annotations(answer), answer.status, code, longest))
+    return learnt
+
+
+def annotations(answer: Answer) -> dict[bytes, object]:
+    """The values of METADATA responses by their names."""
+    found: dict[bytes, object] = {}
+    for line in answer.untagged:
+        if line.startswith(b"* METADATA "):
+            *_, pairs = parse(line.removeprefix(b"* METADATA "))
+            assert isinstance(pairs, list)
+            found.update(zip(pairs[::2], pairs[1::2], strict=True))
+    return found

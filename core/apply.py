@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from core import commands, copying, delivery, flags, folders, items, mailboxes, seen
+from core import annotations, commands, copying, delivery, flags, folders, items, mailboxes, seen
 from core.commands import Command
 from core.folders import Outcome
 from core.ports import WriteTx
@@ -19,6 +19,7 @@ APPLY: dict[type, Callable[[WriteTx, Any], Outcome]] = {
     commands.RenameFolder: folders.rename,
     commands.Subscribe: folders.subscribe,
     commands.SetGrant: folders.set_grant,
+    commands.SetAnnotations: annotations.set_values,
     commands.Append: items.append,
     commands.Replace: items.replace_message,
     commands.Copy: copying.copy,

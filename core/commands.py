@@ -88,6 +88,16 @@ class SetGrant(Struct, frozen=True):
     own_only: bool = False
 
 
+class SetAnnotations(Struct, frozen=True):
+    """SETMETADATA (RFC 5464 4.3): all of them or none; the result is nothing.  Without a value an annotation goes."""
+
+    mailbox_id: MailboxId
+    path: str | None  # None: what is said of the server, as the mailbox's owner sees it
+    user: RecipientId  # whose the private ones are
+    values: tuple[tuple[str, bytes | None], ...]  # by their names in lower case
+    by: Actor | None = None
+
+
 class Subscribe(Struct, frozen=True):
     mailbox_id: MailboxId
     path: str
@@ -223,6 +233,7 @@ Command = (
     | RenameFolder
     | Subscribe
     | SetGrant
+    | SetAnnotations
     | Append
     | Replace
     | Copy

@@ -20,6 +20,7 @@ from core.commands import (
 from core.errors import (
     FolderExists,
     InvalidName,
+    InvalidUse,
     LimitExceeded,
     NoPermission,
     NoSuchFolder,
@@ -53,6 +54,9 @@ from core.rights import LOOKUP, Actor
 
 # Deleted folders wait here, out of every listing, until their messages are purged in slices.
 GRAVEYARD = FolderId(-1)
+
+# RFC 6154 2.  \All and \Flagged are views of other folders, and we have no views.
+SPECIAL_USES = frozenset({"\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash"})
 
 Outcome = tuple[object, tuple[Change, ...]]
 
@@ -137,11 +141,21 @@ def create(tx: WriteTx, command: CreateFolder) -> Outcome:
     names = levels(command.folder.path)
     _check_above(tx, command.mailbox_id, names, command.by)
     _check_room(tx, command.mailbox_id, names)
-    use = command.folder.special_use
-    if use is not None and any(folder.special_use == use for folder in tx.folders(command.mailbox_id)):
-        # RFC 6154 3 leaves it to us: a client that finds two Sent folders would use either.
-        raise UseTaken("Another folder has this special use")
+    check_use(tx, command.mailbox_id, command.folder.special_use)
     return make(tx, command.mailbox_id, command.folder, command.at), ()
+
+
+def check_use(tx: ReadTx, mailbox_id: MailboxId, use: str | None) -> None:
+    """Raises InvalidUse, or UseTaken: RFC 6154 3 leaves it to us whether two folders may have the same use.
+
+    A client that finds two Sent folders would use either.
+    """
+    if use is None:
+        return
+    if use not in SPECIAL_USES:
+        raise InvalidUse("Folders cannot have this special use")
+    if any(folder.special_use == use for folder in tx.folders(mailbox_id)):
+        raise UseTaken("Another folder has this special use")
 
 
 def _check_above(tx: ReadTx, mailbox_id: MailboxId, names: Sequence[str], by: Actor | None) -> None:
@@ -330,7 +344,9 @@ def _rename_inbox(tx: WriteTx, folder: Folder, above: Sequence[str], name: str, 
     mailbox_id = folder.mailbox_id
     children = [f for f in tx.folders(mailbox_id) if f.parent_id == folder.folder_id]
     tx.update_folder(replace(folder, parent_id=GRAVEYARD, name=str(folder.folder_id)))  # its name must be free first
-    adopt(tx, insert(tx, mailbox_id, ROOT, INBOX, at), children)
+    inbox = insert(tx, mailbox_id, ROOT, INBOX, at)
+    adopt(tx, inbox, children)
+    tx.copy_annotations(mailbox_id, folder.folder_id, inbox.folder_id)  # RFC 5464 4.1: INBOX keeps them too
     tx.update_folder(replace(folder, parent_id=_ensure(tx, mailbox_id, above, at), name=name))
     return None, (FolderRemoved(mailbox_id, folder.folder_id),)
 

@@ -31,6 +31,7 @@ from adapters.server.config import (
     Settings,
     SettingsError,
     Size,
+    Uri,
     parse,
 )
 from adapters.server.server import GRACE_SECONDS, Server
@@ -306,6 +307,7 @@ TYPES: Final[dict[Any, str]] = {
     Size: "size",
     Duration: "duration",
     HostName: "host name",
+    Uri: "URI",
     Path: "path",
     Path | None: "path",
     bool: "boolean",

@@ -45,6 +45,7 @@ class Accounts:
         append_limit: int,
         plaintext_logins: bool,
         may_unauthenticate: bool,
+        annotations: Mapping[str, bytes],
         has_tls: bool,
         channel_bindings: Mapping[str, bytes],
         log: EventLog,
@@ -56,6 +57,7 @@ class Accounts:
         self.append_limit = append_limit
         self.plaintext_logins = plaintext_logins
         self.may_unauthenticate = may_unauthenticate
+        self.annotations = annotations
         self.has_tls = has_tls
         self.channel_bindings = channel_bindings
         self._organization = organization

@@ -22,6 +22,8 @@ _OCTETS: Final = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 <
 _SMALLEST_LIMIT: Final = 64 << 10  # RFC 5321 4.5.3.1.7; and 0 would be announced as no limit (RFC 1870 3)
 _HOST: Final = re.compile(r"\*|\[[0-9A-Fa-f:.%]+\]|[0-9A-Za-z.-]+")
 
+_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
+
 
 class Duration(int):
     """Seconds, written as a number of them or as "90s", "5m", "12h", "7d"."""
@@ -124,8 +126,20 @@ class Alias(str):
         return cls(written)
 
 
+class Uri(str):
+    """Where somebody can be reached, like "mailto:help@example.com"; or empty."""
+
+    __slots__ = ()
+
+    @classmethod
+    def read(cls, written: object) -> "Uri":
+        if not isinstance(written, str) or (written and not _URI.fullmatch(written)):
+            raise ValueError('Expected a URI like "mailto:help@example.com"')
+        return cls(written)
+
+
 _READERS: Final[Mapping[type, Callable[[object], object]]] = {
-    kind: kind.read for kind in (Duration, Size, Endpoint, Network, HostName, Alias)
+    kind: kind.read for kind in (Duration, Size, Endpoint, Network, HostName, Alias, Uri)
 }
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 
@@ -135,6 +149,8 @@ class Server(Struct, frozen=True):
 
     hostname: Annotated[HostName, Meta(description="The name in greetings; empty: the machine's own.")] = HostName("")
     data_dir: Annotated[Path, Meta(description="Where everything is kept.")] = Path("/var/lib/penfold")
+    admin: Annotated[Uri, Meta(description="Whom users may turn to; IMAP clients can ask (RFC 5464).")] = Uri("")
+    comment: Annotated[str, Meta(description="A word to all users, likewise.")] = ""
 
 
 class Imap(Struct, frozen=True):

@@ -25,6 +25,7 @@ from adapters.server.admission import Admission
 from adapters.server.assistants import Maintenance
 from adapters.server.certificates import channel_bindings, server_context
 from adapters.server.config import Endpoint, Settings
+from adapters.server.config import Server as ServerSettings
 from adapters.server.control import ControlService
 from adapters.server.controlclient import socket_path
 from adapters.server.executor import StoreExecutor
@@ -130,6 +131,7 @@ class Server:
             append_limit=largest[0],
             plaintext_logins=settings.auth.plaintext_logins,
             may_unauthenticate=settings.imap.unauthenticate,
+            annotations=_annotations(settings.server),
             has_tls=True,
             channel_bindings=channel_bindings(house.certificate[0]),
             log=self.log,
@@ -234,6 +236,12 @@ class Server:
     def _write_pid(self) -> None:
         self._pid_file.parent.mkdir(exist_ok=True, mode=0o750)
         self._pid_file.write_text(f"{os.getpid()}\n")
+
+
+def _annotations(given: ServerSettings) -> dict[str, bytes]:
+    """What IMAP clients can ask about the server (RFC 5464 3.2.1.1)."""
+    about = {"/shared/admin": given.admin, "/shared/comment": given.comment}
+    return {name: value.encode() for name, value in about.items() if value}
 
 
 def _reactor() -> Any:

@@ -171,6 +171,21 @@ class SqlReadTx:
         row = self._one("reader", mailbox=mailbox_id, folder=folder_id, user=user)
         return ModSeq(row[0]) if row else ModSeq(0)
 
+    def annotations(
+        self, mailbox_id: MailboxId, folder_id: FolderId, user: int, first: str, until: str
+    ) -> Iterator[tuple[str, bytes]]:
+        rows = self._rows("annotations", **_of(mailbox_id, folder_id, user), first=_octets(first), until=_octets(until))
+        return ((name.decode("ascii"), value) for name, value in rows)
+
+    def annotation_sizes(self, mailbox_id: MailboxId, folder_id: FolderId, user: int) -> dict[str, int]:
+        rows = self._rows("annotation_sizes", **_of(mailbox_id, folder_id, user))
+        return {name.decode("ascii"): size for name, size in rows}
+
+    def annotation_usage(self, mailbox_id: MailboxId, user: int) -> tuple[int, int]:
+        row = self._one("annotation_usage", mailbox=mailbox_id, user=user)
+        assert row is not None, "a sum is always one row"
+        return row[0], row[1]
+
     def count_entries(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> int:
         row = self._one("count_entries", mailbox=mailbox_id, folder=folder_id, low=low, high=high)
         return int(row[0]) if row else 0
@@ -239,9 +254,18 @@ _OF_A_FOLDER = (
     "delete_keywords",
     "delete_tombstones",
     "delete_acl",
+    "delete_annotations",
     "delete_all_seen",
     "delete_readers",
     "delete_folder",
+)
+
+_OF_A_MAILBOX = (
+    "delete_subscriptions",
+    "delete_deliveries",
+    "delete_threads",
+    "delete_all_annotations",
+    "delete_mailbox",
 )
 
 
@@ -252,7 +276,7 @@ class SqlWriteTx(SqlReadTx):
         self._do("insert_mailbox", mailbox=mailbox.mailbox_id, guid=mailbox.guid, at=at)
 
     def delete_mailbox(self, mailbox_id: MailboxId) -> None:
-        for statement in ("delete_subscriptions", "delete_deliveries", "delete_threads", "delete_mailbox"):
+        for statement in _OF_A_MAILBOX:
             self._do(statement, mailbox=mailbox_id)
 
     def next_folder(self, mailbox_id: MailboxId, uidvalidity: int) -> tuple[FolderId, int]:
@@ -319,6 +343,15 @@ class SqlWriteTx(SqlReadTx):
 
     def set_reader_modseq(self, mailbox_id: MailboxId, folder_id: FolderId, user: int, modseq: ModSeq) -> None:
         self._do("put_reader", mailbox=mailbox_id, folder=folder_id, user=user, modseq=modseq)
+
+    def put_annotation(self, mailbox_id: MailboxId, folder_id: FolderId, user: int, name: str, value: bytes) -> None:
+        self._do("put_annotation", **_of(mailbox_id, folder_id, user), entry=_octets(name), value=value)
+
+    def delete_annotation(self, mailbox_id: MailboxId, folder_id: FolderId, user: int, name: str) -> None:
+        self._do("delete_annotation", **_of(mailbox_id, folder_id, user), entry=_octets(name))
+
+    def copy_annotations(self, mailbox_id: MailboxId, source: FolderId, target: FolderId) -> None:
+        self._do("copy_annotations", mailbox=mailbox_id, folder=source, target=target)
 
     def subscribe(self, mailbox_id: MailboxId, path: str) -> None:
         self._do("subscribe", mailbox=mailbox_id, path=path)
@@ -528,6 +561,14 @@ class SqlWriteTx(SqlReadTx):
 def _folder(row: Row) -> Folder:
     mailbox, folder, parent, name, use, selectable, *rest = row
     return Folder(mailbox, folder, parent, name, use, bool(selectable), *rest)
+
+
+def _of(mailbox_id: MailboxId, folder_id: FolderId, user: int) -> dict[str, int]:
+    return {"mailbox": mailbox_id, "folder": folder_id, "user": user}
+
+
+def _octets(name: str) -> bytes:
+    return name.encode("ascii")
 
 
 def _grant(row: Row) -> Grant:

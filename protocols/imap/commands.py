@@ -165,6 +165,14 @@ class Unsubscribe(Command, frozen=True, gc=False):
     mailbox: str
 
 
+class Entries(Struct, frozen=True, gc=False):
+    """Which annotations are wanted (RFC 5464 4.2)."""
+
+    names: tuple[str, ...]  # as the client spells them; they have no case
+    depth: int | None = 0  # how many levels below each are wanted too; None: all
+    max_size: int | None = None  # octets: larger values are left out
+
+
 class List(Command, frozen=True, gc=False):
     """LIST, plain or extended (RFC 5258).
 
@@ -175,8 +183,9 @@ class List(Command, frozen=True, gc=False):
     reference: str
     patterns: tuple[str, ...]
     select: frozenset[str] = frozenset()  # SUBSCRIBED REMOTE RECURSIVEMATCH SPECIAL-USE
-    returns: frozenset[str] = frozenset()  # SUBSCRIBED CHILDREN SPECIAL-USE STATUS MYRIGHTS
+    returns: frozenset[str] = frozenset()  # SUBSCRIBED CHILDREN SPECIAL-USE MYRIGHTS STATUS METADATA
     status: tuple[str, ...] = ()  # the items of RETURN (STATUS (...)), RFC 5819
+    metadata: Entries | None = None  # RETURN (METADATA (...)), RFC 9590
     extended: bool = False
 
 
@@ -190,6 +199,18 @@ class Status(Command, frozen=True, gc=False):
     name = "STATUS"
     mailbox: str
     items: tuple[str, ...]
+
+
+class GetMetadata(Command, frozen=True, gc=False):
+    name = "GETMETADATA"
+    mailbox: str  # empty: the server
+    wanted: Entries
+
+
+class SetMetadata(Command, frozen=True, gc=False):
+    name = "SETMETADATA"
+    mailbox: str
+    values: tuple[tuple[str, bytes | None], ...]  # by their names in lower case; None for those that go
 
 
 class Begin(Struct, frozen=True, gc=False):

@@ -31,6 +31,7 @@ from protocols.imap.do_folders import (
     do_unsubscribe,
 )
 from protocols.imap.do_messages import do_expunge, do_fetch, do_store
+from protocols.imap.do_metadata import do_get_metadata, do_set_metadata
 from protocols.imap.do_quota import do_get_quota, do_get_quota_root, do_set_quota
 from protocols.imap.do_replace import do_replace
 from protocols.imap.do_rights import do_delete_acl, do_get_acl, do_list_rights, do_my_rights, do_set_acl
@@ -69,6 +70,8 @@ COMMANDS: Final[dict[type[Command], tuple[int, Handler]]] = {
     commands.Lsub: (SIGNED_IN, do_lsub),
     commands.Namespace: (SIGNED_IN, do_namespace),
     commands.Status: (SIGNED_IN, do_status),
+    commands.GetMetadata: (SIGNED_IN, do_get_metadata),
+    commands.SetMetadata: (SIGNED_IN, do_set_metadata),
     commands.Append: (SIGNED_IN, do_append),
     commands.GetQuota: (SIGNED_IN, do_get_quota),
     commands.GetQuotaRoot: (SIGNED_IN, do_get_quota_root),
@@ -154,4 +157,6 @@ AFTER_LOGIN: Final = (
     "QUOTA=RES-STORAGE",
     "QUOTA=RES-MESSAGE",
     "QUOTA=RES-MAILBOX",
+    "METADATA",
+    "LIST-METADATA",
 )

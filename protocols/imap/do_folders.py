@@ -15,6 +15,7 @@ from core.errors import ProtectedFolder
 from core.model import MAX_UID, SEPARATOR, Folder
 from core.rights import READ, letters
 from protocols.imap import commands, responses
+from protocols.imap.do_metadata import completed, tell_annotations
 from protocols.imap.hierarchy import Listed, Placed, listed, superiors
 from protocols.imap.homes import Home, locate, within
 from protocols.imap.objectids import mailbox_id
@@ -40,7 +41,7 @@ class Found(Struct, frozen=True):
 
 
 def do_list(session: Session, command: commands.List) -> Steps:
-    """RFC 9051 6.3.9, with the options of RFC 5258, 5819 and 6154."""
+    """RFC 9051 6.3.9, with the options of RFC 5258, 5819, 6154 and 9590."""
     utf8 = session.takes_utf8
     if not command.extended and command.patterns == ("",):
         # An empty pattern asks for the separator and the root of the reference.
@@ -51,14 +52,18 @@ def do_list(session: Session, command: commands.List) -> Steps:
     known = yield from listed(session, partial(reaches, command.reference, command.patterns))
     look = partial(_found, known, command, rev2=session.is_rev2)
     names: list[Found] = look() if len(known.folders) <= MANY_FOLDERS else (yield Compute(look))
+    longest = 0  # octets of an annotation that was left out
     for count, found in enumerate(names):
         if count and count % PIECE_NAMES == 0:
             yield Pause(0.0)
         line = responses.list_(found.attributes, SEPARATOR, found.path, child_info=found.child_info, utf8=utf8)
         session.send(line)
-        if found.placed is not None and not found.child_info:
-            yield from _list_more(session, found.path, found.placed, command)
-    return "LIST completed"
+        if (placed := found.placed) is None:
+            continue
+        yield from _list_more(session, found.path, placed, command)
+        if command.metadata is not None:
+            longest = max(longest, (yield from tell_annotations(session, found.path, placed, command.metadata)))
+    return completed("LIST completed", longest)
 
 
 def _list_more(session: Session, name: str, placed: Placed, command: commands.List) -> Asking[None]:
@@ -89,7 +94,8 @@ def _found(known: Listed, command: commands.List, *, rev2: bool) -> list[Found]:
     return [
         Found(
             path,
-            known.folders.get(path),
+            # RFC 5819 2: no more is told of what is there only for the sake of what lies below it.
+            known.folders.get(path) if path in selected else None,
             _attributes(known, command, path, rev2=rev2),
             ("SUBSCRIBED",) if path in above else (),
         )
@@ -239,17 +245,14 @@ def do_create(session: Session, command: commands.Create) -> Steps:
 
 
 def _use(asked: tuple[str, ...], home: Home) -> str | None:
-    r"""RFC 6154 3: a new folder's special use.  \All and \Flagged are views of other folders, and we have no views."""
+    """RFC 6154 3: a new folder's special use."""
     if not asked:
         return None
     if len(asked) > 1:
         raise Rejected("A folder has one special use", code=responses.USEATTR)
-    if asked[0] not in _USES or home.by is not None:
+    if home.by is not None:
         raise Rejected("Folders of this use cannot be created", code=responses.USEATTR)
     return asked[0]
-
-
-_USES = frozenset({"\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash"})
 
 
 def do_delete(session: Session, command: commands.Delete) -> Steps:

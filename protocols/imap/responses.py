@@ -163,6 +163,19 @@ def code(name: bytes, *numbers: int) -> bytes:
     return b" ".join((name, *(b"%d" % number for number in numbers)))
 
 
+METADATA_TOOMANY: Final = b"METADATA TOOMANY"  # RFC 5464 4.3
+
+
+def metadata_max_size(octets: int) -> bytes:
+    """RFC 5464 4.3: a value is too large; such a one would not be."""
+    return code(b"METADATA MAXSIZE", octets)
+
+
+def metadata_long_entries(octets: int) -> bytes:
+    """RFC 5464 4.2.1: values were left out, of which the largest has so many octets."""
+    return code(b"METADATA LONGENTRIES", octets)
+
+
 def append_uid(uid_validity: int, uids: Ranges) -> bytes:
     """RFC 4315 section 3, APPENDUID."""
     return b"APPENDUID %d %s" % (uid_validity, sequence_set(uids))
@@ -302,6 +315,19 @@ def _mailbox_list(line: bytes, attributes: Iterable[str], separator: str | None,
 def mailbox_string(name: str, *, utf8: bool = False) -> bytes:
     """A mailbox name, never as an atom."""
     return string(name.encode("utf-8", "replace") if utf8 else utf7.encode(name), utf8=utf8)
+
+
+def metadata(name: str, values: Iterable[tuple[str, bytes | None]], *, utf8: bool = False) -> bytes:
+    """METADATA with values (RFC 5464 4.4.1); no name is the server's."""
+    pairs = b" ".join(b"%s %s" % (astring(entry.encode("ascii")), _value(value, utf8=utf8)) for entry, value in values)
+    return b"* METADATA %s (%s)\r\n" % (mailbox_string(name, utf8=utf8), pairs)
+
+
+def _value(octets: bytes | None, *, utf8: bool) -> bytes:
+    """RFC 5464 5: nstring / literal8."""
+    if octets is not None and b"\0" in octets:
+        return literal_header(len(octets), binary=True) + octets
+    return nstring(octets, utf8=utf8)
 
 
 def status(name: str, items: Mapping[str, int | str], *, utf8: bool = False) -> bytes:

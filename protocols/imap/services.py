@@ -80,6 +80,11 @@ class Services(Protocol):
         ...
 
     @property
+    def annotations(self) -> Mapping[str, bytes]:
+        """The shared annotations of the server (RFC 5464 3.2.1.1)."""
+        ...
+
+    @property
     def has_tls(self) -> bool: ...
     @property
     def channel_bindings(self) -> Mapping[str, bytes]:

@@ -297,6 +297,14 @@ def test_what_is_no_list_of_aliases(written: str, place: str | None) -> None:
     assert text.endswith(place or "")
 
 
+@pytest.mark.parametrize("written", ["'help@example.com'", "'mailto:'", "'1:x'", "'mailto:a b'", "'tel:é'", "3"])
+def test_what_is_no_uri(written: str) -> None:
+    assert parse("[server]\nadmin = 'mailto:help@example.com'").server.admin == "mailto:help@example.com"
+    assert problems(f"[server]\nadmin = {written}") == [
+        (2, 'server.admin: Expected a URI like "mailto:help@example.com"')
+    ]
+
+
 keys = st.sampled_from(["imap", "listen", "tls.key", '"x"', "[log]", "level", "[[a]]", "total", "a.b"])
 values = st.sampled_from(["1", "true", "'x'", '"""\na\n"""', "[\n1,\n]", "{a = 1}", "'7d'", "1979-05-27", "1.5", "[]"])
 

@@ -227,6 +227,47 @@ def test_folders_and_messages_are_totalled(tx: WriteTx) -> None:
     assert tx.totals(ONE) == (1, 0)
 
 
+def test_annotations_are_by_folder_user_and_name(tx: WriteTx) -> None:
+    tx.put_annotation(ONE, INBOX, 0, "/shared/a", b"old")
+    tx.put_annotation(ONE, INBOX, 0, "/shared/a", b"\0\xff")
+    tx.put_annotation(ONE, INBOX, 0, "/shared/a/b", b"")
+    tx.put_annotation(ONE, INBOX, 7, "/shared/a", b"another's")
+    tx.put_annotation(ONE, ROOT, 0, "/shared/a", b"server")
+    assert list(tx.annotations(ONE, INBOX, 0, "/shared/", "/shared0")) == [
+        ("/shared/a", b"\0\xff"),
+        ("/shared/a/b", b""),
+    ]
+    assert dict(tx.annotations(ONE, INBOX, 0, "/shared/a", "/shared/a/")) == {"/shared/a": b"\0\xff"}
+    assert tx.annotation_sizes(ONE, INBOX, 0) == {"/shared/a": 2, "/shared/a/b": 0}
+    assert tx.annotation_usage(ONE, 0) == (3, 9 + 2 + 11 + 0 + 9 + 6)
+    assert tx.annotation_usage(TWO, 0) == (0, 0)
+    tx.delete_annotation(ONE, INBOX, 0, "/shared/a")
+    tx.delete_annotation(ONE, INBOX, 0, "/shared/absent")
+    assert tx.annotation_sizes(ONE, INBOX, 0) == {"/shared/a/b": 0}
+
+
+def test_annotations_are_ordered_as_octets(tx: WriteTx) -> None:
+    """A collation would put the slash elsewhere, and what is below a name could not be found by it."""
+    names = ["/shared/a", "/shared/a b", "/shared/a-b", "/shared/a/b", "/shared/a0", "/shared/a_b", "/shared/ab"]
+    for name in names:
+        tx.put_annotation(ONE, INBOX, 0, name, b"")
+    assert [name for name, _ in tx.annotations(ONE, INBOX, 0, "/", "0")] == names
+
+
+def test_annotations_of_all_users_are_copied_and_go_with_their_folder(tx: WriteTx) -> None:
+    other, _ = tx.next_folder(ONE, 100)
+    tx.insert_folder(folder(other, "other"), 5)
+    for user in (0, 7):
+        tx.put_annotation(ONE, INBOX, user, "/x", b"%d" % user)
+    tx.copy_annotations(ONE, INBOX, other)
+    tx.delete_folder(ONE, INBOX)
+    for user in (0, 7):
+        assert dict(tx.annotations(ONE, other, user, "/", "0")) == {"/x": b"%d" % user}
+        assert tx.annotation_sizes(ONE, INBOX, user) == {}
+    tx.delete_mailbox(ONE)
+    assert tx.annotation_usage(ONE, 7) == (0, 0)
+
+
 def test_deliveries_are_remembered_for_their_mailbox_until_they_expire(tx: WriteTx) -> None:
     assert tx.remember_delivery(ONE, b"\0token", 10, 50)
     assert not tx.remember_delivery(ONE, b"\0token", 50, 90)

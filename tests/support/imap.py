@@ -68,6 +68,7 @@ class TestServer:
         self.append_limit = 10_000_000
         self.plaintext_logins = True
         self.may_unauthenticate = True
+        self.annotations: dict[str, bytes] = {}
         self.has_tls = False
         self.takes_tokens = False
         self.channel_bindings: dict[str, bytes] = {}

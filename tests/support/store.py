@@ -63,6 +63,7 @@ TABLES = (
     "expunged",
     "thread_key",
     "subscription",
+    "annotation",
     "delivery_seen",
 )
 

@@ -15,6 +15,8 @@ DELETE FROM subscription WHERE mailbox_id = :mailbox
 DELETE FROM delivery_seen WHERE mailbox_id = :mailbox
 -- name: delete_threads
 DELETE FROM thread_key WHERE mailbox_id = :mailbox
+-- name: delete_all_annotations
+DELETE FROM annotation WHERE mailbox_id = :mailbox
 -- name: next_folder
 UPDATE mailbox SET next_folder_id = next_folder_id + 1,
   next_uidvalidity = CASE WHEN next_uidvalidity < :uidvalidity THEN :uidvalidity ELSE next_uidvalidity END + 1
@@ -50,6 +52,8 @@ UPDATE folder SET parent_id = :parent, name = :name, special_use = :special_use,
 DELETE FROM folder WHERE mailbox_id = :mailbox AND folder_id = :folder
 -- name: delete_keywords
 DELETE FROM keyword WHERE mailbox_id = :mailbox AND folder_id = :folder
+-- name: delete_annotations
+DELETE FROM annotation WHERE mailbox_id = :mailbox AND folder_id = :folder
 -- name: delete_acl
 DELETE FROM acl WHERE mailbox_id = :mailbox AND folder_id = :folder
 -- name: delete_all_seen
@@ -80,6 +84,23 @@ VALUES (:mailbox, :folder, :trustee, :is_denied, :rights, :own_only)
 ON CONFLICT(mailbox_id, folder_id, trustee_id, is_denied) DO UPDATE SET rights = excluded.rights, own_only = excluded.own_only
 -- name: delete_grant
 DELETE FROM acl WHERE mailbox_id = :mailbox AND folder_id = :folder AND trustee_id = :trustee AND is_denied = :is_denied
+
+-- name: annotations
+SELECT name, value FROM annotation
+WHERE mailbox_id = :mailbox AND user_id = :user AND folder_id = :folder AND name >= :first AND name < :until ORDER BY name
+-- name: annotation_sizes
+SELECT name, length(value) FROM annotation WHERE mailbox_id = :mailbox AND user_id = :user AND folder_id = :folder
+-- name: annotation_usage
+SELECT COUNT(name), COALESCE(SUM(length(name) + length(value)), 0) FROM annotation
+WHERE mailbox_id = :mailbox AND user_id = :user
+-- name: put_annotation
+INSERT INTO annotation(mailbox_id, user_id, folder_id, name, value) VALUES (:mailbox, :user, :folder, :entry, :value)
+ON CONFLICT(mailbox_id, user_id, folder_id, name) DO UPDATE SET value = excluded.value
+-- name: delete_annotation
+DELETE FROM annotation WHERE mailbox_id = :mailbox AND user_id = :user AND folder_id = :folder AND name = :entry
+-- name: copy_annotations
+INSERT INTO annotation(mailbox_id, user_id, folder_id, name, value)
+SELECT mailbox_id, user_id, :target, name, value FROM annotation WHERE mailbox_id = :mailbox AND folder_id = :folder
 
 -- name: seen
 SELECT uid_low, uid_high, is_seen, modseq FROM seen

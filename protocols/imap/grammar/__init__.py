@@ -10,7 +10,7 @@ from typing import Final
 from protocols.imap import commands
 from protocols.imap.commands import Command
 from protocols.imap.fragments import TAG_CHARS, tag_of
-from protocols.imap.grammar import append, fetch, filters, mailboxes, quota, rights, search, sessions, sorting
+from protocols.imap.grammar import append, fetch, filters, mailboxes, metadata, quota, rights, search, sessions, sorting
 from protocols.imap.grammar.append import resume
 from protocols.imap.grammar.scanner import QUIRKS, BadCharset, BadSyntax, Scanner, UnknownCommand, base64
 
@@ -48,6 +48,7 @@ _COMMANDS: Final[dict[bytes, _Reader]] = {
     b"EXAMINE": mailboxes.examine,
     b"EXPUNGE": _plain(commands.Expunge),
     b"GETACL": rights.get_acl,
+    b"GETMETADATA": metadata.get_metadata,
     b"GETQUOTA": quota.get_quota,
     b"GETQUOTAROOT": quota.get_quota_root,
     b"ID": sessions.id_,
@@ -63,6 +64,7 @@ _COMMANDS: Final[dict[bytes, _Reader]] = {
     b"RENAME": mailboxes.rename,
     b"SELECT": mailboxes.select,
     b"SETACL": rights.set_acl,
+    b"SETMETADATA": metadata.set_metadata,
     b"SETQUOTA": quota.set_quota,
     b"STARTTLS": _plain(commands.Starttls),
     b"STATUS": mailboxes.status,

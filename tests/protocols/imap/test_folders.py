@@ -129,6 +129,22 @@ def test_recursivematch_tells_of_what_is_below_and_not_listed(server: TestServer
     client.bad('LIST (RECURSIVEMATCH) "" %')
 
 
+def test_a_name_that_is_told_for_those_below_it_has_no_status(server: TestServer) -> None:
+    """RFC 5819 3, the second example."""
+    client = server.client()
+    for name in ("INBOX", "Drafts", "Sent", "Trash"):
+        client.ok(f"UNSUBSCRIBE {name}")
+    client.ok("CREATE foo/bar")
+    client.ok("SUBSCRIBE foo/bar")
+    assert client.fetched('LIST (SUBSCRIBED RECURSIVEMATCH) "" % RETURN (STATUS (MESSAGES))') == [
+        b'* LIST (\\HasChildren) "/" "foo" ("CHILDINFO" ("SUBSCRIBED"))'
+    ]
+    client.ok("SUBSCRIBE foo")
+    assert client.fetched('LIST (SUBSCRIBED RECURSIVEMATCH) "" % RETURN (STATUS (MESSAGES))')[1:] == [
+        b'* STATUS "foo" (MESSAGES 0)'
+    ]
+
+
 def test_status_follows_each_name(server: TestServer) -> None:
     """RFC 5819 2."""
     client = server.client()

@@ -165,6 +165,16 @@ def test_quotas() -> None:
     assert r.quota("zoë", [], utf8=True) == '* QUOTA "zoë" ()\r\n'.encode()
 
 
+def test_annotations_and_their_codes() -> None:
+    """RFC 5464 4.4.1, 5."""
+    assert r.metadata("", [("/shared/comment", b"My comment")]) == b'* METADATA "" (/shared/comment "My comment")\r\n'
+    assert r.metadata("Entwürfe", [("/shared/a b", None), ("/shared/c", b"\0")], utf8=True) == (
+        '* METADATA "Entwürfe" ("/shared/a b" NIL /shared/c ~{1}\r\n\0)\r\n'.encode()
+    )
+    assert r.metadata_max_size(7) == b"METADATA MAXSIZE 7"
+    assert r.metadata_long_entries(2199) == b"METADATA LONGENTRIES 2199"
+
+
 def test_namespaces() -> None:
     """RFC 2342 section 5, its examples."""
     assert r.namespace([("", "/")], [], []) == b'* NAMESPACE (("" "/")) NIL NIL\r\n'
