@@ -28,10 +28,12 @@ class LiveSessions:
     def end(self, number: int) -> bool:
         return self._on_loop(lambda: self._end(lambda connection: connection.number == number)) > 0
 
-    def end_of(self, mailbox_id: int) -> int:
+    def end_of(self, *mailbox_ids: int) -> int:
+        meant = frozenset(mailbox_ids)
+
         def is_of_mailbox(connection: ImapConnection) -> bool:
             account = connection.session.account
-            return account is not None and account.mailbox_id == mailbox_id
+            return account is not None and account.mailbox_id in meant
 
         return self._on_loop(lambda: self._end(is_of_mailbox))
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 
 from adapters.stores import sqlite
 from adapters.stores.migrations import migrate
+from adapters.stores.sharing import Do, Sharing, take
 from adapters.stores.sql import Row
 from adapters.stores.sqlite import ENGINE_ERRORS, SqliteConnection
 from adapters.stores.statements import load
@@ -64,6 +65,7 @@ class OrganizationDatabase:
         self._local = threading.local()
         self._readers: list[SqliteConnection] = []
         self._cache = _Cache()
+        self.sharing = Sharing(self._read, self._write, self._cache.get)
         try:
             self._writer = SqliteConnection(path, writer=True)
             migrate(self._writer, "organization", at)
@@ -92,7 +94,7 @@ class OrganizationDatabase:
         with self._write() as do:
             if any(recipients.fold_name(row[1]) == folded for row in do("databases")):
                 raise DatabaseExists("A mailbox database of this name is already there")
-            database_id = _take(do, "database")
+            database_id = take(do, "database")
             do("insert_database", database=database_id, name=name, folded=folded, at=at, **_quota(quota))
         return self.database(DatabaseId(database_id))
 
@@ -175,7 +177,7 @@ class OrganizationDatabase:
         without a mailbox would bounce.
         """
         with self._write() as do:
-            return MailboxId(_take(do, "mailbox"))
+            return MailboxId(take(do, "mailbox"))
 
     def check_new(self, recipient: NewRecipient) -> None:
         """Raises what `add_recipient` would."""
@@ -189,7 +191,7 @@ class OrganizationDatabase:
         recipients.check_display_name(recipient.display_name)
         with self._write() as do:
             _check_names(do, None, recipient)
-            recipient_id = RecipientId(_take(do, "recipient"))
+            recipient_id = RecipientId(take(do, "recipient"))
             do("insert_recipient", **_columns(recipient_id, recipient), at=at)
             _insert_addresses(do, recipient_id, recipient)
             if credential is not None:
@@ -216,6 +218,7 @@ class OrganizationDatabase:
                 raise NoSuchRecipient("There is no such recipient")
             for statement in ("delete_addresses", "delete_credential", "delete_recipient"):
                 do(statement, recipient=recipient_id)
+            self.sharing.forget_trustee(do, recipient_id)
         return _recipient(rows)
 
     def recipient(self, recipient_id: RecipientId) -> Recipient:
@@ -295,7 +298,7 @@ class OrganizationDatabase:
             raise Unavailable("The organization database cannot be read") from fault
 
     @contextmanager
-    def _write(self) -> Iterator["_Do"]:
+    def _write(self) -> Iterator[Do]:
         """A transaction: committed if the block ends, undone if it raises.  Raises Unavailable."""
         with self._writing:
             try:
@@ -320,9 +323,6 @@ class OrganizationDatabase:
         except ENGINE_ERRORS:  # nothing is known of this connection any more
             self._writer.close()
             self._writer = SqliteConnection(self._path, writer=True)
-
-
-_Do = Callable[..., list[Row]]
 
 
 class _Cache:
@@ -361,11 +361,7 @@ def _keep(table: dict[_Key, Any], key: _Key, value: object, limit: int) -> None:
     table[key] = value
 
 
-def _take(do: _Do, kind: str) -> int:
-    return int(do("take_number", kind=kind)[0][0])
-
-
-def _check_names(do: _Do, owner: RecipientId | None, recipient: NewRecipient | Recipient) -> None:
+def _check_names(do: Do, owner: RecipientId | None, recipient: NewRecipient | Recipient) -> None:
     """Whether nobody else has the alias or one of the addresses, and every domain is ours."""
     if (taken := do("alias_owner", folded=recipients.check_alias(recipient.alias))) and taken[0][0] != owner:
         raise RecipientExists(f"Another recipient has the alias {recipient.alias}")
@@ -380,7 +376,7 @@ def _check_names(do: _Do, owner: RecipientId | None, recipient: NewRecipient | R
             raise AddressInUse(f"Another recipient has the address {address}")
 
 
-def _insert_addresses(do: _Do, recipient_id: RecipientId, recipient: NewRecipient | Recipient) -> None:
+def _insert_addresses(do: Do, recipient_id: RecipientId, recipient: NewRecipient | Recipient) -> None:
     for position, spelling in enumerate(_addresses(recipient)):
         folded = recipients.fold_address(spelling)
         domain = recipients.split_address(folded)[1]

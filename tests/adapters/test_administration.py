@@ -55,8 +55,8 @@ class FakeSessions:
         self.ended.append(number)
         return number == 1
 
-    def end_of(self, mailbox_id: int) -> int:
-        self.ended.append(mailbox_id)
+    def end_of(self, *mailbox_ids: int) -> int:
+        self.ended += mailbox_ids
         return 2
 
 

@@ -86,8 +86,8 @@ class Sessions(Protocol):
         """Whether there was such a session."""
         ...
 
-    def end_of(self, mailbox_id: int) -> int:
-        """Ends all that are signed in to a mailbox; how many there were."""
+    def end_of(self, *mailbox_ids: int) -> int:
+        """Ends all that are signed in to these mailboxes; how many there were."""
         ...
 
 
@@ -100,7 +100,7 @@ class NoSessions:
     def end(self, number: int) -> bool:
         return False
 
-    def end_of(self, mailbox_id: int) -> int:
+    def end_of(self, *mailbox_ids: int) -> int:
         return 0
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
-from adapters.server.administration import checks, databases, mailboxes, sessions, trail
+from adapters.server.administration import checks, databases, groups, mailboxes, sessions, trail
 from adapters.server.administration.context import Context, Request, SessionRow
 from core.errors import Refusal
 
@@ -26,6 +26,10 @@ def _mailbox(context: Context, ask: Any) -> Any:
     return mailboxes.before(context, ask.alias)
 
 
+def _group(context: Context, ask: Any) -> Any:
+    return groups.before(context, ask.name)
+
+
 def _database(context: Context, ask: Any) -> Any:
     return databases.before(context, ask.name)
 
@@ -35,6 +39,8 @@ def _domains(context: Context, ask: Any) -> Any:
 
 
 _Changed = mailboxes.MailboxChanged
+_Group = groups.GroupShown
+_Members = groups.MembersChanged
 _Domains = list[databases.DomainRow]
 _Database = databases.DatabaseShown
 
@@ -46,6 +52,12 @@ VERBS: Final[Mapping[str, Verb]] = {
     "mailbox.disable": Verb(mailboxes.DisableMailbox, _Changed, mailboxes.disable, _mailbox),
     "mailbox.enable": Verb(mailboxes.EnableMailbox, _Changed, mailboxes.enable, _mailbox),
     "mailbox.rm": Verb(mailboxes.RemoveMailbox, _Changed, mailboxes.remove, _mailbox),
+    "group.add": Verb(groups.AddGroup, _Group, groups.add, _nothing),
+    "group.list": Verb(groups.ListGroups, groups.GroupPage, groups.page),
+    "group.show": Verb(groups.ShowGroup, _Group, groups.show),
+    "group.rm": Verb(groups.RemoveGroup, groups.GroupRemoved, groups.remove, _group),
+    "group.add-member": Verb(groups.AddMember, _Members, groups.add_member, _nothing),
+    "group.remove-member": Verb(groups.RemoveMember, _Members, groups.remove_member, _nothing),
     "database.list": Verb(databases.ListDatabases, list[_Database], databases.listed),
     "database.show": Verb(databases.ShowDatabase, _Database, databases.show),
     "database.add": Verb(databases.AddDatabase, _Database, databases.add, _nothing),

@@ -23,7 +23,7 @@ from adapters.server.cli import passwords
 from adapters.server.cli.failures import Misused
 from adapters.server.cli.options import GENERATE, PASSWORD_STDIN, Json, command, limit
 from adapters.server.cli.passwords import Password
-from adapters.server.cli.printing import print_facts, print_json, print_table, size
+from adapters.server.cli.printing import ended, print_facts, print_json, print_table, size
 from adapters.server.cli.reach import Channel, Place, reach
 
 app = typer.Typer(no_args_is_help=True, help="People and their mailboxes.")
@@ -172,11 +172,8 @@ def change(
 
 
 def _say_changed(changed: MailboxChanged, what: str, as_json: bool, password: Password | None = None) -> None:
-    ended = changed.sessions_ended
-    text = f"{changed.mailbox.alias} {what}"
-    if ended:
-        text += f"; {ended} {'session was' if ended == 1 else 'sessions were'} ended"
-    _say(changed.mailbox, text, password, as_json, sessions_ended=ended)
+    text = f"{changed.mailbox.alias} {what}{ended(changed.sessions_ended)}"
+    _say(changed.mailbox, text, password, as_json, sessions_ended=changed.sessions_ended)
 
 
 @command(app, "disable")

@@ -101,3 +101,42 @@ DELETE FROM credential WHERE recipient_id = :recipient
 SELECT value FROM secret WHERE name = :name
 -- name: insert_secret
 INSERT INTO secret(name, value) VALUES (:name, :value) ON CONFLICT(name) DO NOTHING
+
+-- name: groups
+SELECT group_id, name, created_at FROM security_group WHERE folded_name > :after ORDER BY folded_name LIMIT :limit
+-- name: group_by_id
+SELECT group_id, name, created_at FROM security_group WHERE group_id = :group
+-- name: group_named
+SELECT group_id, name, created_at FROM security_group WHERE folded_name = :folded
+-- name: insert_group
+INSERT INTO security_group(group_id, name, folded_name, created_at) VALUES (:group, :name, :folded, :at)
+-- name: delete_group
+DELETE FROM security_group WHERE group_id = :group
+-- name: members
+SELECT member_id FROM group_member WHERE group_id = :group ORDER BY member_id
+-- name: count_members
+SELECT count(*) FROM group_member WHERE group_id = :group
+-- name: insert_member
+INSERT INTO group_member(group_id, member_id) VALUES (:group, :member) ON CONFLICT(group_id, member_id) DO NOTHING
+-- name: delete_member
+DELETE FROM group_member WHERE group_id = :group AND member_id = :member RETURNING member_id
+-- name: delete_memberships
+DELETE FROM group_member WHERE group_id = :trustee OR member_id = :trustee
+-- name: groups_of
+WITH RECURSIVE above(group_id) AS (
+  SELECT group_id FROM group_member WHERE member_id = :member
+  UNION SELECT m.group_id FROM above a JOIN group_member m ON m.member_id = a.group_id)
+SELECT group_id FROM above
+-- name: most_groups
+WITH RECURSIVE below(id) AS (
+  SELECT CAST(:member AS BIGINT)
+  UNION SELECT m.member_id FROM below b JOIN group_member m ON m.group_id = b.id),
+above(id, group_id) AS (
+  SELECT b.id, m.group_id FROM below b JOIN group_member m ON m.member_id = b.id
+  UNION SELECT a.id, m.group_id FROM above a JOIN group_member m ON m.member_id = a.group_id)
+SELECT count(*) FROM above GROUP BY id ORDER BY 1 DESC LIMIT 1
+-- name: mailboxes_of
+WITH RECURSIVE below(id) AS (
+  SELECT CAST(:trustee AS BIGINT)
+  UNION SELECT m.member_id FROM below b JOIN group_member m ON m.group_id = b.id)
+SELECT r.mailbox_id FROM below b JOIN recipient r ON r.recipient_id = b.id
