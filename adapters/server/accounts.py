@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from adapters.directory.local import LocalDirectory
 from adapters.directory.throttle import Throttle
 from adapters.directory.tokens import BearerTokens
+from adapters.server import trustees
 from adapters.server.admission import Admission
 from adapters.server.executor import StoreExecutor
 from adapters.server.spooling import MessageSpool
@@ -120,10 +121,17 @@ class Accounts:
         return self._executor.mounted()
 
     def trustees(self, account: Account) -> frozenset[RecipientId]:
-        return frozenset((account.user, ANYONE))
+        return self._organization.sharing.groups_of(account.user) | {account.user, ANYONE}
 
     def full_access(self, account: Account) -> Sequence[tuple[str, Home]]:
-        return ()
+        found = map(self._organization.by_id, self._organization.sharing.accessible(account.user))
+        return [
+            (recipient.alias, Home(recipient.mailbox_id, recipient.database_id))
+            for recipient in found
+            if recipient is not None
+            and recipient.mailbox_id != account.mailbox_id
+            and self._executor.is_mounted(recipient.database_id)
+        ]
 
     def alias_of(self, mailbox_id: MailboxId) -> str | None:
         recipient = self._organization.by_mailbox(mailbox_id)
@@ -131,13 +139,20 @@ class Accounts:
 
     def mailbox_of(self, account: Account, alias: str) -> Home | None:
         recipient = self._organization.by_alias(fold_name(alias))
-        if recipient is None:
+        if recipient is None or recipient.mailbox_id == account.mailbox_id:
             return None
-        by = Actor(account.user, self.trustees(account))
+        is_owner = recipient.recipient_id in self._organization.sharing.accessible(account.user)
+        by = None if is_owner else Actor(account.user, self.trustees(account))
         return Home(recipient.mailbox_id, recipient.database_id, by)
 
     def public_folders(self, account: Account) -> Home | None:
         return None
+
+    def trustee(self, identifier: str) -> RecipientId | None:
+        return trustees.trustee(self._organization, identifier)
+
+    def identifier(self, trustee: RecipientId) -> str | None:
+        return trustees.identifier(self._organization, trustee)
 
     def route(self, address: str) -> Target:
         """Where mail for an address goes.  Raises NoSuchRecipient, RelayDenied."""

@@ -9,10 +9,10 @@ from typing import Protocol, TypeVar
 
 from adapters.stores.sql import Row
 from core import recipients
-from core.errors import LimitExceeded
-from core.limits import GROUPS_PER_MEMBER, MEMBERS_PER_GROUP
+from core.errors import LimitExceeded, NoSuchRecipient
+from core.limits import FULL_ACCESS_PER_MAILBOX, GROUPS_PER_MEMBER, MEMBERS_PER_GROUP
 from core.model import MailboxId
-from core.recipients import Group, GroupExists, GroupLoop, NoSuchGroup, RecipientId
+from core.recipients import Group, GroupExists, GroupLoop, NoSuchGroup, NoSuchTrustee, RecipientId
 
 T = TypeVar("T")
 Do = Callable[..., list[Row]]  # carries a statement out, by its name and parameters
@@ -36,7 +36,8 @@ class Sharing:
 
     def forget_trustee(self, do: Do, trustee: RecipientId) -> None:
         """Within the transaction that takes a recipient or a group away."""
-        do("delete_memberships", trustee=trustee)
+        for statement in ("delete_memberships", "delete_accesses"):
+            do(statement, trustee=trustee)
 
     # Groups
 
@@ -110,6 +111,34 @@ class Sharing:
     def mailboxes_of(self, trustee: RecipientId) -> list[MailboxId]:
         """The mailboxes of all whom a trustee means: of a recipient, or of everybody below a group."""
         return [MailboxId(row[0]) for row in self._read("mailboxes_of", trustee=trustee)]
+
+    # Full access
+
+    def add_full_access(self, recipient_id: RecipientId, trustee: RecipientId) -> None:
+        """To give it again changes nothing.  Raises NoSuchRecipient, LimitExceeded."""
+        with self._write() as do:
+            if not do("by_id", recipient=recipient_id):
+                raise NoSuchRecipient("There is no such recipient")
+            do("insert_access", recipient=recipient_id, trustee=trustee)
+            if len(do("accesses", recipient=recipient_id)) > FULL_ACCESS_PER_MAILBOX:
+                raise LimitExceeded(f"Not more than {FULL_ACCESS_PER_MAILBOX} may have full access to a mailbox")
+
+    def remove_full_access(self, recipient_id: RecipientId, trustee: RecipientId) -> None:
+        """Raises NoSuchTrustee for one who does not have it."""
+        with self._write() as do:
+            if not do("delete_access", recipient=recipient_id, trustee=trustee):
+                raise NoSuchTrustee("Full access was not given there")
+
+    def full_access_to(self, recipient_id: RecipientId) -> list[RecipientId]:
+        """The trustees who act in a recipient's mailbox as its owner would."""
+        return [RecipientId(row[0]) for row in self._read("accesses", recipient=recipient_id)]
+
+    def accessible(self, user: RecipientId) -> frozenset[RecipientId]:
+        """The recipients in whose mailboxes somebody acts as their owner would, by name or by a group."""
+        return self._remembered(("accessible", user), lambda: self._accessible(user)) or frozenset()
+
+    def _accessible(self, user: RecipientId) -> frozenset[RecipientId]:
+        return frozenset(RecipientId(row[0]) for row in self._read("accessible", user=user))
 
 
 def take(do: Do, kind: str) -> int:

@@ -73,3 +73,36 @@ def test_changes_of_groups_are_on_record(house: Installed) -> None:
     assert added["after"]["members"] == 1
     assert "Neither" in refused["refused"]
     assert removed["before"]["members"] == ["ada"]
+
+
+# ---------------------------------------------------------------------------------------------- permissions
+
+
+def test_full_access_is_given_shown_and_taken_back(house: Installed) -> None:
+    """T-12.7."""
+    house.run("group", "add", "Sales")
+    permission = ("mailbox", "permission")
+    said = house.run(*permission, "add", "bob", "--full-access", "ada@example.com").stdout
+    assert said == "ada@example.com has full access to bob now\n"
+    given = {"alias": "bob", "sessions_ended": 0}
+    assert house.json(*permission, "add", "bob@example.com", "--full-access", "group:Sales") == given
+    assert house.json(*permission, "list", "bob")["full_access"] == ["ada", "group:Sales"]
+    assert "ada, group:Sales" in house.run(*permission, "list", "bob").stdout
+    assert house.json(*permission, "rm", "bob", "ada", "--full-access") == given
+    house.run("group", "rm", "Sales")
+    assert house.json(*permission, "list", "bob")["full_access"] == []
+    added, again = [record for record in house.trail() if record["do"].startswith("full-access")][:2]
+    assert added["with"] == {"alias": "bob", "trustee": "ada@example.com"}
+    assert (added["before"], again["before"]) == (False, False)
+
+
+def test_what_cannot_be_permitted_is_one_line_that_names_the_remedy(house: Installed) -> None:
+    permission = ("mailbox", "permission")
+    for words, says in (
+        ((*permission, "list", "nobody"), "No mailbox has the alias or address nobody: `penfold mailbox list` shows"),
+        ((*permission, "add", "bob", "--full-access", "nobody"), "Neither a mailbox nor a group is called nobody"),
+        ((*permission, "add", "bob", "--full-access", "anyone"), "Neither a mailbox nor a group is called anyone"),
+        ((*permission, "rm", "bob", "--full-access", "ada"), "Full access was not given there"),
+    ):
+        assert says in house.refused(*words), words
+    house.run(*permission, "add", "bob", "ada", code=2)

@@ -29,6 +29,7 @@ from core.recipients import (
     NoSuchDatabase,
     NoSuchDomain,
     NoSuchGroup,
+    NoSuchTrustee,
     Quota,
     Recipient,
     RecipientExists,
@@ -420,6 +421,47 @@ def test_who_is_gone_is_in_no_group(org: OrganizationDatabase) -> None:
     org.sharing.add_member(firm.group_id, one.recipient_id)
     org.delete_recipient(one.recipient_id)
     assert org.sharing.members(firm.group_id) == []
+
+
+# Full access
+
+
+def test_full_access_reaches_members_at_once(org: OrganizationDatabase) -> None:
+    """T-12.7."""
+    boss, one = add(org, "boss"), add(org, "u1")
+    team = org.sharing.add_group("team", at=NOON).group_id
+    assert org.sharing.accessible(one.recipient_id) == frozenset()  # now cached
+    org.sharing.add_full_access(boss.recipient_id, team)
+    org.sharing.add_full_access(boss.recipient_id, team)
+    org.sharing.add_member(team, one.recipient_id)
+    assert org.sharing.accessible(one.recipient_id) == {boss.recipient_id}
+    assert org.sharing.full_access_to(boss.recipient_id) == [team]
+    org.sharing.remove_full_access(boss.recipient_id, team)
+    assert org.sharing.accessible(one.recipient_id) == frozenset()
+    with pytest.raises(NoSuchTrustee):
+        org.sharing.remove_full_access(boss.recipient_id, team)
+
+
+def test_full_access_goes_with_whose_it_is_and_whom_it_is_to(org: OrganizationDatabase) -> None:
+    boss, one, team = add(org, "boss"), add(org, "u1"), org.sharing.add_group("team", at=NOON)
+    for trustee in (one.recipient_id, team.group_id):
+        org.sharing.add_full_access(boss.recipient_id, trustee)
+    org.sharing.add_full_access(one.recipient_id, boss.recipient_id)
+    org.delete_recipient(one.recipient_id)
+    org.sharing.delete_group(team.group_id)
+    assert org.sharing.full_access_to(boss.recipient_id) == []
+    assert org.sharing.accessible(boss.recipient_id) == frozenset()
+    with pytest.raises(NoSuchRecipient):
+        org.sharing.add_full_access(one.recipient_id, boss.recipient_id)
+
+
+def test_full_access_is_for_a_bounded_circle(org: OrganizationDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "FULL_ACCESS_PER_MAILBOX", 1)
+    boss, one, two = add(org, "boss"), add(org, "u1"), add(org, "u2")
+    org.sharing.add_full_access(boss.recipient_id, one.recipient_id)
+    with pytest.raises(LimitExceeded):
+        org.sharing.add_full_access(boss.recipient_id, two.recipient_id)
+    assert org.sharing.full_access_to(boss.recipient_id) == [one.recipient_id]
 
 
 # Memory

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
-from adapters.server.administration import checks, databases, groups, mailboxes, sessions, trail
+from adapters.server.administration import checks, databases, groups, mailboxes, permissions, sessions, trail
 from adapters.server.administration.context import Context, Request, SessionRow
 from core.errors import Refusal
 
@@ -40,6 +40,7 @@ def _domains(context: Context, ask: Any) -> Any:
 
 _Changed = mailboxes.MailboxChanged
 _Group = groups.GroupShown
+_Permission = permissions.PermissionChanged
 _Members = groups.MembersChanged
 _Domains = list[databases.DomainRow]
 _Database = databases.DatabaseShown
@@ -52,6 +53,13 @@ VERBS: Final[Mapping[str, Verb]] = {
     "mailbox.disable": Verb(mailboxes.DisableMailbox, _Changed, mailboxes.disable, _mailbox),
     "mailbox.enable": Verb(mailboxes.EnableMailbox, _Changed, mailboxes.enable, _mailbox),
     "mailbox.rm": Verb(mailboxes.RemoveMailbox, _Changed, mailboxes.remove, _mailbox),
+    "permission.list": Verb(permissions.ListPermissions, permissions.MailboxPermissions, permissions.listed),
+    "full-access.add": Verb(
+        permissions.AddFullAccess, _Permission, permissions.add_full_access, permissions.has_full_access
+    ),
+    "full-access.rm": Verb(
+        permissions.RemoveFullAccess, _Permission, permissions.remove_full_access, permissions.has_full_access
+    ),
     "group.add": Verb(groups.AddGroup, _Group, groups.add, _nothing),
     "group.list": Verb(groups.ListGroups, groups.GroupPage, groups.page),
     "group.show": Verb(groups.ShowGroup, _Group, groups.show),

@@ -19,7 +19,7 @@ from adapters.server.administration.mailboxes import (
     ShowMailbox,
 )
 from adapters.server.administration.quotas import QuotaChange, QuotaShown
-from adapters.server.cli import passwords
+from adapters.server.cli import passwords, permissions
 from adapters.server.cli.failures import Misused
 from adapters.server.cli.options import GENERATE, PASSWORD_STDIN, Json, command, limit
 from adapters.server.cli.passwords import Password
@@ -27,6 +27,7 @@ from adapters.server.cli.printing import ended, print_facts, print_json, print_t
 from adapters.server.cli.reach import Channel, Place, reach
 
 app = typer.Typer(no_args_is_help=True, help="People and their mailboxes.")
+app.add_typer(permissions.app, name="permission")
 
 Alias = Annotated[str, typer.Argument(metavar="ALIAS", help="The mailbox, by its alias or one of its addresses.")]
 

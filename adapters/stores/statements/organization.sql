@@ -140,3 +140,18 @@ WITH RECURSIVE below(id) AS (
   SELECT CAST(:trustee AS BIGINT)
   UNION SELECT m.member_id FROM below b JOIN group_member m ON m.group_id = b.id)
 SELECT r.mailbox_id FROM below b JOIN recipient r ON r.recipient_id = b.id
+
+-- name: accesses
+SELECT trustee_id FROM full_access WHERE recipient_id = :recipient ORDER BY trustee_id
+-- name: insert_access
+INSERT INTO full_access(recipient_id, trustee_id) VALUES (:recipient, :trustee)
+ON CONFLICT(recipient_id, trustee_id) DO NOTHING
+-- name: delete_access
+DELETE FROM full_access WHERE recipient_id = :recipient AND trustee_id = :trustee RETURNING trustee_id
+-- name: delete_accesses
+DELETE FROM full_access WHERE recipient_id = :trustee OR trustee_id = :trustee
+-- name: accessible
+WITH RECURSIVE above(id) AS (
+  SELECT CAST(:user AS BIGINT)
+  UNION SELECT m.group_id FROM above a JOIN group_member m ON m.member_id = a.id)
+SELECT DISTINCT f.recipient_id FROM above a JOIN full_access f ON f.trustee_id = a.id

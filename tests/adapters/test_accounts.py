@@ -1,0 +1,155 @@
+"""What sessions are told of people: whose mailboxes are open to whom, and who is meant by a name."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from adapters.directory.throttle import Throttle
+from adapters.server.accounts import Accounts
+from adapters.server.admission import Admission
+from adapters.server.config import Auth, Server, Settings
+from adapters.server.executor import StoreExecutor
+from adapters.server.installation import Installation
+from core.model import MailboxId
+from core.recipients import Recipient, RecipientId
+from core.rights import ANYONE, Actor
+from core.view import Views
+from protocols.imap.homes import Home
+from protocols.imap.services import Account
+from tests.adapters.test_control import Log
+
+
+class House:
+    """An installation, and what its sessions would be told."""
+
+    def __init__(self, directory: Path) -> None:
+        settings = Settings(server=Server(data_dir=directory), auth=Auth(scram_iterations=4096))
+        self.installation = Installation(settings, create=True)
+        self.installation.add_database("first")
+        self.organization = self.installation.organization
+        self.sharing = self.organization.sharing
+        self.organization.add_domain("example.com")
+        self.log = Log()
+        loop = asyncio.new_event_loop()
+        self.executor = StoreExecutor(self.installation.databases, loop)
+        loop.close()
+        self.accounts = Accounts(
+            organization=self.organization,
+            directory=self.installation.directory,
+            tokens=None,
+            throttle=Throttle(self.installation.clock),
+            admission=Admission(total=10, per_address=10, per_account=10),
+            executor=self.executor,
+            views=Views(),
+            clock=self.installation.clock,
+            entropy=self.installation.entropy,
+            spool=lambda database_id: self.installation.spool(database_id, 1000),
+            append_limit=1000,
+            plaintext_logins=True,
+            may_unauthenticate=True,
+            has_tls=False,
+            channel_bindings={},
+            log=self.log,
+        )
+
+    def add(self, alias: str, password: str = "pass", database: str = "") -> Recipient:
+        credential = self.installation.passwords.make(password.encode())
+        return self.installation.add_mailbox(alias, credential, database=database)
+
+    def group(self, name: str, *members: RecipientId) -> RecipientId:
+        group_id = self.sharing.add_group(name, at=0).group_id
+        for member in members:
+            self.sharing.add_member(group_id, member)
+        return group_id
+
+    def close(self) -> None:
+        self.executor.close()
+        self.installation.close()
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    house = House(tmp_path / "mail")
+    try:
+        yield house
+    finally:
+        house.close()
+
+
+def account(recipient: Recipient) -> Account:
+    return Account(recipient.alias, recipient.mailbox_id, recipient.database_id, recipient.recipient_id)
+
+
+def own(recipient: Recipient) -> Home:
+    """The mailbox as its owner comes to it."""
+    return Home(recipient.mailbox_id, recipient.database_id, None)
+
+
+def test_a_list_may_mean_somebody_by_name_by_group_or_as_anyone(house: House) -> None:
+    ada = house.add("ada")
+    team = house.group("team", ada.recipient_id)
+    firm = house.group("firm", team)
+    house.group("others")
+    assert house.accounts.trustees(account(ada)) == {ada.recipient_id, team, firm, ANYONE}
+
+
+def test_full_access_makes_an_owner_of_whoever_has_it(house: House) -> None:
+    """T-12.7: by name, or through a group; to all others the mailbox has its lists."""
+    boss, ada, bob, eve = (house.add(alias) for alias in ("Boss", "ada", "bob", "eve"))
+    staff = house.group("staff", house.group("team", bob.recipient_id))
+    house.sharing.add_full_access(boss.recipient_id, ada.recipient_id)
+    house.sharing.add_full_access(boss.recipient_id, staff)
+    for who in (ada, bob):
+        assert house.accounts.full_access(account(who)) == [("Boss", own(boss))]
+        assert house.accounts.mailbox_of(account(who), "boss") == own(boss)
+    assert house.accounts.full_access(account(eve)) == []
+    by = Actor(eve.recipient_id, frozenset((eve.recipient_id, ANYONE)))
+    assert house.accounts.mailbox_of(account(eve), "boss") == Home(boss.mailbox_id, boss.database_id, by)
+    assert house.accounts.mailbox_of(account(eve), "nobody") is None
+    house.sharing.remove_full_access(boss.recipient_id, staff)
+    assert house.accounts.full_access(account(bob)) == []
+
+
+def test_nobody_is_another_to_himself(house: House) -> None:
+    ada = house.add("ada")
+    house.sharing.add_full_access(ada.recipient_id, house.group("all", ada.recipient_id))
+    assert house.accounts.full_access(account(ada)) == []
+    assert house.accounts.mailbox_of(account(ada), "ADA") is None
+
+
+def test_a_mailbox_that_is_not_mounted_is_left_out(house: House) -> None:
+    """T-1.5: a list of folders must not fail because of another's database."""
+    house.installation.add_database("second")
+    ada, boss = house.add("ada"), house.add("boss", database="second")
+    house.sharing.add_full_access(boss.recipient_id, ada.recipient_id)
+    house.installation.databases.pop(boss.database_id).close()
+    assert house.accounts.full_access(account(ada)) == []
+    assert house.accounts.mailbox_of(account(ada), "boss") == own(boss)
+
+
+def test_trustees_are_called_by_alias_address_group_and_anyone(house: House) -> None:
+    """RFC 4314 3."""
+    ada = house.add("Ada")
+    team = house.group("The Team")
+    meant = house.accounts.trustee
+    assert meant("ada") == meant("ADA@example.com") == ada.recipient_id
+    assert meant("group:the team") == meant("GROUP:The Team") == team
+    assert meant("anyone") == meant("Anyone") == ANYONE
+    for nobody in ("", "nobody", "group:ada", "group:", "the team", "ada@elsewhere.example", "anyone@example.com"):
+        assert meant(nobody) is None
+    assert [house.accounts.identifier(number) for number in (ada.recipient_id, team, ANYONE)] == [
+        "Ada",
+        "group:The Team",
+        "anyone",
+    ]
+    house.organization.delete_recipient(ada.recipient_id)
+    house.sharing.delete_group(team)
+    assert house.accounts.identifier(ada.recipient_id) is house.accounts.identifier(team) is None
+
+
+def test_whose_a_mailbox_is(house: House) -> None:
+    ada = house.add("ada")
+    assert house.accounts.alias_of(ada.mailbox_id) == "ada"
+    assert house.accounts.alias_of(MailboxId(99)) is None
