@@ -150,3 +150,11 @@ class Services(Protocol):
     def public_folders(self, account: Account) -> Home | None:
         """The mailbox of the folders that all share; None where there are none."""
         ...
+
+    def trustee(self, identifier: str) -> RecipientId | None:
+        """Whom an identifier without a minus sign means (RFC 4314 3); None: nobody."""
+        ...
+
+    def identifier(self, trustee: RecipientId) -> str | None:
+        """What a trustee is called in an access control list; None: it is gone, and nobody is called so."""
+        ...

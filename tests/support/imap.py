@@ -89,7 +89,7 @@ class TestServer:
         )
         self.faults: list[BaseException] = []
         self.users = users
-        self.groups: dict[str, tuple[RecipientId, ...]] = {}  # that a user is in
+        self.groups: dict[str, tuple[RecipientId, ...]] = {}  # that a user is in; called group:NUMBER
         self.owned_by: dict[str, tuple[str, ...]] = {}  # whose mailboxes a user has full access to
         self.has_public_folders = False
         for number in range(1, users + 1):
@@ -172,6 +172,25 @@ class TestServer:
 
     def public_folders(self, account: Account) -> Home | None:
         return Home(PUBLIC, 1, Actor(account.user, self.trustees(account))) if self.has_public_folders else None
+
+    def trustee(self, identifier: str) -> RecipientId | None:
+        if identifier == "anyone":
+            return ANYONE
+        kind, _, number = identifier.rpartition(":")
+        if kind == "group" and number.isdigit():
+            return RecipientId(int(number)) if self._is_group(int(number)) else None
+        found = self._account(identifier.removesuffix("@example.com"))
+        return found.user if found is not None and found.user <= self.users else None
+
+    def identifier(self, trustee: RecipientId) -> str | None:
+        if trustee == ANYONE:
+            return "anyone"
+        if self._is_group(trustee):
+            return f"group:{trustee}"
+        return f"u{trustee}" if trustee <= self.users else None
+
+    def _is_group(self, number: int) -> bool:
+        return any(number in groups for groups in self.groups.values())
 
     def share(self, path: str, *grants: Grant, user: int = 1) -> None:
         """Lets others into a folder of a user's, whatever its list says already."""
