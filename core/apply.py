@@ -19,6 +19,7 @@ APPLY: dict[type, Callable[[WriteTx, Any], Outcome]] = {
     commands.RenameFolder: folders.rename,
     commands.Subscribe: folders.subscribe,
     commands.SetGrant: folders.set_grant,
+    commands.SetGrants: folders.set_grants,
     commands.Append: items.append,
     commands.Replace: items.replace_message,
     commands.Copy: items.copy,
