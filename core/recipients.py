@@ -73,6 +73,10 @@ class GroupLoop(Refusal):
     """The group would be in itself."""
 
 
+class PublicFoldersElsewhere(Refusal):
+    """The organization's public folders are in another mailbox database."""
+
+
 class NoSuchTrustee(Refusal):
     """Neither a recipient nor a group is called so."""
 
@@ -149,6 +153,13 @@ class Group(Struct, frozen=True):
     group_id: RecipientId
     name: str
     created_at: int
+
+
+class PublicFolders(Struct, frozen=True):
+    """Where the folders are that all share: one mailbox that no recipient has."""
+
+    mailbox_id: MailboxId
+    database_id: DatabaseId
 
 
 Digest = Literal["sha1", "sha256"]  # that SCRAM is done with, as hashlib calls it

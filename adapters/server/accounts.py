@@ -13,7 +13,7 @@ from adapters.server.storedriver import Target
 from adapters.stores.organization import OrganizationDatabase
 from core.model import MailboxId
 from core.ports import Clock, Entropy, EventLog
-from core.recipients import Digest, Recipient, RecipientId, effective, fold_name
+from core.recipients import DatabaseId, Digest, Recipient, RecipientId, effective, fold_name
 from core.rights import ANYONE, Actor
 from core.view import Views
 from protocols.imap.homes import Home
@@ -115,7 +115,9 @@ class Accounts:
 
     def quota(self, home: Home) -> int | None:
         recipient = self._organization.by_mailbox(home.mailbox_id)
-        return self._prohibit_all(recipient) if recipient else None
+        if recipient is None:  # the public folders are nobody's
+            return self._organization.database(DatabaseId(home.database_id)).quota.prohibit_all
+        return self._prohibit_all(recipient)
 
     def databases(self) -> Sequence[int]:
         return self._executor.mounted()
@@ -146,7 +148,9 @@ class Accounts:
         return Home(recipient.mailbox_id, recipient.database_id, by)
 
     def public_folders(self, account: Account) -> Home | None:
-        return None
+        public = self._organization.sharing.public_folders()
+        by = Actor(account.user, self.trustees(account))
+        return Home(public.mailbox_id, public.database_id, by) if public else None
 
     def trustee(self, identifier: str) -> RecipientId | None:
         return trustees.trustee(self._organization, identifier)

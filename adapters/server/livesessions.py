@@ -37,6 +37,14 @@ class LiveSessions:
 
         return self._on_loop(lambda: self._end(is_of_mailbox))
 
+    def end_visits(self, mailbox_id: int) -> int:
+        def is_visiting(connection: ImapConnection) -> bool:
+            account, selected = connection.session.account, connection.session.selected
+            is_there = selected is not None and selected.home.mailbox_id == mailbox_id
+            return is_there and account is not None and account.mailbox_id != mailbox_id
+
+        return self._on_loop(lambda: self._end(is_visiting))
+
     def _connections(self) -> Iterator[ImapConnection]:
         return iter(sorted(self._imap.connections, key=lambda connection: connection.number))
 

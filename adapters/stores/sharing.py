@@ -12,7 +12,16 @@ from core import recipients
 from core.errors import LimitExceeded, NoSuchRecipient
 from core.limits import FULL_ACCESS_PER_MAILBOX, GROUPS_PER_MEMBER, MEMBERS_PER_GROUP
 from core.model import MailboxId
-from core.recipients import Group, GroupExists, GroupLoop, NoSuchGroup, NoSuchTrustee, RecipientId
+from core.recipients import (
+    Group,
+    GroupExists,
+    GroupLoop,
+    NoSuchGroup,
+    NoSuchTrustee,
+    PublicFolders,
+    PublicFoldersElsewhere,
+    RecipientId,
+)
 
 T = TypeVar("T")
 Do = Callable[..., list[Row]]  # carries a statement out, by its name and parameters
@@ -139,6 +148,23 @@ class Sharing:
 
     def _accessible(self, user: RecipientId) -> frozenset[RecipientId]:
         return frozenset(RecipientId(row[0]) for row in self._read("accessible", user=user))
+
+    # Public folders
+
+    def public_folders(self) -> PublicFolders | None:
+        """Where they are; None: there are none yet."""
+        return self._remembered(("public folders", None), self._find_public_folders)
+
+    def _find_public_folders(self) -> PublicFolders | None:
+        rows = self._read("public_folders")
+        return PublicFolders(*rows[0]) if rows else None
+
+    def set_public_folders(self, public: PublicFolders) -> None:
+        """For ever: an organization has one mailbox of them.  Raises PublicFoldersElsewhere."""
+        with self._write() as do:
+            if do("public_folders"):
+                raise PublicFoldersElsewhere("There are public folders already")
+            do("insert_public_folders", mailbox=public.mailbox_id, database=public.database_id)
 
 
 def take(do: Do, kind: str) -> int:

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from adapters.directory.throttle import Throttle
 from adapters.server.accounts import Accounts
@@ -13,7 +14,7 @@ from adapters.server.config import Auth, Server, Settings
 from adapters.server.executor import StoreExecutor
 from adapters.server.installation import Installation
 from core.model import MailboxId
-from core.recipients import Recipient, RecipientId
+from core.recipients import Quota, Recipient, RecipientId
 from core.rights import ANYONE, Actor
 from core.view import Views
 from protocols.imap.homes import Home
@@ -127,6 +128,29 @@ def test_a_mailbox_that_is_not_mounted_is_left_out(house: House) -> None:
     house.installation.databases.pop(boss.database_id).close()
     assert house.accounts.full_access(account(ada)) == []
     assert house.accounts.mailbox_of(account(ada), "boss") == own(boss)
+
+
+def test_public_folders_are_for_everybody_as_their_lists_say(house: House) -> None:
+    ada = house.add("ada")
+    assert house.accounts.public_folders(account(ada)) is None
+    house.installation.add_database("second")
+    public = house.installation.make_public_folders("second")
+    by = Actor(ada.recipient_id, frozenset((ada.recipient_id, ANYONE)))
+    home = Home(public.mailbox_id, public.database_id, by)
+    assert house.accounts.public_folders(account(ada)) == home
+    assert house.accounts.alias_of(public.mailbox_id) is None
+    assert house.organization.database(public.database_id).name == "second"
+
+
+def test_public_folders_have_the_quota_of_their_database(house: House) -> None:
+    """T-1.2."""
+    ada, public = house.add("ada"), house.installation.make_public_folders()
+    house.organization.set_database_quota(public.database_id, Quota(prohibit_all=5))
+    home = house.accounts.public_folders(account(ada))
+    assert home is not None
+    assert house.accounts.quota(home) == 5
+    house.organization.set_recipient(replace(ada, use_database_quota=False, own_quota=Quota(prohibit_all=7)))
+    assert house.accounts.quota(own(ada)) == 7
 
 
 def test_trustees_are_called_by_alias_address_group_and_anyone(house: House) -> None:

@@ -105,4 +105,135 @@ def test_what_cannot_be_permitted_is_one_line_that_names_the_remedy(house: Insta
         ((*permission, "rm", "bob", "--full-access", "ada"), "Full access was not given there"),
     ):
         assert says in house.refused(*words), words
-    house.run(*permission, "add", "bob", "ada", code=2)
+
+
+MISUSED = [
+    ("add", "bob", "ada"),
+    ("add", "bob", "ada", "--full-access", "--folder", "INBOX"),
+    ("add", "bob", "ada", "--full-access", "--role", "Editor"),
+    ("rm", "bob", "ada", "--full-access", "--recursive"),
+]
+
+
+def test_options_that_do_not_fit_together_are_told_from_refusals(house: Installed) -> None:
+    for words in MISUSED:
+        house.refused("mailbox", "permission", *words, code=2)
+
+
+def test_what_cannot_be_permitted_in_a_folder_is_one_line(house: Installed) -> None:
+    permission = ("mailbox", "permission")
+    in_inbox = (*permission, "add", "bob", "ada", "--folder", "INBOX")
+    for words, says in (
+        (in_inbox, "Say either a role or rights"),
+        ((*in_inbox, "--role", "Editor", "--rights", "lr"), "Say either a role or rights"),
+        ((*in_inbox, "--role", "King"), "The roles are Owner, PublishingEditor, "),
+        ((*in_inbox, "--rights", "lrz"), "Rights are some of the letters lrswipkxtea, not lrz"),
+        ((*permission, "add", "bob", "eve", "--folder", "INBOX", "--rights", "l"), "is called eve"),
+        (
+            (*permission, "add", "bob", "ada", "--folder", "No", "--rights", "l"),
+            "no such folder: `penfold mailbox show`",
+        ),
+        ((*permission, "list", "bob", "--folder", "No"), "There is no such folder"),
+        ((*permission, "rm", "eve", "ada", "--folder", "INBOX"), "No mailbox has the alias"),
+    ):
+        assert says in house.refused(*words), words
+
+
+def test_a_folder_of_a_mailbox_is_opened_to_others(house: Installed) -> None:
+    house.run("group", "add", "Sales")
+    permission = ("mailbox", "permission")
+    changed = house.json(*permission, "add", "bob", "ada", "--folder", "inbox", "--role", "author")
+    assert changed == {
+        "folder": "inbox",
+        "trustee": "ada",
+        "rights": "lrswipte",
+        "own_only": True,
+        "folders_changed": 1,
+        "sessions_ended": 0,
+    }
+    house.run(*permission, "add", "bob", "group:sales", "--folder", "Sent", "--rights", "lr")
+    house.run(*permission, "add", "bob", "anyone", "--folder", "Sent", "--rights", "l")
+    lines = house.json(*permission, "list", "bob")["folders"]
+    assert [(line["folder"], line["trustee"], line["rights"], line["role"]) for line in lines] == [
+        ("INBOX", "ada", "lrswipte", "Author"),
+        ("Sent", "anyone", "l", None),
+        ("Sent", "group:Sales", "lr", None),
+    ]
+    assert "group:Sales  lr" in house.run(*permission, "list", "bob", "--folder", "Sent").stdout
+    assert "INBOX" not in house.run(*permission, "list", "bob", "--folder", "Sent").stdout
+    said = house.run(*permission, "rm", "bob", "group:Sales", "--folder", "Sent").stdout
+    assert said == "group:Sales has nothing in Sent; 1 folder changed\n"
+    assert [line["trustee"] for line in house.json(*permission, "list", "bob", "--folder", "Sent")["folders"]] == [
+        "anyone"
+    ]
+
+
+# ---------------------------------------------------------------------------------------------- public folders
+
+
+def test_public_folders_are_made_listed_shown_and_removed(house: Installed) -> None:
+    assert house.json("public-folder", "list") == []
+    assert "There are no public folders yet" in house.refused("public-folder", "show", "Sales")
+    made = house.json("public-folder", "create", "Sales/Orders")
+    assert (made["path"], made["database"], made["messages"], made["permissions"]) == ("Sales/Orders", "first", 0, [])
+    assert "Nobody sees it yet" in house.run("public-folder", "create", "News").stdout
+    assert [row["path"] for row in house.json("public-folder", "list")] == ["News", "Sales", "Sales/Orders"]
+    assert "Sales/Orders" in house.run("public-folder", "list").stdout
+    assert "first" in house.run("public-folder", "show", "News").stdout
+    asked = house.run("public-folder", "rm", "News", input="n\n", code=1)
+    assert "Remove News with 0 messages, for good?" in asked.stderr
+    assert house.run("public-folder", "rm", "News", "--yes").stdout == "News is gone\n"
+    assert house.json("public-folder", "rm", "Sales", "--yes")["path"] == "Sales"
+    rows = house.json("public-folder", "list")
+    assert [(row["path"], row["selectable"]) for row in rows] == [("Sales", False), ("Sales/Orders", True)]
+    (checked,) = house.json("check")["databases"]
+    assert (checked["broken"], checked["unowned"]) == ([], [])
+
+
+def test_there_is_one_mailbox_of_public_folders(house: Installed) -> None:
+    house.run("database", "add", "second")
+    assert house.json("public-folder", "create", "Sales", "--database", "second")["database"] == "second"
+    assert house.json("public-folder", "create", "News")["database"] == "second"
+    refused = house.refused("public-folder", "create", "More", "--database", "first")
+    assert refused == "The public folders are in the mailbox database second: leave --database out"
+    assert [row["mailboxes"] for row in house.json("database", "list")] == [2, 1]
+
+
+def test_what_no_public_folder_may_be_called_is_refused(house: Installed) -> None:
+    house.run("public-folder", "create", "Sales")
+    for path, says in (("inbox/x", "called INBOX"), ("a//b", "may not be empty"), ("Sales", "exists already")):
+        assert says in house.refused("public-folder", "create", path)
+    assert "`penfold public-folder list`" in house.refused("public-folder", "rm", "News", "--yes")
+
+
+def test_a_new_folder_has_the_permissions_of_the_one_above_and_a_later_change_goes_down_when_asked(
+    house: Installed,
+) -> None:
+    """T-2.5."""
+    permission = ("public-folder", "permission")
+    assert "There are no public folders yet" in house.refused(*permission, "add", "Sales", "ada", "--role", "Owner")
+    house.run("public-folder", "create", "Sales")
+    house.run(*permission, "add", "Sales", "ada", "--role", "Owner")
+    inherited = house.json("public-folder", "create", "Sales/Orders")["permissions"]
+    assert [(line["trustee"], line["role"]) for line in inherited] == [("ada", "Owner")]
+    said = house.run(*permission, "add", "Sales", "bob", "--role", "PublishingAuthor").stdout
+    assert said == "bob has lrswipkte (own messages only) in Sales; 1 folder changed\n"
+    assert house.json(*permission, "list", "Sales/Orders") == inherited
+    everywhere = house.json(*permission, "add", "Sales", "bob", "--role", "Reviewer", "--recursive")
+    assert everywhere["folders_changed"] == 2
+    lines = house.json(*permission, "list", "Sales/Orders")
+    assert [(line["trustee"], line["rights"]) for line in lines] == [("ada", "lrswipkxtea"), ("bob", "lrs")]
+    assert "Reviewer" in house.run(*permission, "list", "Sales").stdout
+    assert house.json(*permission, "rm", "Sales", "ada", "--recursive")["folders_changed"] == 2
+    assert [line["trustee"] for line in house.json(*permission, "list", "Sales")] == ["bob"]
+    house.run(*permission, "add", "Sales", "bob", "--role", "None")
+    assert house.json(*permission, "list", "Sales") == []
+    added = next(record for record in house.trail() if record["do"] == "folder-permission.add" and record["before"])
+    assert [line["role"] for line in added["before"]] == ["PublishingAuthor"]
+
+
+def test_public_folders_in_a_missing_database_stop_the_start(house: Installed) -> None:
+    house.run("database", "add", "second")
+    house.run("public-folder", "create", "Sales", "--database", "second")
+    (house.directory / "databases" / "second.db").unlink()
+    assert "second.db is missing, with all the mail that was in it" in house.refused("mailbox", "list", code=3)

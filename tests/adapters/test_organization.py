@@ -30,6 +30,8 @@ from core.recipients import (
     NoSuchDomain,
     NoSuchGroup,
     NoSuchTrustee,
+    PublicFolders,
+    PublicFoldersElsewhere,
     Quota,
     Recipient,
     RecipientExists,
@@ -462,6 +464,19 @@ def test_full_access_is_for_a_bounded_circle(org: OrganizationDatabase, monkeypa
     with pytest.raises(LimitExceeded):
         org.sharing.add_full_access(boss.recipient_id, two.recipient_id)
     assert org.sharing.full_access_to(boss.recipient_id) == [one.recipient_id]
+
+
+# Public folders
+
+
+def test_there_is_one_mailbox_of_public_folders(org: OrganizationDatabase) -> None:
+    assert org.sharing.public_folders() is None  # now cached
+    public = PublicFolders(org.new_mailbox_id(), org.databases()[0].database_id)
+    org.sharing.set_public_folders(public)
+    assert org.sharing.public_folders() == public
+    with pytest.raises(PublicFoldersElsewhere):
+        org.sharing.set_public_folders(PublicFolders(org.new_mailbox_id(), public.database_id))
+    assert org.sharing.public_folders() == public
 
 
 # Memory

@@ -90,6 +90,10 @@ class Sessions(Protocol):
         """Ends all that are signed in to these mailboxes; how many there were."""
         ...
 
+    def end_visits(self, mailbox_id: int) -> int:
+        """Ends all that have a folder of this mailbox open but are signed in to another; how many there were."""
+        ...
+
 
 class NoSessions:
     """There is no server, so there are no clients."""
@@ -101,6 +105,9 @@ class NoSessions:
         return False
 
     def end_of(self, *mailbox_ids: int) -> int:
+        return 0
+
+    def end_visits(self, mailbox_id: int) -> int:
         return 0
 
 

@@ -3,7 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
-from adapters.server.administration import checks, databases, groups, mailboxes, permissions, sessions, trail
+from adapters.server.administration import (
+    checks,
+    databases,
+    groups,
+    mailboxes,
+    permissions,
+    publicfolders,
+    sessions,
+    trail,
+)
 from adapters.server.administration.context import Context, Request, SessionRow
 from core.errors import Refusal
 
@@ -30,6 +39,10 @@ def _group(context: Context, ask: Any) -> Any:
     return groups.before(context, ask.name)
 
 
+def _public_folder(context: Context, ask: Any) -> Any:
+    return publicfolders.before(context, ask.path)
+
+
 def _database(context: Context, ask: Any) -> Any:
     return databases.before(context, ask.name)
 
@@ -41,6 +54,8 @@ def _domains(context: Context, ask: Any) -> Any:
 _Changed = mailboxes.MailboxChanged
 _Group = groups.GroupShown
 _Permission = permissions.PermissionChanged
+_FolderPermission = permissions.FolderPermissionChanged
+_PublicFolder = publicfolders.PublicFolderShown
 _Members = groups.MembersChanged
 _Domains = list[databases.DomainRow]
 _Database = databases.DatabaseShown
@@ -60,6 +75,24 @@ VERBS: Final[Mapping[str, Verb]] = {
     "full-access.rm": Verb(
         permissions.RemoveFullAccess, _Permission, permissions.remove_full_access, permissions.has_full_access
     ),
+    "folder-permission.add": Verb(
+        permissions.AddFolderPermission,
+        _FolderPermission,
+        permissions.add_folder_permission,
+        permissions.folder_before,
+    ),
+    "folder-permission.rm": Verb(
+        permissions.RemoveFolderPermission,
+        _FolderPermission,
+        permissions.remove_folder_permission,
+        permissions.folder_before,
+    ),
+    "public-folder.create": Verb(publicfolders.CreatePublicFolder, _PublicFolder, publicfolders.create, _nothing),
+    "public-folder.list": Verb(
+        publicfolders.ListPublicFolders, list[publicfolders.PublicFolderRow], publicfolders.listed
+    ),
+    "public-folder.show": Verb(publicfolders.ShowPublicFolder, _PublicFolder, publicfolders.show),
+    "public-folder.rm": Verb(publicfolders.RemovePublicFolder, _PublicFolder, publicfolders.remove, _public_folder),
     "group.add": Verb(groups.AddGroup, _Group, groups.add, _nothing),
     "group.list": Verb(groups.ListGroups, groups.GroupPage, groups.page),
     "group.show": Verb(groups.ShowGroup, _Group, groups.show),

@@ -1,37 +1,62 @@
-"""`penfold mailbox permission ...`: who may do what in whose mailbox."""
+"""`penfold mailbox permission ...`: who may do what in whose mailbox, and what is said of permissions everywhere."""
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
 from adapters.server.administration.permissions import (
+    AddFolderPermission,
     AddFullAccess,
+    FolderPermissionChanged,
     ListPermissions,
+    Permission,
     PermissionChanged,
+    RemoveFolderPermission,
     RemoveFullAccess,
 )
+from adapters.server.cli.failures import Misused
 from adapters.server.cli.options import Json, command
-from adapters.server.cli.printing import ended, print_facts, print_json
+from adapters.server.cli.printing import ended, print_facts, print_json, print_table
 from adapters.server.cli.reach import Place, reach
 
 app = typer.Typer(no_args_is_help=True, help="Who may do what in whose mailbox.")
 
 Alias = Annotated[str, typer.Argument(metavar="ALIAS", help="The mailbox, by its alias or one of its addresses.")]
 Trustee = Annotated[
-    str, typer.Argument(metavar="TRUSTEE", help='Who: an alias, an address, or a group as "group:NAME".')
+    str,
+    typer.Argument(metavar="TRUSTEE", help='Who: an alias, an address, "group:NAME"; in a folder also "anyone".'),
 ]
-FULL_ACCESS = typer.Option("--full-access", help="To act in the mailbox as its owner would.")
+FullAccess = Annotated[bool, typer.Option("--full-access", help="To act in the mailbox as its owner would.")]
+Folder = Annotated[str, typer.Option(metavar="PATH", help="In this folder of the mailbox.")]
+Role = Annotated[
+    str, typer.Option(metavar="ROLE", help="Owner, PublishingEditor, Editor, ..., Reviewer, Contributor or None.")
+]
+Rights = Annotated[str, typer.Option(metavar="LETTERS", help="Rights of RFC 4314, such as lrs.")]
+Recursive = Annotated[bool, typer.Option("--recursive", help="In all folders below it too.")]
 
 
 @command(app, "list")
-def list_all(place: Place, alias: Alias, as_json: Json = False) -> None:
-    """Show whom a mailbox is open to."""
+def list_all(place: Place, alias: Alias, folder: Folder = "", as_json: Json = False) -> None:
+    """Show whom a mailbox is open to, and what the lists of its folders say."""
     with reach(place) as channel:
-        permissions = channel.ask(ListPermissions(alias))
+        permissions = channel.ask(ListPermissions(alias, folder))
     if as_json:
         print_json(permissions)
         return
     print_facts((("Alias", permissions.alias), ("Full access", ", ".join(permissions.full_access) or None)))
+    print()
+    print_permissions(permissions.folders or ())
+
+
+def print_permissions(lines: Iterable[Permission]) -> None:
+    """Lines of folders' lists."""
+    cells = ((line.folder, line.trustee, _rights(line), line.own_only, line.role) for line in lines)
+    print_table(("FOLDER", "TRUSTEE", "RIGHTS", "OWN ONLY", "ROLE"), cells)
+
+
+def _rights(line: Permission) -> str:
+    return f"-{line.rights}" if line.denied else line.rights
 
 
 @command(app, "add")
@@ -39,13 +64,21 @@ def add(
     place: Place,
     alias: Alias,
     trustee: Trustee,
-    full_access: Annotated[bool, FULL_ACCESS],
+    full_access: FullAccess = False,
+    folder: Folder = "",
+    role: Role = "",
+    rights: Rights = "",
+    recursive: Recursive = False,
     as_json: Json = False,
 ) -> None:
-    """Permit something, at once."""
+    """Permit something, at once: full access, or what --role or --rights say in a --folder."""
+    _check(full_access, folder, bool(role or rights or recursive))
     with reach(place) as channel:
-        changed = channel.ask(AddFullAccess(alias, trustee))
-    _say(changed, f"{trustee} has full access to {changed.alias} now", as_json)
+        if folder:
+            say_folder(channel.ask(AddFolderPermission(folder, trustee, alias, role, rights, recursive)), as_json)
+        else:
+            changed = channel.ask(AddFullAccess(alias, trustee))
+            _say(changed, f"{trustee} has full access to {changed.alias} now", as_json)
 
 
 @command(app, "rm")
@@ -53,13 +86,26 @@ def remove(
     place: Place,
     alias: Alias,
     trustee: Trustee,
-    full_access: Annotated[bool, FULL_ACCESS],
+    full_access: FullAccess = False,
+    folder: Folder = "",
+    recursive: Recursive = False,
     as_json: Json = False,
 ) -> None:
-    """Take a permission back.  Ends the sessions of whoever had it."""
+    """Take a permission back.  Ends the sessions of others that have a folder of the mailbox open."""
+    _check(full_access, folder, recursive)
     with reach(place) as channel:
-        changed = channel.ask(RemoveFullAccess(alias, trustee))
-    _say(changed, f"{trustee} has no full access to {changed.alias} any more", as_json)
+        if folder:
+            say_folder(channel.ask(RemoveFolderPermission(folder, trustee, alias, recursive)), as_json)
+        else:
+            changed = channel.ask(RemoveFullAccess(alias, trustee))
+            _say(changed, f"{trustee} has no full access to {changed.alias} any more", as_json)
+
+
+def _check(full_access: bool, folder: str, is_of_folder: bool) -> None:
+    if full_access == bool(folder):
+        raise Misused("say either --full-access or --folder PATH")
+    if full_access and is_of_folder:
+        raise Misused("--role, --rights and --recursive are for a --folder")
 
 
 def _say(changed: PermissionChanged, text: str, as_json: bool) -> None:
@@ -67,3 +113,13 @@ def _say(changed: PermissionChanged, text: str, as_json: bool) -> None:
         print_json(changed)
     else:
         print(text + ended(changed.sessions_ended))
+
+
+def say_folder(changed: FolderPermissionChanged, as_json: bool) -> None:
+    """What somebody has in a folder now."""
+    if as_json:
+        print_json(changed)
+        return
+    rights = changed.rights + (" (own messages only)" if changed.own_only else "") if changed.rights else "nothing"
+    where = f"{changed.folders_changed} {'folder' if changed.folders_changed == 1 else 'folders'}"
+    print(f"{changed.trustee} has {rights} in {changed.folder}; {where} changed{ended(changed.sessions_ended)}")

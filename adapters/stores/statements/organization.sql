@@ -155,3 +155,8 @@ WITH RECURSIVE above(id) AS (
   SELECT CAST(:user AS BIGINT)
   UNION SELECT m.group_id FROM above a JOIN group_member m ON m.member_id = a.id)
 SELECT DISTINCT f.recipient_id FROM above a JOIN full_access f ON f.trustee_id = a.id
+
+-- name: public_folders
+SELECT mailbox_id, database_id FROM public_folders
+-- name: insert_public_folders
+INSERT INTO public_folders(only_one, mailbox_id, database_id) VALUES (1, :mailbox, :database)
