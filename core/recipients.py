@@ -126,6 +126,7 @@ class Recipient(Struct, frozen=True):
     primary_address: str
     secondary_addresses: tuple[str, ...]
     created_at: int
+    may_impersonate: bool = False  # sign in as any other recipient
 
     @property
     def addresses(self) -> tuple[str, ...]:

@@ -74,13 +74,17 @@ class Accounts:
     def takes_tokens(self) -> bool:
         return self._tokens is not None
 
-    def sign_in_with_token(self, token: str, authzid: str) -> Account | None:
+    def sign_in_with_token(self, token: str) -> Account | None:
         login = self._tokens.login(token) if self._tokens else None
-        found = self._directory.proven([login], authzid) if login else None
+        found = self._directory.proven([login]) if login else None
         return _account(found) if found else None
 
     def sign_in_with_certificate(self, names: Sequence[str], authzid: str) -> Account | None:
         found = self._directory.proven(names, authzid)
+        return _account(found) if found else None
+
+    def act_for(self, account: Account, authzid: str) -> Account | None:
+        found = self._directory.acted_for(account.user, authzid)
         return _account(found) if found else None
 
     def keys(self, login: str, digest: Digest) -> Keys:
@@ -95,9 +99,12 @@ class Accounts:
         self._throttle.failed(peer or None, login)
         self._log.warning("signin.refused", peer=peer, login=login)
 
-    def login_succeeded(self, peer: str, login: str) -> None:
+    def login_succeeded(self, peer: str, login: str, acting_for: Account | None = None) -> None:
         self._throttle.succeeded(peer or None, login)
-        self._log.info("signin", peer=peer, login=login)
+        if acting_for is None:
+            self._log.info("signin", peer=peer, login=login)
+        else:
+            self._log.info("signin.impersonated", peer=peer, login=login, user=acting_for.name)
 
     def admit(self, account: Account) -> bool:
         return self._admission.sign_in(account.mailbox_id)

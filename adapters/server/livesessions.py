@@ -32,8 +32,8 @@ class LiveSessions:
         meant = frozenset(mailbox_ids)
 
         def is_of_mailbox(connection: ImapConnection) -> bool:
-            account = connection.session.account
-            return account is not None and account.mailbox_id in meant
+            whose = (connection.session.account, connection.session.impersonator)
+            return any(account is not None and account.mailbox_id in meant for account in whose)
 
         return self._on_loop(lambda: self._end(is_of_mailbox))
 
@@ -55,6 +55,7 @@ class LiveSessions:
             number=connection.number,
             protocol="imap",
             user=session.account.name if session.account else None,
+            impersonated_by=session.impersonator.name if session.impersonator else None,
             peer=session.peer,
             tls=session.is_secure,
             client=dict(session.client_id),

@@ -206,7 +206,8 @@ class OrganizationDatabase:
             if not do("by_id", recipient=recipient.recipient_id):
                 raise NoSuchRecipient("There is no such recipient")
             _check_names(do, recipient.recipient_id, recipient)
-            do("update_recipient", **_columns(recipient.recipient_id, recipient))
+            changed = _columns(recipient.recipient_id, recipient)
+            do("update_recipient", **changed, may_impersonate=int(recipient.may_impersonate))
             do("delete_addresses", recipient=recipient.recipient_id)
             _insert_addresses(do, recipient.recipient_id, recipient)
         return self.recipient(recipient.recipient_id)
@@ -427,7 +428,7 @@ def _database(row: Row) -> MailboxDatabaseInfo:
 
 def _recipient(rows: Sequence[Row]) -> Recipient:
     """One recipient from its rows, one for each of its addresses."""
-    number, alias, name, enabled, database, mailbox, inherits, *quota, created_at, primary = rows[0]
+    number, alias, name, enabled, database, mailbox, inherits, *quota, created_at, impersonates, primary = rows[0]
     return Recipient(
         recipient_id=number,
         alias=alias,
@@ -440,4 +441,5 @@ def _recipient(rows: Sequence[Row]) -> Recipient:
         primary_address=primary,
         secondary_addresses=tuple(row[-1] for row in rows[1:]),
         created_at=created_at,
+        may_impersonate=bool(impersonates),
     )

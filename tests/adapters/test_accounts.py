@@ -130,6 +130,42 @@ def test_a_mailbox_that_is_not_mounted_is_left_out(house: House) -> None:
     assert house.accounts.mailbox_of(account(ada), "boss") == own(boss)
 
 
+def test_who_may_impersonate_acts_for_all_who_are_enabled(house: House) -> None:
+    """T-12.7, RFC 4422 3.4.1."""
+    ada, bob, eve = (house.add(alias) for alias in ("ada", "bob", "eve"))
+    act_for = house.accounts.act_for
+    for own_name in ("ada", "ADA", "ada@example.com"):
+        assert act_for(account(ada), own_name) == account(ada)
+    assert act_for(account(ada), "bob") is act_for(account(ada), "nobody") is None
+    ada = house.organization.set_recipient(replace(ada, may_impersonate=True))
+    assert act_for(account(ada), "bob") == act_for(account(ada), "Bob@example.com") == account(bob)
+    house.organization.set_recipient(replace(eve, enabled=False))
+    assert act_for(account(ada), "eve") is act_for(account(ada), "nobody") is None
+    house.organization.set_recipient(replace(ada, enabled=False))
+    assert act_for(account(ada), "bob") is act_for(account(ada), "ada") is None
+
+
+def test_both_names_of_an_impersonation_are_logged(house: House) -> None:
+    ada, bob = house.add("ada"), house.add("bob")
+    house.accounts.login_succeeded("192.0.2.1", "ada")
+    house.accounts.login_succeeded("192.0.2.1", "ada", account(bob))
+    assert house.log.events == [
+        ("signin", {"peer": "192.0.2.1", "login": "ada"}),
+        ("signin.impersonated", {"peer": "192.0.2.1", "login": "ada", "user": "bob"}),
+    ]
+    assert not ada.may_impersonate
+
+
+def test_a_certificate_with_several_names_is_of_the_one_who_is_meant(house: House) -> None:
+    ada, bob, eve = (house.add(alias) for alias in ("ada", "bob", "eve"))
+    names = ("nobody@example.com", "ada@example.com", "bob@example.com")
+    for authzid, whose in (("", ada), ("bob", bob), ("ada", ada), ("eve", ada), ("nobody", ada)):
+        assert house.accounts.sign_in_with_certificate(names, authzid) == account(whose)
+    assert house.accounts.sign_in_with_certificate(names[:1], "eve") is None
+    assert house.accounts.act_for(account(ada), "eve") is None
+    assert eve.enabled
+
+
 def test_public_folders_are_for_everybody_as_their_lists_say(house: House) -> None:
     ada = house.add("ada")
     assert house.accounts.public_folders(account(ada)) is None

@@ -96,6 +96,21 @@ def test_full_access_is_given_shown_and_taken_back(house: Installed) -> None:
     assert (added["before"], again["before"]) == (False, False)
 
 
+def test_impersonation_is_permitted_shown_and_taken_back(house: Installed) -> None:
+    """T-12.7."""
+    permission = ("mailbox", "permission")
+    assert not house.json(*permission, "list", "ada")["impersonation"]
+    assert house.run(*permission, "add", "ada", "--impersonation").stdout == "ada may sign in as anybody now\n"
+    house.run("mailbox", "set", "ada", "--name", "Ada")
+    assert house.json(*permission, "list", "ada")["impersonation"]
+    assert "May impersonate  yes" in house.run(*permission, "list", "ada").stdout
+    assert house.json(*permission, "rm", "ada", "--impersonation") == {"alias": "ada", "sessions_ended": 0}
+    assert not house.json(*permission, "list", "ada")["impersonation"]
+    given, taken = [record for record in house.trail() if record["do"] == "impersonation.set"]
+    assert (given["before"], taken["before"], taken["with"]) == (False, True, {"alias": "ada", "allowed": False})
+    assert "No mailbox has the alias" in house.refused(*permission, "add", "eve", "--impersonation")
+
+
 def test_what_cannot_be_permitted_is_one_line_that_names_the_remedy(house: Installed) -> None:
     permission = ("mailbox", "permission")
     for words, says in (
@@ -109,6 +124,10 @@ def test_what_cannot_be_permitted_is_one_line_that_names_the_remedy(house: Insta
 
 MISUSED = [
     ("add", "bob", "ada"),
+    ("add", "bob", "--full-access"),
+    ("add", "bob", "ada", "--impersonation"),
+    ("rm", "bob", "--folder", "INBOX"),
+    ("rm", "bob", "--impersonation", "--full-access"),
     ("add", "bob", "ada", "--full-access", "--folder", "INBOX"),
     ("add", "bob", "ada", "--full-access", "--role", "Editor"),
     ("rm", "bob", "ada", "--full-access", "--recursive"),

@@ -92,6 +92,7 @@ class TestServer:
         self.groups: dict[str, tuple[RecipientId, ...]] = {}  # that a user is in; called group:NUMBER
         self.owned_by: dict[str, tuple[str, ...]] = {}  # whose mailboxes a user has full access to
         self.has_public_folders = False
+        self.impersonators: set[str] = set()  # who may sign in as others
         for number in range(1, users + 1):
             self.database.write(CreateMailbox(MailboxId(number), b"g" * 16, FOLDERS, self.clock.now()))
 
@@ -112,12 +113,16 @@ class TestServer:
     def sign_in(self, login: str, password: bytes) -> Account | None:
         return self._account(login) if password == PASSWORD else None
 
-    def sign_in_with_token(self, token: str, authzid: str) -> Account | None:
-        return self._account(token) if authzid in ("", token) else None
+    def sign_in_with_token(self, token: str) -> Account | None:
+        return self._account(token)
 
     def sign_in_with_certificate(self, names: Sequence[str], authzid: str) -> Account | None:
-        wanted = names if not authzid else [authzid] if authzid in names else []
+        wanted = [authzid] if authzid in names else names
         return next(filter(None, map(self._account, wanted)), None)
+
+    def act_for(self, account: Account, authzid: str) -> Account | None:
+        found = self._account(authzid.removesuffix("@example.com"))
+        return found if found == account or account.name in self.impersonators else None
 
     def keys(self, login: str, digest: Digest) -> Keys:
         self.digests.append(digest)
@@ -129,9 +134,9 @@ class TestServer:
     def login_failed(self, peer: str, login: str) -> None:
         self.failures.append(login)
 
-    def login_succeeded(self, peer: str, login: str) -> None:
+    def login_succeeded(self, peer: str, login: str, acting_for: Account | None = None) -> None:
         self.failures = [failed for failed in self.failures if failed != login]
-        self.successes.append(login)
+        self.successes.append(login if acting_for is None else f"{login} as {acting_for.name}")
 
     def admit(self, account: Account) -> bool:
         if self.connections >= self.most_connections:

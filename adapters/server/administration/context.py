@@ -67,6 +67,7 @@ class SessionRow(Struct, frozen=True):
     number: int
     protocol: Literal["imap"]
     user: str | None  # None: not signed in
+    impersonated_by: str | None  # who really signed in, if it was not the user
     peer: str
     tls: bool
     client: dict[str, str | None]  # what it says of itself (RFC 2971)
@@ -87,7 +88,7 @@ class Sessions(Protocol):
         ...
 
     def end_of(self, *mailbox_ids: int) -> int:
-        """Ends all that are signed in to these mailboxes; how many there were."""
+        """Ends all that are signed in to these mailboxes, or with their owners' passwords; how many there were."""
         ...
 
     def end_visits(self, mailbox_id: int) -> int:

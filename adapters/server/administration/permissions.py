@@ -1,8 +1,9 @@
-"""The verbs for permissions: who acts in whose mailbox as its owner would, and what others may do in which folder."""
+"""The verbs for permissions: full access to a mailbox, impersonation, and what somebody may do in a folder."""
 
 from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from adapters.server import trustees
 from adapters.server.administration.context import Context, Contradiction, Request
@@ -31,6 +32,7 @@ class MailboxPermissions(Struct, frozen=True):
     """Whom a mailbox is open to: aliases, and groups as "group:NAME"."""
 
     alias: str
+    impersonation: bool  # whether its owner may sign in as anybody else
     full_access: list[str]
     folders: list[Permission] | None  # None: the mailbox database is not mounted
 
@@ -68,6 +70,11 @@ class RemoveFullAccess(Request[PermissionChanged], frozen=True):
     trustee: str
 
 
+class SetImpersonation(Request[PermissionChanged], frozen=True):
+    alias: str
+    allowed: bool
+
+
 class AddFolderPermission(Request[FolderPermissionChanged], frozen=True):
     """Either a role or rights, in place of all that the trustee had there."""
 
@@ -92,7 +99,8 @@ def listed(context: Context, ask: ListPermissions) -> MailboxPermissions:
     recipient = context.house.recipient(ask.alias)
     names = (trustees.identifier(organization, t) for t in organization.sharing.full_access_to(recipient.recipient_id))
     full_access = sorted(name for name in names if name is not None)
-    return MailboxPermissions(recipient.alias, full_access, _of_folders(context, recipient, ask.folder))
+    lines = _of_folders(context, recipient, ask.folder)
+    return MailboxPermissions(recipient.alias, recipient.may_impersonate, full_access, lines)
 
 
 def _of_folders(context: Context, recipient: Recipient, path: str) -> list[Permission] | None:
@@ -158,6 +166,28 @@ def remove_full_access(context: Context, ask: RemoveFullAccess) -> PermissionCha
 
 def _asked(context: Context, ask: AddFullAccess | RemoveFullAccess) -> tuple[Recipient, RecipientId]:
     return context.house.recipient(ask.alias), trustees.somebody(context.house.organization, ask.trustee)
+
+
+# ---------------------------------------------------------------------------------------------- impersonation
+
+
+def may_impersonate(context: Context, ask: SetImpersonation) -> bool | None:
+    """As it was, for the record of a change."""
+    try:
+        return context.house.recipient(ask.alias).may_impersonate
+    except NoSuchRecipient:
+        return None
+
+
+def set_impersonation(context: Context, ask: SetImpersonation) -> PermissionChanged:
+    """T-12.7: whether somebody may sign in as anybody else.  To take it away ends all sessions of that somebody.
+
+    Raises NoSuchRecipient.
+    """
+    recipient = context.house.recipient(ask.alias)
+    if recipient.may_impersonate != ask.allowed:
+        context.house.organization.set_recipient(replace(recipient, may_impersonate=ask.allowed))
+    return PermissionChanged(recipient.alias, 0 if ask.allowed else context.sessions.end_of(recipient.mailbox_id))
 
 
 # ---------------------------------------------------------------------------------------------- folders

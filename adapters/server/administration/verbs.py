@@ -75,6 +75,9 @@ VERBS: Final[Mapping[str, Verb]] = {
     "full-access.rm": Verb(
         permissions.RemoveFullAccess, _Permission, permissions.remove_full_access, permissions.has_full_access
     ),
+    "impersonation.set": Verb(
+        permissions.SetImpersonation, _Permission, permissions.set_impersonation, permissions.may_impersonate
+    ),
     "folder-permission.add": Verb(
         permissions.AddFolderPermission,
         _FolderPermission,

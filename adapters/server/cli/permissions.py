@@ -14,6 +14,7 @@ from adapters.server.administration.permissions import (
     PermissionChanged,
     RemoveFolderPermission,
     RemoveFullAccess,
+    SetImpersonation,
 )
 from adapters.server.cli.failures import Misused
 from adapters.server.cli.options import Json, command
@@ -23,6 +24,9 @@ from adapters.server.cli.reach import Place, reach
 app = typer.Typer(no_args_is_help=True, help="Who may do what in whose mailbox.")
 
 Alias = Annotated[str, typer.Argument(metavar="ALIAS", help="The mailbox, by its alias or one of its addresses.")]
+Impersonation = Annotated[
+    bool, typer.Option("--impersonation", help="The mailbox's owner may sign in as anybody else.  Without TRUSTEE.")
+]
 Trustee = Annotated[
     str,
     typer.Argument(metavar="TRUSTEE", help='Who: an alias, an address, "group:NAME"; in a folder also "anyone".'),
@@ -38,13 +42,19 @@ Recursive = Annotated[bool, typer.Option("--recursive", help="In all folders bel
 
 @command(app, "list")
 def list_all(place: Place, alias: Alias, folder: Folder = "", as_json: Json = False) -> None:
-    """Show whom a mailbox is open to, and what the lists of its folders say."""
+    """Show whom a mailbox is open to, what the lists of its folders say, and whether its owner may impersonate."""
     with reach(place) as channel:
         permissions = channel.ask(ListPermissions(alias, folder))
     if as_json:
         print_json(permissions)
         return
-    print_facts((("Alias", permissions.alias), ("Full access", ", ".join(permissions.full_access) or None)))
+    print_facts(
+        (
+            ("Alias", permissions.alias),
+            ("May impersonate", permissions.impersonation),
+            ("Full access", ", ".join(permissions.full_access) or None),
+        )
+    )
     print()
     print_permissions(permissions.folders or ())
 
@@ -63,48 +73,58 @@ def _rights(line: Permission) -> str:
 def add(
     place: Place,
     alias: Alias,
-    trustee: Trustee,
+    trustee: Trustee = "",
     full_access: FullAccess = False,
+    impersonation: Impersonation = False,
     folder: Folder = "",
     role: Role = "",
     rights: Rights = "",
     recursive: Recursive = False,
     as_json: Json = False,
 ) -> None:
-    """Permit something, at once: full access, or what --role or --rights say in a --folder."""
-    _check(full_access, folder, bool(role or rights or recursive))
+    """Permit something, at once: full access, impersonation, or what --role or --rights say in a --folder."""
+    _check(trustee, full_access, impersonation, folder, bool(role or rights or recursive))
     with reach(place) as channel:
         if folder:
             say_folder(channel.ask(AddFolderPermission(folder, trustee, alias, role, rights, recursive)), as_json)
-        else:
+        elif full_access:
             changed = channel.ask(AddFullAccess(alias, trustee))
             _say(changed, f"{trustee} has full access to {changed.alias} now", as_json)
+        else:
+            changed = channel.ask(SetImpersonation(alias, True))
+            _say(changed, f"{changed.alias} may sign in as anybody now", as_json)
 
 
 @command(app, "rm")
 def remove(
     place: Place,
     alias: Alias,
-    trustee: Trustee,
+    trustee: Trustee = "",
     full_access: FullAccess = False,
+    impersonation: Impersonation = False,
     folder: Folder = "",
     recursive: Recursive = False,
     as_json: Json = False,
 ) -> None:
-    """Take a permission back.  Ends the sessions of others that have a folder of the mailbox open."""
-    _check(full_access, folder, recursive)
+    """Take a permission back.  Ends the sessions that may have something open by it."""
+    _check(trustee, full_access, impersonation, folder, recursive)
     with reach(place) as channel:
         if folder:
             say_folder(channel.ask(RemoveFolderPermission(folder, trustee, alias, recursive)), as_json)
-        else:
+        elif full_access:
             changed = channel.ask(RemoveFullAccess(alias, trustee))
             _say(changed, f"{trustee} has no full access to {changed.alias} any more", as_json)
+        else:
+            changed = channel.ask(SetImpersonation(alias, False))
+            _say(changed, f"{changed.alias} may not sign in as others any more", as_json)
 
 
-def _check(full_access: bool, folder: str, is_of_folder: bool) -> None:
-    if full_access == bool(folder):
-        raise Misused("say either --full-access or --folder PATH")
-    if full_access and is_of_folder:
+def _check(trustee: str, full_access: bool, impersonation: bool, folder: str, is_of_folder: bool) -> None:
+    if full_access + impersonation + bool(folder) != 1:
+        raise Misused("say one of --full-access, --impersonation and --folder PATH")
+    if bool(trustee) == impersonation:
+        raise Misused("--impersonation is without a TRUSTEE" if impersonation else "say also to which TRUSTEE")
+    if is_of_folder and not folder:
         raise Misused("--role, --rights and --recursive are for a --folder")
 
 

@@ -29,28 +29,28 @@ DELETE FROM accepted_domain WHERE domain = :domain
 
 -- name: by_id
 SELECT r.recipient_id, r.alias, r.display_name, r.enabled, r.database_id, r.mailbox_id, r.use_database_quota,
-  r.warn_bytes, r.prohibit_send_bytes, r.prohibit_all_bytes, r.created_at, p.spelling
+  r.warn_bytes, r.prohibit_send_bytes, r.prohibit_all_bytes, r.created_at, r.may_impersonate, p.spelling
 FROM recipient r JOIN proxy_address p ON p.recipient_id = r.recipient_id
 WHERE r.recipient_id = :recipient ORDER BY p.position
 -- name: by_alias
 SELECT r.recipient_id, r.alias, r.display_name, r.enabled, r.database_id, r.mailbox_id, r.use_database_quota,
-  r.warn_bytes, r.prohibit_send_bytes, r.prohibit_all_bytes, r.created_at, p.spelling
+  r.warn_bytes, r.prohibit_send_bytes, r.prohibit_all_bytes, r.created_at, r.may_impersonate, p.spelling
 FROM recipient r JOIN proxy_address p ON p.recipient_id = r.recipient_id
 WHERE r.folded_alias = :folded ORDER BY p.position
 -- name: by_mailbox
 SELECT r.recipient_id, r.alias, r.display_name, r.enabled, r.database_id, r.mailbox_id, r.use_database_quota,
-  r.warn_bytes, r.prohibit_send_bytes, r.prohibit_all_bytes, r.created_at, p.spelling
+  r.warn_bytes, r.prohibit_send_bytes, r.prohibit_all_bytes, r.created_at, r.may_impersonate, p.spelling
 FROM recipient r JOIN proxy_address p ON p.recipient_id = r.recipient_id
 WHERE r.mailbox_id = :mailbox ORDER BY p.position
 -- name: by_address
 SELECT r.recipient_id, r.alias, r.display_name, r.enabled, r.database_id, r.mailbox_id, r.use_database_quota,
-  r.warn_bytes, r.prohibit_send_bytes, r.prohibit_all_bytes, r.created_at, p.spelling
+  r.warn_bytes, r.prohibit_send_bytes, r.prohibit_all_bytes, r.created_at, r.may_impersonate, p.spelling
 FROM proxy_address a JOIN recipient r ON r.recipient_id = a.recipient_id
   JOIN proxy_address p ON p.recipient_id = r.recipient_id
 WHERE a.address = :folded ORDER BY p.position
 -- name: page
 SELECT r.recipient_id, r.alias, r.display_name, r.enabled, r.database_id, r.mailbox_id, r.use_database_quota,
-  r.warn_bytes, r.prohibit_send_bytes, r.prohibit_all_bytes, r.created_at, p.spelling
+  r.warn_bytes, r.prohibit_send_bytes, r.prohibit_all_bytes, r.created_at, r.may_impersonate, p.spelling
 FROM (SELECT recipient_id, folded_alias FROM recipient WHERE folded_alias > :after ORDER BY folded_alias LIMIT :limit) f
   JOIN recipient r ON r.recipient_id = f.recipient_id JOIN proxy_address p ON p.recipient_id = r.recipient_id
 ORDER BY f.folded_alias, p.position
@@ -66,7 +66,8 @@ VALUES (:recipient, :alias, :folded, :display_name, :enabled, :at, :database, :m
 -- name: update_recipient
 UPDATE recipient SET alias = :alias, folded_alias = :folded, display_name = :display_name, enabled = :enabled,
   database_id = :database, mailbox_id = :mailbox, use_database_quota = :use_database_quota,
-  warn_bytes = :warn, prohibit_send_bytes = :prohibit_send, prohibit_all_bytes = :prohibit_all
+  warn_bytes = :warn, prohibit_send_bytes = :prohibit_send, prohibit_all_bytes = :prohibit_all,
+  may_impersonate = :may_impersonate
 WHERE recipient_id = :recipient
 -- name: delete_recipient
 DELETE FROM recipient WHERE recipient_id = :recipient
