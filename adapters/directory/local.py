@@ -92,8 +92,11 @@ class LocalDirectory:
         return _enabled(self._named(name))
 
     def proven(self, names: Iterable[str], authzid: str = "") -> Recipient | None:
-        """Whose names these are, which somebody has vouched for: of several the one whom `authzid` means."""
-        known = [recipient for name in names if (recipient := self.login(name)) is not None]
+        """Whose names these are, which somebody has vouched for: of several the one whom `authzid` means.
+
+        Nobody signs in to a shared mailbox in this way either.
+        """
+        known = [account.recipient for name in names if (account := self.account(name)) is not None]
         wanted = self.login(authzid) if authzid else None
         return wanted if wanted in known else next(iter(known), None)
 

@@ -166,11 +166,12 @@ class Installation:
         return info
 
     def add_mailbox(
-        self, alias: str, credential: Credential, *, address: str = "", name: str = "", database: str = ""
+        self, alias: str, credential: Credential | None, *, address: str = "", name: str = "", database: str = ""
     ) -> Recipient:
         """A recipient with a mailbox of its own.  Raises the refusals of OrganizationDatabase, Unavailable.
 
-        Left empty, the address is the alias in the default domain, the database the first.
+        Without a credential nobody can sign in to it.  Left empty, the address is the alias in the default domain, the
+        database the first.
         """
         info = self._database_for(database)
         mounted = self.mounted(info)

@@ -145,6 +145,24 @@ def test_who_may_impersonate_acts_for_all_who_are_enabled(house: House) -> None:
     assert act_for(account(ada), "bob") is act_for(account(ada), "ada") is None
 
 
+def test_nobody_signs_in_to_a_shared_mailbox_but_it_takes_mail_and_is_open_to_others(house: House) -> None:
+    """T-12.7: no password, no token, no certificate."""
+    info = house.installation.add_mailbox("info", None)
+    ada = house.organization.set_recipient(replace(house.add("ada"), may_impersonate=True))
+    assert house.accounts.sign_in("info", b"") is house.accounts.sign_in("info", b"pass") is None
+    assert house.accounts.sign_in_again("info", b"pass") is None
+    assert house.accounts.sign_in_with_certificate(("info@example.com",), "") is None
+    assert house.accounts.sign_in_with_certificate(("info@example.com", "ada@example.com"), "info") == account(ada)
+    keys, others = house.accounts.keys("info", "sha256"), house.accounts.keys("nobody", "sha256")
+    assert (len(keys.salt), keys.iterations) == (len(others.salt), others.iterations)
+    assert house.accounts.route("info@example.com").mailbox_id == info.mailbox_id
+    house.sharing.add_full_access(info.recipient_id, ada.recipient_id)
+    assert house.accounts.mailbox_of(account(ada), "info") == own(info)
+    assert house.accounts.act_for(account(ada), "info") == account(info)
+    house.installation.directory.set_password(info.recipient_id, b"pass")
+    assert house.accounts.sign_in("info", b"pass") == account(info)
+
+
 def test_both_names_of_an_impersonation_are_logged(house: House) -> None:
     ada, bob = house.add("ada"), house.add("bob")
     house.accounts.login_succeeded("192.0.2.1", "ada")

@@ -187,6 +187,22 @@ def test_a_folder_of_a_mailbox_is_opened_to_others(house: Installed) -> None:
     ]
 
 
+# ---------------------------------------------------------------------------------------------- shared mailboxes
+
+
+def test_a_shared_mailbox_has_no_password_until_it_is_given_one(house: Installed) -> None:
+    """T-12.7."""
+    made = house.json("mailbox", "add", "info", "--shared")
+    assert (made["shared"], made["addresses"], made["enabled"]) == (True, ["info@example.com"], True)
+    assert ["Shared", "yes"] in [line.split() for line in house.run("mailbox", "show", "info").stdout.splitlines()]
+    assert not house.json("mailbox", "show", "ada")["shared"]
+    for words in (("--generate",), ("--password-stdin",)):
+        assert "has no password" in house.refused("mailbox", "add", "x", "--shared", *words, input="pass\n", code=2)
+    assert not house.json("mailbox", "set", "info", "--generate")["shared"]
+    record = next(record for record in house.trail() if record["do"] == "mailbox.add" and record["after"]["shared"])
+    assert record["with"] == {"alias": "info"}
+
+
 # ---------------------------------------------------------------------------------------------- public folders
 
 
