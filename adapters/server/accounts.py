@@ -13,7 +13,7 @@ from adapters.server.storedriver import Target
 from adapters.stores.organization import OrganizationDatabase
 from core.model import MailboxId
 from core.ports import Clock, Entropy, EventLog
-from core.recipients import DatabaseId, Digest, Recipient, RecipientId, effective, fold_name
+from core.recipients import ALIAS_OCTETS, DatabaseId, Digest, Recipient, RecipientId, effective, fold_name
 from core.rights import ANYONE, Actor
 from core.view import Views
 from protocols.imap.homes import Home
@@ -147,7 +147,7 @@ class Accounts:
         return recipient.alias if recipient else None
 
     def mailbox_of(self, account: Account, alias: str) -> Home | None:
-        recipient = self._organization.by_alias(fold_name(alias))
+        recipient = self._organization.by_alias(fold_name(alias)) if len(alias) <= ALIAS_OCTETS else None
         if recipient is None or recipient.mailbox_id == account.mailbox_id:
             return None
         is_owner = recipient.recipient_id in self._organization.sharing.accessible(account.user)
@@ -156,8 +156,9 @@ class Accounts:
 
     def public_folders(self, account: Account) -> Home | None:
         public = self._organization.sharing.public_folders()
-        by = Actor(account.user, self.trustees(account))
-        return Home(public.mailbox_id, public.database_id, by) if public else None
+        if public is None or not self._executor.is_mounted(public.database_id):
+            return None
+        return Home(public.mailbox_id, public.database_id, Actor(account.user, self.trustees(account)))
 
     def trustee(self, identifier: str) -> RecipientId | None:
         return trustees.trustee(self._organization, identifier)

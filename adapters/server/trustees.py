@@ -1,12 +1,22 @@
 """Trustees by name: an alias or an address, "group:" with a group's name, or "anyone" (RFC 4314 3)."""
 
 from adapters.stores.organization import OrganizationDatabase
-from core.recipients import ANYONE_NAME, GROUP_PREFIX, NoSuchTrustee, RecipientId, fold_address, fold_name
+from core.recipients import (
+    ADDRESS_OCTETS,
+    ANYONE_NAME,
+    GROUP_PREFIX,
+    NoSuchTrustee,
+    RecipientId,
+    fold_address,
+    fold_name,
+)
 from core.rights import ANYONE
 
 
 def trustee(organization: OrganizationDatabase, identifier: str) -> RecipientId | None:
     """Whom a name means, enabled or not; None: nobody."""
+    if len(identifier) > ADDRESS_OCTETS:  # nobody's is longer, and what clients make up is not worth folding
+        return None
     if fold_name(identifier) == ANYONE_NAME:
         return ANYONE
     if identifier[: len(GROUP_PREFIX)].lower() == GROUP_PREFIX:

@@ -109,6 +109,7 @@ def test_full_access_makes_an_owner_of_whoever_has_it(house: House) -> None:
     by = Actor(eve.recipient_id, frozenset((eve.recipient_id, ANYONE)))
     assert house.accounts.mailbox_of(account(eve), "boss") == Home(boss.mailbox_id, boss.database_id, by)
     assert house.accounts.mailbox_of(account(eve), "nobody") is None
+    assert house.accounts.mailbox_of(account(eve), "boss" * 17) is None
     house.sharing.remove_full_access(boss.recipient_id, staff)
     assert house.accounts.full_access(account(bob)) == []
 
@@ -194,6 +195,8 @@ def test_public_folders_are_for_everybody_as_their_lists_say(house: House) -> No
     assert house.accounts.public_folders(account(ada)) == home
     assert house.accounts.alias_of(public.mailbox_id) is None
     assert house.organization.database(public.database_id).name == "second"
+    house.installation.databases.pop(public.database_id).close()
+    assert house.accounts.public_folders(account(ada)) is None, "or no list of folders could be had"
 
 
 def test_public_folders_have_the_quota_of_their_database(house: House) -> None:
@@ -215,7 +218,7 @@ def test_trustees_are_called_by_alias_address_group_and_anyone(house: House) -> 
     assert meant("ada") == meant("ADA@example.com") == ada.recipient_id
     assert meant("group:the team") == meant("GROUP:The Team") == team
     assert meant("anyone") == meant("Anyone") == ANYONE
-    for nobody in ("", "nobody", "group:ada", "group:", "the team", "ada@elsewhere.example", "anyone@example.com"):
+    for nobody in ("", "nobody", "group:ada", "group:", "the team", "ada@elsewhere.example", "x" * 255):
         assert meant(nobody) is None
     assert [house.accounts.identifier(number) for number in (ada.recipient_id, team, ANYONE)] == [
         "Ada",
