@@ -62,6 +62,9 @@ TABLES = (
     "thread_key",
     "subscription",
     "delivery_seen",
+    "acl",
+    "seen",
+    "reader",
 )
 
 

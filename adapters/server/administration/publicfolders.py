@@ -92,7 +92,7 @@ def before(context: Context, path: str) -> PublicFolderShown | None:
 
 
 def remove(context: Context, ask: RemovePublicFolder) -> PublicFolderShown:
-    """The folder as it last was, with all that is in it; what is below it stays.
+    """Takes away the folder with all that is in it; what is below it stays.  The result is how it last was.
 
     Raises NoSuchFolder, ProtectedFolder, Unavailable.
     """
