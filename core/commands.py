@@ -217,11 +217,12 @@ class ForgetTombstones(Struct, frozen=True):
 
 
 class JoinSeen(Struct, frozen=True):
-    """Makes few ranges of a reader's many; the result is how many went."""
+    """Makes few ranges of a reader's many, in slices; the result is the UID to go on from, 0 at the end."""
 
     mailbox_id: MailboxId
     folder_id: FolderId
     user: RecipientId
+    start: int = 1
 
 
 class SweepBlobs(Struct, frozen=True):

@@ -73,22 +73,21 @@ def _since(older: SeenMarks, newer: SeenMarks, mailbox_id: MailboxId, folder_id:
 
 
 def told_to_reader(change: FolderChange | SeenChange, before: ReaderView, after: ReaderView) -> FolderChange:
-    """What a change means to the reader who had one view and has the other now."""
+    """What a change means to the reader who had one view before it and has the other after it."""
+    place = (change.mailbox_id, change.folder_id)
     own = change if isinstance(change, SeenChange) else change.own
     if before.marks is after.marks:
         own = None
+    told = FolderChange(*place, ModSeq(before.modseq), ModSeq(after.modseq), own=own)
+    shared = told if isinstance(change, SeenChange) or before.base is after.base else change
     marked = () if own is None else merged(own.seen, own.unseen)
-    shown = after.marks.shown
-    told = FolderChange(change.mailbox_id, change.folder_id, ModSeq(before.modseq), ModSeq(after.modseq), own=own)
-    if isinstance(change, SeenChange):
-        return replace(told, changed=tuple(entry for _, entry in after.numbered(marked)))
-    arrived = {entry.uid for entry in change.arrived}
+    arrived = {entry.uid for entry in shared.arrived}
     again = {entry.uid: entry for _, entry in after.numbered(marked) if entry.uid not in arrived}
-    changed = {entry.uid: shown(entry) for entry in change.changed} | again
+    changed = {entry.uid: after.marks.shown(entry) for entry in shared.changed} | again
     return replace(
         told,
-        arrived=tuple(map(shown, change.arrived)),
+        arrived=tuple(map(after.marks.shown, shared.arrived)),
         changed=tuple(changed[uid] for uid in sorted(changed)),
-        expunged=change.expunged,
-        keywords=change.keywords,
+        expunged=shared.expunged,
+        keywords=shared.keywords,
     )

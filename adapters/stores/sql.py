@@ -165,7 +165,8 @@ class SqlReadTx:
     ) -> list[SeenRange]:
         place = {"mailbox": mailbox_id, "folder": folder_id, "user": user}
         rows = self._rows("seen", **place, low=low, high=high)
-        return [SeenRange(first, last, bool(is_seen), ModSeq(modseq)) for first, last, is_seen, modseq in rows]
+        ranges = [SeenRange(first, last, bool(is_seen), ModSeq(modseq)) for first, last, is_seen, modseq in rows]
+        return ranges[1:] if ranges and ranges[0].high < low else ranges
 
     def reader_modseq(self, mailbox_id: MailboxId, folder_id: FolderId, user: int) -> ModSeq:
         row = self._one("reader", mailbox=mailbox_id, folder=folder_id, user=user)
@@ -186,8 +187,8 @@ class SqlReadTx:
         assert row is not None, "a sum is always one row"
         return row[0], row[1]
 
-    def count_entries(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> int:
-        row = self._one("count_entries", mailbox=mailbox_id, folder=folder_id, low=low, high=high)
+    def count_seen(self, mailbox_id: MailboxId, folder_id: FolderId, user: int) -> int:
+        row = self._one("count_seen", mailbox=mailbox_id, folder=folder_id, user=user)
         return int(row[0]) if row else 0
 
     def message_summary(self, mailbox_id: MailboxId, message_id: MessageId) -> bytes:

@@ -16,7 +16,6 @@ from core.ports import ReadTx
 from core.readerview import ReaderView
 from core.recipients import RecipientId
 from core.rights import DELETE_MESSAGES, EXPUNGE, INSERT, READ, WRITE, Rights
-from core.seen import SeenMarks
 from core.view import FolderView
 from core.watching import Watch
 from protocols.imap import commands, responses
@@ -113,11 +112,8 @@ def _watch(session: Session, home: Home, folder: Folder) -> Asking[tuple[Watch, 
     watch = session.services.views.watch(*place, hear, modseq=folder.modseq, user=user)
     try:
         while (view := watch.view) is None:
-            if watch.wants_marks and user is not None:
-                watch.load_marks(*(yield home.read(partial(_marks, place=place, user=user))))
-            else:
-                is_large = folder.n_exists > HEAVY_FOLDER
-                watch.load((yield home.read(lambda tx: load(tx, *place), heavy=is_large)))
+            read = partial(load, mailbox_id=place[0], folder_id=place[1], user=user, shared=watch.shared)
+            watch.load((yield home.read(read, heavy=folder.n_exists > HEAVY_FOLDER)))
         if is_gone:
             raise NoSuchFolder("The folder has been deleted")
     except BaseException:
@@ -126,15 +122,21 @@ def _watch(session: Session, home: Home, folder: Folder) -> Asking[tuple[Watch, 
     return watch, view
 
 
-def _marks(tx: ReadTx, place: tuple[MailboxId, FolderId], user: RecipientId) -> tuple[SeenMarks, int]:
-    """A reader's marks, and the MODSEQ of the folder then."""
-    folder = folders.existing(tx, *place)
-    return seen.marks(tx, folder, user), folder.modseq
+def load(
+    tx: ReadTx,
+    mailbox_id: MailboxId,
+    folder_id: FolderId,
+    user: RecipientId | None = None,
+    shared: FolderView | None = None,
+) -> FolderView:
+    """The view of a folder as this snapshot has it, for its owner or for a reader.
 
-
-def load(tx: ReadTx, mailbox_id: MailboxId, folder_id: FolderId, user: RecipientId | None = None) -> FolderView:
-    """The view of a folder as this snapshot has it, for its owner or for a reader."""
+    A reader's is made of the view that all share, unless that is older than the snapshot: then not all that the marks
+    are about has been told to those who share it.
+    """
     folder = folders.existing(tx, mailbox_id, folder_id)
+    if user is not None and shared is not None and shared.modseq >= folder.modseq:
+        return ReaderView(shared, seen.marks(tx, folder, user))
     entries = tx.entries(mailbox_id, folder_id, 1, MAX_UID)
     view = FolderView.of(entries, folder.modseq, tx.keywords(mailbox_id, folder_id), folder.uidnext)
     return view if user is None else ReaderView(view, seen.marks(tx, folder, user))

@@ -104,7 +104,9 @@ SELECT mailbox_id, user_id, :target, name, value FROM annotation WHERE mailbox_i
 
 -- name: seen
 SELECT uid_low, uid_high, is_seen, modseq FROM seen
-WHERE mailbox_id = :mailbox AND folder_id = :folder AND user_id = :user AND uid_low <= :high AND uid_high >= :low ORDER BY uid_low
+WHERE mailbox_id = :mailbox AND folder_id = :folder AND user_id = :user AND uid_low BETWEEN COALESCE((
+    SELECT MAX(uid_low) FROM seen WHERE mailbox_id = :mailbox AND folder_id = :folder AND user_id = :user AND uid_low <= :low
+  ), :low) AND :high ORDER BY uid_low
 -- name: delete_seen
 DELETE FROM seen WHERE mailbox_id = :mailbox AND folder_id = :folder AND user_id = :user AND uid_low = :low
 -- name: insert_seen
@@ -117,8 +119,10 @@ SELECT user_id, modseq FROM reader WHERE mailbox_id = :mailbox AND folder_id = :
 -- name: put_reader
 INSERT INTO reader(mailbox_id, folder_id, user_id, modseq) VALUES (:mailbox, :folder, :user, :modseq)
 ON CONFLICT(mailbox_id, folder_id, user_id) DO UPDATE SET modseq = excluded.modseq
--- name: count_entries
-SELECT COUNT(uid) FROM entry WHERE mailbox_id = :mailbox AND folder_id = :folder AND uid BETWEEN :low AND :high
+-- name: count_seen
+SELECT COUNT(e.uid) FROM seen s JOIN entry e ON e.mailbox_id = s.mailbox_id AND e.folder_id = s.folder_id
+  AND e.uid BETWEEN s.uid_low AND s.uid_high
+WHERE s.mailbox_id = :mailbox AND s.folder_id = :folder AND s.user_id = :user AND s.is_seen = 1
 
 -- name: subscriptions
 SELECT path FROM subscription WHERE mailbox_id = :mailbox
