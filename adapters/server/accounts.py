@@ -13,6 +13,7 @@ from adapters.stores.organization import OrganizationDatabase
 from core.ports import Clock, Entropy, EventLog
 from core.recipients import Digest, Recipient, effective
 from core.view import Views
+from protocols.imap.kept import Kept
 from protocols.imap.services import Account, Keys
 
 
@@ -40,6 +41,7 @@ class Accounts:
         log: EventLog,
     ) -> None:
         self.views = views
+        self.kept = Kept()
         self.clock = clock
         self.entropy = entropy
         self.append_limit = append_limit

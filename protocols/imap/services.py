@@ -9,6 +9,7 @@ from core.model import Incoming, MailboxId
 from core.ports import Clock, Entropy
 from core.recipients import Digest
 from core.view import Views
+from protocols.imap.kept import Kept
 
 
 class Account(Struct, frozen=True):
@@ -57,6 +58,8 @@ class Services(Protocol):
     def entropy(self) -> Entropy: ...
     @property
     def views(self) -> Views: ...
+    @property
+    def kept(self) -> Kept: ...
     @property
     def append_limit(self) -> int:
         """The largest message, in octets (RFC 7889)."""

@@ -14,6 +14,7 @@ from core.errors import Refusal
 from core.model import MAX_UID, FolderId, MailboxId
 from core.recipients import Digest
 from core.view import Views
+from protocols.imap.kept import Kept
 from protocols.imap.services import Account, Keys
 from protocols.imap.session import Session
 from protocols.imap.work import Compute, Pause, Read, StartTls, Work, Write
@@ -52,6 +53,7 @@ class TestServer:
         self.clock = TestClock()
         self.entropy = TestEntropy()
         self.views = Views()
+        self.kept = Kept()
         self.append_limit = 10_000_000
         self.plaintext_logins = True
         self.may_unauthenticate = True
