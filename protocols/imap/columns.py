@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import lru_cache
 from itertools import pairwise
 from operator import attrgetter
-from typing import Any, TypeVar
+from typing import Any
 
 from msgspec import Raw, Struct, defstruct, msgpack, structs
 
@@ -29,7 +29,6 @@ MAIL = "MAIL"  # the column that THREAD compares; the others are named like the 
 OBJECT_OCTETS, POINTER_OCTETS = 56, 8  # of a Python object, beside what it is about, and of the way to it
 
 Row = tuple[int, int, int, int | None, bytes]  # (UID, size, internal date, Date, summary)
-T = TypeVar("T")
 
 _NUMBERS: dict[str, Callable[[Row], int]] = {
     "ARRIVAL": lambda row: row[2] // SECOND,  # what a client cannot see must not part two messages
@@ -100,7 +99,7 @@ def _column(uids: "array[int]", values: Sequence[Any]) -> Column:
 
 
 def _mail_octets(mail: Mail) -> int:
-    # Itself, its dates, its id, the list of the others, which are those of other messages, as is its subject.
+    # Itself, its dates, its id, and the list of the others, which are those of other messages, as is its subject.
     return 5 * OBJECT_OCTETS + len(mail.message_id) + POINTER_OCTETS * len(mail.references)
 
 
@@ -120,8 +119,10 @@ def columns(names: Collection[str], rows: Sequence[Row]) -> dict[str, Column]:
     """These columns of rows that come in the order of their UIDs; without any text a row needs no summary."""
     uids = array("I", [row[0] for row in rows])
     fields = [_TEXTS[name] for name in names if name in _TEXTS] + (list(_MAIL_FIELDS) if MAIL in names else [])
-    decode = _decoder(frozenset(fields)).decode
-    summaries = [decode(row[4]) for row in rows] if fields else []
+    summaries: list[Any] = []
+    if fields:
+        decode = _decoder(frozenset(fields)).decode
+        summaries = [decode(row[4]) for row in rows]
     return {name: _column(uids, _values(name, rows, summaries)) for name in names}
 
 
@@ -146,7 +147,7 @@ def _values(name: str, rows: Sequence[Row], summaries: Sequence[Any]) -> Sequenc
 def _decoder(fields: frozenset[str]) -> msgpack.Decoder[Any]:
     """Decodes these fields of a summary and passes over the others: most of what decoding costs is making objects."""
     known = structs.fields(mime.Summary)
-    last = max((place for place, field in enumerate(known) if field.name in fields), default=-1)
+    last = max(place for place, field in enumerate(known) if field.name in fields)
     wanted = [(field.name, field.type if field.name in fields else Raw) for field in known[: last + 1]]
     return msgpack.Decoder(defstruct("Fields", wanted, array_like=True, frozen=True, gc=False))
 

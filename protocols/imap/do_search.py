@@ -50,7 +50,8 @@ def do_search(session: Session, command: commands.Search) -> Steps:
     if returns is None and session.is_rev2:
         returns = frozenset(("ALL",))  # RFC 9051 has no other answer
     if returns is None:
-        session.send(responses.search(_numbers(selected.view, command, uids), _modseq(selected.view, command, uids)))
+        answer = partial(_listed, responses.search, snapshot.view, command, uids)
+        session.send((yield from computed(answer, len(uids))))
     else:
         _report(session, command, uids, returns)
     return _completed(command)
@@ -68,15 +69,17 @@ def do_sort(session: Session, command: commands.Sort) -> Steps:
     if _wants_updates(command):
         session.send(responses.no_update(command.tag, "Only search results are kept up to date"))
     if command.returns is None:
-        answer = partial(_sorted, snapshot.view, command, order)
+        answer = partial(_listed, responses.sort, snapshot.view, command, order)
         session.send((yield from computed(answer, len(order))))
     else:
         _report(session, command, list(order), command.returns)
     return _completed(command)
 
 
-def _sorted(view: FolderView, command: commands.Sort, order: Sequence[int]) -> bytes:
-    return responses.sort(_numbers(view, command, order), _modseq(view, command, order))
+def _listed(
+    respond: Callable[[Sequence[int], int | None], bytes], view: FolderView, command: Reporting, uids: Sequence[int]
+) -> bytes:
+    return respond(_numbers(view, command, uids), _modseq(view, command, uids))
 
 
 def do_thread(session: Session, command: commands.Thread) -> Steps:
