@@ -75,7 +75,9 @@ class Chunk:
         self.flags[index] = entry.flags
         self.keywords[index] = entry.keywords & _MASK
         self.modseqs[index] = entry.modseq
-        self._note((entry.uid,), entry.modseq)
+        self.news.add(entry.uid)
+        if entry.modseq > self._newest:
+            self._newest = entry.modseq
         if entry.keywords > _MASK:
             self.wide[entry.uid] = entry.keywords
         else:
@@ -88,11 +90,12 @@ class Chunk:
         self.keywords += more.keywords
         self.modseqs += more.modseqs
         self.wide |= more.wide
-        self._note(more.uids, more.newest)
+        self.news.update(more.uids)
+        self._newest = max(self._newest, more.newest)
+        self.settle()
 
-    def _note(self, uids: Sequence[int], modseq: int) -> None:
-        self._newest = max(self._newest, modseq)
-        self.news.update(uids)
+    def settle(self) -> None:
+        """Forgets what changed last where that is much; to be called after any `put`."""
         if len(self.news) > NEWS:
             self.news.clear()
             self.settled = self._newest
@@ -356,6 +359,8 @@ def _mark(chunks: list[Chunk], entries: Iterable[Entry]) -> None:
                 chunks[at] = chunks[at].copy()
                 copied.add(at)
             chunks[at].put(index, entry)
+    for at in copied:
+        chunks[at].settle()
 
 
 def _arrive(chunks: list[Chunk], entries: Sequence[Entry]) -> None:
