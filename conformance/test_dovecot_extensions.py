@@ -1,15 +1,18 @@
-"""SORT, THREAD and synchronisation beside Dovecot: the same mails, the same story, the same outcome.
+"""SORT, THREAD, synchronisation, quotas and annotations beside Dovecot: the same story, the same outcome.
 
 MODSEQs are each server's own.  So what is compared is what a client makes of them.
 """
 
 import re
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from conformance.support.corpus import NASTY, corpus, with_crlf
-from conformance.support.imap import Answer, Imap
+from conformance.support.imap import Answer, Imap, parse
+from conformance.support.processes import succeed
 from conformance.support.servers import Dovecot, Penfold
 
 DATES = ("01-Jan-2020 00:30:00 +0000", "15-Jun-2021 12:00:00 +0200", "31-Dec-2022 23:59:59 -0500")
@@ -266,3 +269,108 @@ def kept_up_to_date(client: Imap, other: Imap) -> list[object]:
     other.ok("UID STORE 5:* +FLAGS (\\Seen \\Flagged)")
     follow()
     return learnt
+
+
+def test_quotas_are_told_alike(penfold: Penfold, dovecot: Dovecot) -> None:
+    """RFC 9208; Dovecot's storage limit is 100 GB, and it has no others."""
+    command = Path(sys.executable).parent / "penfold"
+    succeed(command, "mailbox", "set", "u6", "--quota", "100GB", "--dir", penfold.directory)
+    with penfold.client("u6") as ours, dovecot.client("u6") as theirs:
+        assert quotas(ours) == quotas(theirs)
+
+
+def quotas(client: Imap) -> list[object]:
+    """What is told of the only root, whatever its name, as mail comes and goes."""
+    learnt: list[object] = []
+    client.ok("CREATE Kept")
+    for size in (0, 1, 1_000, 1_022, 1_024, 5_000, 200_000):
+        client.append("INBOX", b"Subject: x\r\n\r\n" + b"y" * size)
+        learnt.append(quota(client.ok("GETQUOTAROOT INBOX"))[2])
+    client.ok("SELECT INBOX")
+    for command in ("COPY 2:5 Kept", "MOVE 6 Kept", "STORE 1:3 +FLAGS.SILENT (\\Deleted)", "EXPUNGE", "DELETE Kept"):
+        client.ok(command)
+        name, root, storage = quota(client.ok("GETQUOTAROOT Kept"))
+        learnt += [name, storage, quota(client.ok(f'GETQUOTA "{root.decode()}"'))[1:] == (root, storage)]
+    for command in ("GETQUOTA nosuch", f'SETQUOTA "{root.decode()}" (STORAGE 5)', "GETQUOTA", "SETQUOTA x STORAGE 5"):
+        learnt.append(client.command(command).status)
+    return learnt
+
+
+def quota(answer: Answer) -> tuple[bytes, bytes, list[bytes]]:
+    """(the folder, its one root, usage and limit of STORAGE); without the folder for GETQUOTA."""
+    folder = b""
+    *roots, line = answer.untagged
+    for root in roots:
+        folder, name = re.fullmatch(rb'\* QUOTAROOT ("[^"]*"|\S+) ("[^"]*"|\S+)', root).groups()  # type: ignore[union-attr]
+        assert line.startswith(b"* QUOTA %b (" % name)
+    name, *numbers = re.search(rb'QUOTA "?([^"(]*)"? \(STORAGE (\d+) (\d+)', line).groups()  # type: ignore[union-attr]
+    return folder, name, numbers
+
+
+def test_annotations_are_told_alike(penfold: Penfold, dovecot: Dovecot) -> None:
+    """RFC 5464."""
+    with penfold.client("u6") as ours, dovecot.client("u6") as theirs:
+        assert annotating(ours) == annotating(theirs)
+
+
+LARGE = b"x" * 2_000
+
+
+def annotating(client: Imap) -> list[object]:
+    """What a client learns of annotations, command by command.
+
+    Not of renaming: Dovecot's then stay behind, against section 4.1.
+    """
+    client.ok("CREATE Notes")
+    learnt: list[object] = []
+    for command, *literals in (
+        ("GETMETADATA Notes (/private/comment /shared/comment)",),
+        ('SETMETADATA Notes (/private/comment "mine" /shared/comment "ours \\"and\\" \\\\ theirs")',),
+        ("GETMETADATA Notes (/private/comment /shared/comment)",),
+        ("SETMETADATA Notes (/private/filters/a {} /private/filters/a/b {})", b"two\r\nlines", LARGE),
+        ('SETMETADATA Notes (/private/filters/c "" /private/filters-d "x")',),
+        ("GETMETADATA (DEPTH 0) Notes /private/filters",),
+        ("GETMETADATA (DEPTH 1) Notes /private/filters",),
+        ("GETMETADATA (DEPTH infinity) Notes /private/filters",),
+        ("GETMETADATA (DEPTH infinity) Notes (/private /shared)",),
+        ("GETMETADATA (DEPTH 1) Notes /private/nothing",),
+        ("GETMETADATA (MAXSIZE 10) Notes (/private/comment /private/filters/a /private/filters/a/b /private/x)",),
+        ("GETMETADATA (MAXSIZE 5 DEPTH infinity) Notes /private",),
+        ("GETMETADATA (MAXSIZE 0) Notes (/private/comment /private/filters/c)",),
+        ("SETMETADATA Notes (/private/comment NIL /private/filters/a NIL /private/nothing NIL)",),
+        ("GETMETADATA (DEPTH infinity) Notes /private",),
+        ("GETMETADATA Notes /private/specialuse",),
+        ('GETMETADATA "" (/shared/comment /shared/admin /private/comment)',),
+        ('SETMETADATA "" (/private/comment "the server\'s")',),
+        ('GETMETADATA "" (/private/comment)',),
+        ('SETMETADATA "" (/shared/admin "x")',),
+        ('SETMETADATA "" (/shared/comment "x")',),
+        ("GETMETADATA Nowhere /private/comment",),
+        ('SETMETADATA Nowhere (/private/comment "x")',),
+        *(
+            (f"SETMETADATA Notes ({name} NIL)",)
+            for name in ("/private/", "/private//a", "/other/a", "a", '"/private/*"')
+        ),
+        *((f"GETMETADATA Notes {name}",) for name in ("/private/", "/private//a", "/other/a", "a", '"/private/%"')),
+        ('SETMETADATA Notes /private/comment "x"',),
+        ("GETMETADATA (DEPTH 2) Notes /private/comment",),
+        ("DELETE Notes",),
+        ("CREATE Notes",),
+        ("GETMETADATA (DEPTH infinity) Notes (/private /shared)",),
+    ):
+        answer = client.command(command, *literals)
+        code = answer.code if answer.code in (b"METADATA", b"CANNOT") else b""  # others are not in RFC 5464
+        longest = re.findall(rb"LONGENTRIES (\d+)", answer.tagged)
+        learnt.append((command, annotations(answer), answer.status, code, longest))
+    return learnt
+
+
+def annotations(answer: Answer) -> dict[bytes, object]:
+    """The values of METADATA responses by their names."""
+    found: dict[bytes, object] = {}
+    for line in answer.untagged:
+        if line.startswith(b"* METADATA "):
+            *_, pairs = parse(line.removeprefix(b"* METADATA "))
+            assert isinstance(pairs, list)
+            found.update(zip(pairs[::2], pairs[1::2], strict=True))
+    return found

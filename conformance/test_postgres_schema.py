@@ -39,6 +39,7 @@ from core.commands import (
     PurgeFolder,
     RenameFolder,
     Replace,
+    SetAnnotations,
     StoreFlags,
     Subscribe,
     SweepBlobs,
@@ -46,12 +47,15 @@ from core.commands import (
 )
 from core.errors import Refusal
 from core.model import DELETED, FLAGGED, SEEN, UID, FolderId
+from core.recipients import RecipientId
 from tests.support.store import ALL, DAY, MORNING, ONE, TABLES, TWO, Store, incoming
 
 Postgres = psycopg.Connection[tuple[Any, ...]]
 
-OCTETS = {"guid", "hash", "prefix", "envelope", "structure", "parts", "summary", "utf8", "data", "token", "key"} | {
-    f"key{number}" for number in range(8)
+OCTETS = {
+    *("guid", "hash", "prefix", "envelope", "structure", "parts", "summary", "utf8", "data", "token", "key"),
+    *("entry", "first", "until", "value"),
+    *(f"key{number}" for number in range(8)),
 }
 TEXTS = {"name", "special_use", "path"}
 _TYPES = {"{B}": "BYTEA", "{WR}": ""}
@@ -213,6 +217,11 @@ def commands() -> Iterator[Command]:
     yield Deliver(incoming(b"delivered"), recipients, MORNING, b"\0token", MORNING + DAY)
     yield SweepDeliveries(MORNING + DAY + 1, 1)
     yield SweepBlobs(MORNING + 1, 10)
+    values = (("/private/a", b"\0\xff"), ("/private/a/b", b"x"), ("/shared/a", b""), ("/private/specialuse", b"\\Junk"))
+    yield SetAnnotations(ONE, "INBOX", RecipientId(7), values)
+    yield SetAnnotations(ONE, "INBOX", RecipientId(7), (("/private/a", None), ("/shared/a", b"new")))
+    yield SetAnnotations(ONE, "a", RecipientId(7), (("/private/a", b"x"), ("/private/specialuse", b"\\Junk")))
+    yield SetAnnotations(ONE, None, RecipientId(8), values[:2])
     yield RenameFolder(ONE, "INBOX", "INBOX/old", MORNING)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from core import commands, delivery, folders, items, mailboxes
+from core import annotations, commands, copying, delivery, flags, folders, items, mailboxes, seen
 from core.commands import Command
 from core.folders import Outcome
 from core.ports import WriteTx
@@ -18,13 +18,16 @@ APPLY: dict[type, Callable[[WriteTx, Any], Outcome]] = {
     commands.PurgeFolder: folders.purge,
     commands.RenameFolder: folders.rename,
     commands.Subscribe: folders.subscribe,
+    commands.SetGrant: folders.set_grant,
+    commands.SetAnnotations: annotations.set_values,
     commands.Append: items.append,
     commands.Replace: items.replace_message,
-    commands.Copy: items.copy,
-    commands.StoreFlags: items.store_flags,
+    commands.Copy: copying.copy,
+    commands.StoreFlags: flags.store_flags,
     commands.Expunge: items.expunge,
     commands.ClaimRecent: items.claim_recent,
     commands.ForgetTombstones: items.forget_tombstones,
+    commands.JoinSeen: seen.join,
     commands.Deliver: delivery.deliver,
 }
 

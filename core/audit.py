@@ -6,6 +6,7 @@ from typing import Protocol
 
 from core.model import DELETED, MAX_UID, SEEN, Blob, Folder, FolderId, Mailbox, MailboxId
 from core.ports import ReadTx, StoredEntry
+from core.recipients import RecipientId
 
 SLICE_OCTETS = 1 << 20
 
@@ -14,15 +15,16 @@ class AuditTx(ReadTx, Protocol):
     """What the audit reads beyond a ReadTx."""
 
     def mailboxes(self) -> list[Mailbox]: ...
-    def stored_entries(
-        self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int, limit: int
-    ) -> list[StoredEntry]: ...
     def tombstones(self, mailbox_id: MailboxId, folder_id: FolderId) -> list[tuple[int, int, int]]:
         """(MODSEQ, low UID, high UID)."""
         ...
 
     def message_references(self, mailbox_id: MailboxId) -> Iterator[tuple[int, int, int, bytes, int]]:
         """(message, n_entries, size, hash, octets of the prefix)."""
+        ...
+
+    def readers(self, mailbox_id: MailboxId, folder_id: FolderId) -> list[tuple[RecipientId, int]]:
+        """(user, MODSEQ) of those who have marked messages as seen."""
         ...
 
     def blobs(self) -> Iterator[Blob]: ...
@@ -97,11 +99,27 @@ def _numbers(tx: AuditTx, folder: Folder, with_message: int) -> Iterator[str]:
         yield f"HIGHESTMODSEQ is {folder.modseq}, but {newest} was given out"
     if any(modseq <= folder.tombstone_floor for modseq, _, _ in tombstones):
         yield f"a tombstone is older than {folder.tombstone_floor}, up to which they were forgotten"
+    if folder.modseq > folder.last_modseq or newest > folder.last_modseq:
+        yield f"MODSEQ {max(folder.modseq, newest)} was given out beyond {folder.last_modseq}"
+    yield from _marks(tx, folder)
     if any(uid in uids for _, low, high in tombstones for uid in range(low, high + 1)):
         yield "a UID is both present and expunged"
     known = len(tx.keywords(folder.mailbox_id, folder.folder_id))
     if any(entry.keywords >> known for entry in entries):
         yield "a message has a keyword that the folder does not name"
+
+
+def _marks(tx: AuditTx, folder: Folder) -> Iterator[str]:
+    r"""What readers have seen: ranges that do not overlap, of UIDs and under MODSEQs that were given out."""
+    place = (folder.mailbox_id, folder.folder_id)
+    for user, modseq in tx.readers(*place):
+        last = 0
+        for some in tx.seen(*place, user):
+            if not last < some.low <= some.high < folder.uidnext:
+                yield f"what reader {user} has seen of {some.low}:{some.high} overlaps, or is not there yet"
+            if some.modseq > modseq or modseq > folder.last_modseq:
+                yield f"reader {user} has a mark of MODSEQ {some.modseq}, and was last at {modseq}"
+            last = some.high
 
 
 def _references(tx: AuditTx, mailbox: Mailbox, named: dict[int, int]) -> Iterator[str]:

@@ -6,7 +6,24 @@ change and then knows it up to `modseq`; who finds a gap loads the folder again.
 
 from msgspec import Struct
 
-from core.model import Entry, FolderId, MailboxId, ModSeq, UIDRanges
+from core.model import Entry, FolderId, MailboxId, ModSeq, SeenRange, UIDRanges
+from core.recipients import RecipientId
+
+
+class SeenChange(Struct, frozen=True):
+    r"""A reader, who is not the owner, has seen messages, or marked them as unseen again; nobody else hears of it.
+
+    These changes have an order of their own for each reader.
+    """
+
+    mailbox_id: MailboxId
+    folder_id: FolderId
+    user: RecipientId
+    since: ModSeq  # of the reader's change before
+    modseq: ModSeq
+    seen: UIDRanges = ()
+    unseen: UIDRanges = ()
+    marks: tuple[SeenRange, ...] | None = None  # all that there are then, where several changes are told as one
 
 
 class FolderChange(Struct, frozen=True):
@@ -20,6 +37,7 @@ class FolderChange(Struct, frozen=True):
     changed: tuple[Entry, ...] = ()
     expunged: UIDRanges = ()
     keywords: tuple[str, ...] | None = None  # all of the folder's keywords, when this change added some
+    own: SeenChange | None = None  # what the reader has seen of it, who made it
 
 
 class FolderRemoved(Struct, frozen=True):
@@ -35,4 +53,4 @@ class MailboxRemoved(Struct, frozen=True):
     mailbox_id: MailboxId
 
 
-Change = FolderChange | FolderRemoved | MailboxRemoved
+Change = FolderChange | SeenChange | FolderRemoved | MailboxRemoved

@@ -2,7 +2,8 @@
 
 A command says all that is needed to carry it out, so that it can wait in a queue, be grouped with others in one
 transaction, be tried again after a rollback, or be sent to the process that owns the database.  `core.apply` carries
-it out.  Times (`at`) are the moment in which the command was made.
+it out.  Times (`at`) are the moment in which the command was made.  `by` is in whose name it is given; None is the
+mailbox's owner, who may do everything there.
 """
 
 from enum import Enum
@@ -10,6 +11,8 @@ from enum import Enum
 from msgspec import Struct
 
 from core.model import UID, FolderId, Incoming, MailboxId, ModSeq, UIDRanges
+from core.recipients import RecipientId
+from core.rights import Actor
 
 
 class FlagMode(Enum):
@@ -47,12 +50,14 @@ class CreateFolder(Struct, frozen=True):
     mailbox_id: MailboxId
     folder: NewFolder
     at: int
+    by: Actor | None = None
 
 
 class DeleteFolder(Struct, frozen=True):
     mailbox_id: MailboxId
     path: str
     at: int
+    by: Actor | None = None
 
 
 class PurgeFolder(Struct, frozen=True):
@@ -67,6 +72,30 @@ class RenameFolder(Struct, frozen=True):
     source: str
     target: str
     at: int
+    by: Actor | None = None
+
+
+class SetGrant(Struct, frozen=True):
+    """SETACL and DELETEACL (RFC 4314 3.1, 3.2): the result is nothing.  Without rights the line goes."""
+
+    mailbox_id: MailboxId
+    path: str
+    trustee: RecipientId
+    is_denied: bool
+    mode: FlagMode
+    rights: int
+    by: Actor | None = None
+    own_only: bool = False
+
+
+class SetAnnotations(Struct, frozen=True):
+    """SETMETADATA (RFC 5464 4.3): all of them or none; the result is nothing.  Without a value an annotation goes."""
+
+    mailbox_id: MailboxId
+    path: str | None  # None: what is said of the server, as the mailbox's owner sees it
+    user: RecipientId  # whose the private ones are
+    values: tuple[tuple[str, bytes | None], ...]  # by their names in lower case
+    by: Actor | None = None
 
 
 class Subscribe(Struct, frozen=True):
@@ -92,6 +121,7 @@ class Append(Struct, frozen=True):
     filings: tuple[Filing, ...]
     at: int
     quota: int | None = None  # prohibit-send-and-receive, octets
+    by: Actor | None = None
 
 
 class Replace(Append, frozen=True, kw_only=True):
@@ -111,6 +141,9 @@ class Copy(Struct, frozen=True):
     at: int
     move: bool = False
     quota: int | None = None
+    by: Actor | None = None
+    to: MailboxId | None = None  # None: the same mailbox
+    to_by: Actor | None = None
 
 
 class StoreFlags(Struct, frozen=True):
@@ -122,6 +155,7 @@ class StoreFlags(Struct, frozen=True):
     mode: FlagMode
     flags: Flags
     unchanged_since: int | None = None  # a MODSEQ: messages that changed later are left alone (RFC 7162 3.1.3)
+    by: Actor | None = None
 
 
 class Expunge(Struct, frozen=True):
@@ -130,6 +164,8 @@ class Expunge(Struct, frozen=True):
     mailbox_id: MailboxId
     folder_id: FolderId
     uids: UIDRanges
+    by: Actor | None = None
+    marked_only: bool = True  # False: all of them, since there are copies elsewhere
 
 
 class ClaimRecent(Struct, frozen=True):
@@ -166,6 +202,14 @@ class ForgetTombstones(Struct, frozen=True):
     folder_id: FolderId
 
 
+class JoinSeen(Struct, frozen=True):
+    """Makes few ranges of a reader's many; the result is how many went."""
+
+    mailbox_id: MailboxId
+    folder_id: FolderId
+    user: RecipientId
+
+
 class SweepBlobs(Struct, frozen=True):
     """Forgets up to `limit` contents that no message names and that are older than `before`."""
 
@@ -188,6 +232,8 @@ Command = (
     | PurgeFolder
     | RenameFolder
     | Subscribe
+    | SetGrant
+    | SetAnnotations
     | Append
     | Replace
     | Copy
@@ -196,6 +242,7 @@ Command = (
     | ClaimRecent
     | Deliver
     | ForgetTombstones
+    | JoinSeen
     | SweepBlobs
     | SweepDeliveries
 )

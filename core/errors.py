@@ -39,8 +39,16 @@ class UseTaken(Refusal):
     """Another folder of the mailbox has this special use (RFC 6154)."""
 
 
+class InvalidUse(Refusal):
+    """Folders, or this one, cannot have this special use (RFC 6154)."""
+
+
 class ProtectedFolder(Refusal):
     """The folder may not be deleted, renamed or written to in this way."""
+
+
+class NoPermission(Refusal):
+    """The folder may be known of, but this may not be done there (RFC 4314)."""
 
 
 class InvalidName(Refusal):
@@ -49,6 +57,18 @@ class InvalidName(Refusal):
 
 class LimitExceeded(Refusal):
     """One of the store's named limits: folders per mailbox, depth, keywords, name length."""
+
+
+class TooManyAnnotations(Refusal):
+    """A folder, or a mailbox, has no room for this annotation (RFC 5464)."""
+
+
+class AnnotationTooLarge(Refusal):
+    """An annotation's value is longer than ANNOTATION_OCTETS."""
+
+
+class ReadOnlyAnnotation(Refusal):
+    """The server alone sets this annotation (RFC 5464 4.1)."""
 
 
 class OverQuota(Refusal):

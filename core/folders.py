@@ -5,13 +5,33 @@ from collections.abc import Iterable, Sequence
 
 from msgspec.structs import replace
 
+from core import rights
 from core.changes import Change, FolderRemoved
-from core.commands import CreateFolder, DeleteFolder, NewFolder, PurgeFolder, RenameFolder, Subscribe
-from core.errors import FolderExists, InvalidName, LimitExceeded, NoSuchFolder, ProtectedFolder, UseTaken
+from core.commands import (
+    CreateFolder,
+    DeleteFolder,
+    FlagMode,
+    NewFolder,
+    PurgeFolder,
+    RenameFolder,
+    SetGrant,
+    Subscribe,
+)
+from core.errors import (
+    FolderExists,
+    InvalidName,
+    InvalidUse,
+    LimitExceeded,
+    NoPermission,
+    NoSuchFolder,
+    ProtectedFolder,
+    UseTaken,
+)
 from core.limits import (
     FOLDER_DEPTH,
     FOLDER_NAME_OCTETS,
     FOLDERS_PER_MAILBOX,
+    GRANTS_PER_FOLDER,
     KEYWORDS_PER_FOLDER,
     ROWS_PER_COMMAND,
 )
@@ -30,9 +50,13 @@ from core.model import (
     ranges,
 )
 from core.ports import Counters, ReadTx, StoredEntry, WriteTx
+from core.rights import LOOKUP, Actor
 
 # Deleted folders wait here, out of every listing, until their messages are purged in slices.
 GRAVEYARD = FolderId(-1)
+
+# RFC 6154 2.  \All and \Flagged are views of other folders, and we have no views.
+SPECIAL_USES = frozenset({"\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash"})
 
 Outcome = tuple[object, tuple[Change, ...]]
 
@@ -68,19 +92,28 @@ def find(tx: ReadTx, mailbox_id: MailboxId, path: str) -> Folder | None:
     return folder
 
 
-def selectable(tx: ReadTx, mailbox_id: MailboxId, path: str) -> Folder:
-    """The folder of that path; raises NoSuchFolder when there is none that can hold messages."""
+def selectable(tx: ReadTx, mailbox_id: MailboxId, path: str, by: Actor | None = None, need: int = LOOKUP) -> Folder:
+    """The folder of that path, in which `by` may do what is needed.
+
+    Raises NoSuchFolder when there is none that can hold messages, or none that may be known of; NoPermission.
+    """
     folder = find(tx, mailbox_id, path)
     if folder is None or not folder.selectable:
         raise NoSuchFolder("There is no such folder")
+    if by is not None:
+        rights.require(tx, folder, by, need)
     return folder
 
 
-def existing(tx: ReadTx, mailbox_id: MailboxId, folder_id: FolderId) -> Folder:
-    """The folder of that number; raises NoSuchFolder when it is gone."""
+def existing(
+    tx: ReadTx, mailbox_id: MailboxId, folder_id: FolderId, by: Actor | None = None, need: int = LOOKUP
+) -> Folder:
+    """The folder of that number; raises NoSuchFolder when it is gone, or as `selectable` does."""
     folder = tx.folder(mailbox_id, folder_id)
     if folder is None or not folder.selectable or folder.parent_id == GRAVEYARD:
         raise NoSuchFolder("The folder has been deleted")
+    if by is not None:
+        rights.require(tx, folder, by, need)
     return folder
 
 
@@ -105,12 +138,43 @@ def tree(folders: Iterable[Folder]) -> dict[str, Folder]:
 
 def create(tx: WriteTx, command: CreateFolder) -> Outcome:
     """RFC 9051 6.3.4: missing superior folders are created too, as folders that can hold messages."""
-    _check_room(tx, command.mailbox_id, levels(command.folder.path))
-    use = command.folder.special_use
-    if use is not None and any(folder.special_use == use for folder in tx.folders(command.mailbox_id)):
-        # RFC 6154 3 leaves it to us: a client that finds two Sent folders would use either.
-        raise UseTaken("Another folder has this special use")
+    names = levels(command.folder.path)
+    _check_above(tx, command.mailbox_id, names, command.by)
+    _check_room(tx, command.mailbox_id, names)
+    check_use(tx, command.mailbox_id, command.folder.special_use)
     return make(tx, command.mailbox_id, command.folder, command.at), ()
+
+
+def check_use(tx: ReadTx, mailbox_id: MailboxId, use: str | None) -> None:
+    """Raises InvalidUse, or UseTaken: RFC 6154 3 leaves it to us whether two folders may have the same use.
+
+    A client that finds two Sent folders would use either.
+    """
+    if use is None:
+        return
+    if use not in SPECIAL_USES:
+        raise InvalidUse("Folders cannot have this special use")
+    if any(folder.special_use == use for folder in tx.folders(mailbox_id)):
+        raise UseTaken("Another folder has this special use")
+
+
+def _check_above(tx: ReadTx, mailbox_id: MailboxId, names: Sequence[str], by: Actor | None) -> None:
+    """RFC 4314 4: a new folder needs the right "k" on the nearest folder above it that there is.
+
+    Raises NoSuchFolder, NoPermission; the latter also in place of what would tell of a folder that may not be known of.
+    """
+    if by is None:
+        return
+    above: Folder | None = None
+    for depth in range(1, len(names)):
+        folder = find(tx, mailbox_id, SEPARATOR.join(names[:depth]))
+        above = folder if folder is not None and folder.selectable else above
+    if above is None:
+        raise NoSuchFolder("There is no such folder")
+    rights.require(tx, above, by, rights.CREATE)
+    there = find(tx, mailbox_id, SEPARATOR.join(names))
+    if there is not None and not rights.of(tx, there, by).granted & rights.LOOKUP:
+        raise NoPermission("You may not do that in this folder")
 
 
 def _check_room(tx: ReadTx, mailbox_id: MailboxId, names: Sequence[str]) -> None:
@@ -147,7 +211,15 @@ def insert(
     place = (mailbox_id, folder_id, parent, name, special_use, selectable)
     folder = Folder(*place, uidvalidity, UID(1), ModSeq(1), UID(1), 0, 0, 0, 0)
     tx.insert_folder(folder, at)
+    if selectable:
+        _inherit(tx, folder)
     return folder
+
+
+def _inherit(tx: WriteTx, folder: Folder) -> None:
+    """RFC 4314 4: a new folder begins with the access control list of the folder above it (T-2.5)."""
+    for grant in tx.grants(folder.mailbox_id, folder.parent_id):
+        tx.put_grant(folder.mailbox_id, folder.folder_id, grant)
 
 
 def _revive(tx: WriteTx, folder: Folder, new: NewFolder, at: int) -> Folder:
@@ -157,6 +229,7 @@ def _revive(tx: WriteTx, folder: Folder, new: NewFolder, at: int) -> Folder:
     _, uidvalidity = tx.next_folder(folder.mailbox_id, at // 1_000_000)
     folder = replace(folder, selectable=True, special_use=new.special_use, uidvalidity=uidvalidity)
     tx.update_folder(folder)
+    _inherit(tx, folder)
     return folder
 
 
@@ -166,6 +239,7 @@ def delete(tx: WriteTx, command: DeleteFolder) -> Outcome:
     folder = find(tx, mailbox_id, command.path)
     if folder is None:
         raise NoSuchFolder("There is no such folder")
+    rights.require(tx, folder, command.by, rights.DELETE_FOLDER)
     if is_inbox(folder):
         raise ProtectedFolder("INBOX cannot be deleted")
     children = [f for f in tx.folders(mailbox_id) if f.parent_id == folder.folder_id]
@@ -244,7 +318,9 @@ def rename(tx: WriteTx, command: RenameFolder) -> Outcome:
     folder = find(tx, mailbox_id, command.source)
     if folder is None:
         raise NoSuchFolder("There is no such folder")
-    *above, name = levels(command.target)
+    rights.require(tx, folder, command.by, rights.DELETE_FOLDER)
+    *above, name = names = levels(command.target)
+    _check_above(tx, mailbox_id, names, command.by)
     if find(tx, mailbox_id, command.target) is not None:
         raise FolderExists("A folder of that name exists already")
     if f"{canonical(command.target)}{SEPARATOR}".startswith(f"{canonical(command.source)}{SEPARATOR}") and not is_inbox(
@@ -253,6 +329,8 @@ def rename(tx: WriteTx, command: RenameFolder) -> Outcome:
         raise InvalidName("A folder cannot be moved below itself")
     _check_room(tx, mailbox_id, above)
     if is_inbox(folder):
+        if command.by is not None:
+            raise ProtectedFolder("INBOX is renamed by its owner only")
         return _rename_inbox(tx, folder, above, name, command.at)
     if len(above) + _height(tx.folders(mailbox_id), folder.folder_id) > FOLDER_DEPTH:
         raise InvalidName(f"Folders may not be nested deeper than {FOLDER_DEPTH}")
@@ -266,7 +344,9 @@ def _rename_inbox(tx: WriteTx, folder: Folder, above: Sequence[str], name: str, 
     mailbox_id = folder.mailbox_id
     children = [f for f in tx.folders(mailbox_id) if f.parent_id == folder.folder_id]
     tx.update_folder(replace(folder, parent_id=GRAVEYARD, name=str(folder.folder_id)))  # its name must be free first
-    adopt(tx, insert(tx, mailbox_id, ROOT, INBOX, at), children)
+    inbox = insert(tx, mailbox_id, ROOT, INBOX, at)
+    adopt(tx, inbox, children)
+    tx.copy_annotations(mailbox_id, folder.folder_id, inbox.folder_id)  # RFC 5464 4.1: INBOX keeps them too
     tx.update_folder(replace(folder, parent_id=_ensure(tx, mailbox_id, above, at), name=name))
     return None, (FolderRemoved(mailbox_id, folder.folder_id),)
 
@@ -299,6 +379,35 @@ def subscribe(tx: WriteTx, command: Subscribe) -> Outcome:
         if len(known) >= FOLDERS_PER_MAILBOX:
             raise LimitExceeded(f"A mailbox may not have more than {FOLDERS_PER_MAILBOX} subscriptions")
         tx.subscribe(command.mailbox_id, path)
+    return None, ()
+
+
+# ---------------------------------------------------------------------------------------------- access control
+
+
+def _changed(mode: FlagMode, before: int, given: int) -> int:
+    match mode:
+        case FlagMode.ADD:
+            return before | given
+        case FlagMode.REMOVE:
+            return before & ~given
+        case FlagMode.REPLACE:
+            return given
+
+
+def set_grant(tx: WriteTx, command: SetGrant) -> Outcome:
+    """RFC 4314 3.1, 3.2: a line of the folder's list is made, changed or taken away."""
+    folder = selectable(tx, command.mailbox_id, command.path, command.by, rights.ADMINISTER)
+    place = (folder.mailbox_id, folder.folder_id)
+    known = tx.grants(*place)
+    old = next((g for g in known if (g.trustee, g.is_denied) == (command.trustee, command.is_denied)), None)
+    after = _changed(command.mode, old.rights if old is not None else 0, command.rights)
+    if not after:
+        tx.delete_grant(*place, command.trustee, is_denied=command.is_denied)
+        return None, ()
+    if old is None and len(known) >= GRANTS_PER_FOLDER:
+        raise LimitExceeded(f"An access control list may not have more than {GRANTS_PER_FOLDER} lines")
+    tx.put_grant(*place, rights.Grant(command.trustee, after, command.is_denied, command.own_only))
     return None, ()
 
 

@@ -124,6 +124,8 @@ class Folder(Struct, frozen=True):
     n_deleted: int
     n_bytes: int
     tombstone_floor: ModSeq = ModSeq(0)  # tombstones of this and lower MODSEQs may have been forgotten
+    last_modseq: ModSeq = ModSeq(1)  # the highest given out, also for what only one reader sees
+    prior_modseq: ModSeq = ModSeq(0)  # of the change before the last that all see
 
 
 class Entry(Struct, frozen=True, array_like=True):
@@ -132,6 +134,15 @@ class Entry(Struct, frozen=True, array_like=True):
     uid: UID
     flags: int
     keywords: int
+    modseq: ModSeq
+
+
+class SeenRange(Struct, frozen=True, array_like=True):
+    r"""UIDs whose messages a reader, who is not the owner, has last marked as \Seen or as unseen at one MODSEQ."""
+
+    low: int
+    high: int
+    is_seen: bool
     modseq: ModSeq
 
 

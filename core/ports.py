@@ -9,7 +9,22 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from core.model import UID, Blob, Entry, Folder, FolderId, Item, Mailbox, MailboxId, MessageId, ModSeq, UIDRanges
+from core.model import (
+    MAX_UID,
+    UID,
+    Blob,
+    Entry,
+    Folder,
+    FolderId,
+    Item,
+    Mailbox,
+    MailboxId,
+    MessageId,
+    ModSeq,
+    SeenRange,
+    UIDRanges,
+)
+from core.rights import Grant
 
 
 class NewMessage(Struct, frozen=True, array_like=True):
@@ -43,6 +58,7 @@ class NewEntry(Struct, frozen=True, array_like=True):
     flags: int
     keywords: int
     saved_at: int
+    author: int = 0  # the recipient who put it there, where that is not the owner
 
 
 class Counters(Struct, frozen=True):
@@ -63,6 +79,7 @@ class StoredEntry(Struct, frozen=True, array_like=True):
     flags: int
     keywords: int
     size: int
+    author: int = 0
 
 
 class ReadTx(Protocol):
@@ -86,6 +103,10 @@ class ReadTx(Protocol):
         """The same with their summaries."""
         ...
 
+    def stored_entries(
+        self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int, limit: int
+    ) -> list[StoredEntry]: ...
+
     def sizes(
         self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int
     ) -> Iterator[tuple[int, int, int, int]]:
@@ -106,6 +127,10 @@ class ReadTx(Protocol):
         """The ranges of UIDs that went away after a MODSEQ, as far as their tombstones are kept."""
         ...
 
+    def message_summary(self, mailbox_id: MailboxId, message_id: MessageId) -> bytes:
+        """The encoded summary of one message, which is there."""
+        ...
+
     def summaries(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> Iterator[tuple[int, bytes]]:
         """(UID, encoded summary) of a range of UIDs."""
         ...
@@ -120,6 +145,51 @@ class ReadTx(Protocol):
         self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int
     ) -> Iterator[tuple[int, int, int, int | None, bytes]]:
         """The same with their encoded summaries."""
+        ...
+
+    def grants(self, mailbox_id: MailboxId, folder_id: FolderId) -> list[Grant]:
+        """The folder's access control list."""
+        ...
+
+    def all_grants(self, mailbox_id: MailboxId) -> dict[FolderId, list[Grant]]:
+        """The lists of all folders that have one."""
+        ...
+
+    def granted_to(self, trustees: Iterable[int]) -> list[MailboxId]:
+        """The mailboxes of this database in which a list names one of these."""
+        ...
+
+    def seen(
+        self, mailbox_id: MailboxId, folder_id: FolderId, user: int, low: int = 1, high: int = MAX_UID
+    ) -> list[SeenRange]:
+        """What a reader has seen or marked as unseen again: the ranges that touch these UIDs."""
+        ...
+
+    def reader_modseq(self, mailbox_id: MailboxId, folder_id: FolderId, user: int) -> ModSeq:
+        r"""The MODSEQ of a reader's last change of \Seen; 0: there was none."""
+        ...
+
+    def annotations(
+        self, mailbox_id: MailboxId, folder_id: FolderId, user: int, first: str, until: str
+    ) -> Iterator[tuple[str, bytes]]:
+        """The annotations of a folder (ROOT: of the server) from one name on and before another, in their order."""
+        ...
+
+    def annotation_sizes(self, mailbox_id: MailboxId, folder_id: FolderId, user: int) -> dict[str, int]:
+        """The octets of each value."""
+        ...
+
+    def annotation_usage(self, mailbox_id: MailboxId, user: int) -> tuple[int, int]:
+        """How many annotations a mailbox has, and the octets of all their names and values."""
+        ...
+
+    def count_entries(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> int: ...
+    def deleted_octets(self, mailbox_id: MailboxId, folder_id: FolderId) -> int:
+        r"""The sizes of the messages that are marked as \Deleted, together."""
+        ...
+
+    def totals(self, mailbox_id: MailboxId) -> tuple[int, int]:
+        """How many folders that can be selected a mailbox has, and how many messages are in them."""
         ...
 
     def blob(self, digest: bytes) -> Blob | None: ...
@@ -148,11 +218,36 @@ class WriteTx(ReadTx, Protocol):
         ...
 
     def delete_folder(self, mailbox_id: MailboxId, folder_id: FolderId) -> None:
-        """Deletes the folder's row, keywords and tombstones; its entries must be gone."""
+        """Deletes the folder's row and all that belongs to it; its entries must be gone."""
         ...
 
     def count(self, mailbox_id: MailboxId, folder_id: FolderId, add: Counters) -> Folder:
         """Adds to the counters and takes a MODSEQ; returns the row as it is now."""
+        ...
+
+    def take_modseq(self, mailbox_id: MailboxId, folder_id: FolderId) -> ModSeq:
+        """A MODSEQ for a change that not everybody sees."""
+        ...
+
+    def put_grant(self, mailbox_id: MailboxId, folder_id: FolderId, grant: Grant) -> None:
+        """In place of the line of the same trustee and kind, if there is one."""
+        ...
+
+    def delete_grant(self, mailbox_id: MailboxId, folder_id: FolderId, trustee: int, *, is_denied: bool) -> None: ...
+    def replace_seen(
+        self, mailbox_id: MailboxId, folder_id: FolderId, user: int, old: Sequence[SeenRange], new: Sequence[SeenRange]
+    ) -> None:
+        """Puts ranges in the place of others."""
+        ...
+
+    def set_reader_modseq(self, mailbox_id: MailboxId, folder_id: FolderId, user: int, modseq: ModSeq) -> None: ...
+    def put_annotation(self, mailbox_id: MailboxId, folder_id: FolderId, user: int, name: str, value: bytes) -> None:
+        """In place of the one of that name, if there is one."""
+        ...
+
+    def delete_annotation(self, mailbox_id: MailboxId, folder_id: FolderId, user: int, name: str) -> None: ...
+    def copy_annotations(self, mailbox_id: MailboxId, source: FolderId, target: FolderId) -> None:
+        """Gives a folder that has none those of another, of all users."""
         ...
 
     def subscribe(self, mailbox_id: MailboxId, path: str) -> None: ...
@@ -163,13 +258,16 @@ class WriteTx(ReadTx, Protocol):
         ...
 
     def insert_messages(self, messages: Sequence[NewMessage]) -> None: ...
+    def copy_message(
+        self, mailbox_id: MailboxId, message_id: MessageId, to: MailboxId, new_id: MessageId, thread_id: MessageId
+    ) -> None:
+        """The message as one of another mailbox, with one entry."""
+        ...
+
     def insert_entries(self, entries: Sequence[NewEntry]) -> None:
         """Keywords may be wider than the mask; what is beyond it goes to rows of its own."""
         ...
 
-    def stored_entries(
-        self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int, limit: int
-    ) -> list[StoredEntry]: ...
     def change_flags(
         self,
         mailbox_id: MailboxId,

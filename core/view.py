@@ -8,19 +8,15 @@ from __future__ import annotations  # array[int] is a type for checkers only bef
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
-from core.changes import Change, FolderChange, MailboxRemoved
+from core.changes import FolderChange
 from core.model import KEYWORDS_IN_MASK, UID, Entry, FolderId, MailboxId, ModSeq, UIDRanges, ranges, without
 
 CHUNK_MESSAGES = 1024
 NEWS = 64  # messages of a chunk that are known as those that changed last; beyond, the chunk is looked through
 FEW = 16  # times more messages than are asked for, and they are looked up one by one
-# Of folders that nobody watches any more, for clients that come back to them: some 22 MB, and what has changed since.
-KEPT_MESSAGES = 1_000_000
-KEPT_LEAST = 1_000  # that any folder counts for, or there would be very many
-KEPT_CHANGES = 4_096  # entries of one folder that came, changed or went; after more it is read anew
 _MASK = (1 << KEYWORDS_IN_MASK) - 1
 
 
@@ -372,144 +368,3 @@ def _arrive(chunks: list[Chunk], entries: Sequence[Entry]) -> None:
         chunks[-1] = chunks[-1].copy()
         chunks[-1].extend(Chunk.of(entries[:room]))
     chunks += FolderView.of(entries[room:], 0, ())._chunks
-
-
-Listener = Callable[[Change, FolderView | None], None]
-
-
-class Watch:
-    """One listener's interest in a folder.  `view` is None until somebody has loaded it."""
-
-    def __init__(self, folder: _Watched, listener: Listener, forget: Callable[[Watch], None]) -> None:
-        self._folder = folder
-        self._forget = forget
-        self.listener = listener
-        folder.watches.append(self)
-
-    @property
-    def view(self) -> FolderView | None:
-        return self._folder.view
-
-    def load(self, loaded: FolderView) -> FolderView | None:
-        """Offers a view from a snapshot read since this watch began; None when it must be read once more."""
-        return self._folder.load(loaded)
-
-    def close(self) -> None:
-        self._forget(self)
-
-    @property
-    def folder(self) -> _Watched:
-        return self._folder
-
-
-class _Watched:
-    """A folder that somebody watches: the newest view of it, or the changes since loading began.
-
-    While nobody does, `kept` is the view that the last one left, and the changes are those since then.
-    """
-
-    def __init__(self, key: tuple[MailboxId, FolderId]) -> None:
-        self.key = key
-        self.view: FolderView | None = None
-        self.kept: FolderView | None = None
-        self.missed: list[FolderChange] = []
-        self.is_gone = False
-        self.n_missed = 0  # entries and ranges in them
-        self.watches: list[Watch] = []
-
-    def hear(self, change: FolderChange) -> None:
-        if self.view is None:
-            self.missed.append(change)
-            self.n_missed += 1 + len(change.arrived) + len(change.changed) + len(change.expunged)
-        elif change.since == self.view.modseq:
-            self.view = self.view.apply(change)
-        elif change.modseq > self.view.modseq:  # a gap: whoever needs the view reads it again
-            self.view, self.missed = None, [change]
-
-    def keep(self) -> None:
-        """The last one has left."""
-        self.kept, self.view, self.missed, self.n_missed = self.view, None, [], 0
-
-    def resume(self, modseq: int) -> None:
-        """Somebody is here again, who knows that the folder has come to this MODSEQ."""
-        if self.kept is not None and (view := self.load(self.kept)) is not None and view.modseq < modseq:
-            # Not everything was told, or not yet: what a commit that failed has left behind is seen by reading only.
-            self.view, self.missed = None, []
-        self.kept = None
-
-    def load(self, loaded: FolderView) -> FolderView | None:
-        if self.view is not None:
-            return self.view
-        for change in self.missed:
-            if change.modseq <= loaded.modseq:
-                continue
-            if change.since != loaded.modseq:
-                return None
-            loaded = loaded.apply(change)
-        self.view, self.missed = loaded, []
-        return loaded
-
-
-class Views:
-    """The views of all folders that are being watched, and of some that were a short time ago.
-
-    Used from one thread, the one that changes are published on.
-    """
-
-    def __init__(self) -> None:
-        self._folders: dict[tuple[MailboxId, FolderId], _Watched] = {}
-        self._left: dict[tuple[MailboxId, FolderId], int] = {}  # how many messages are kept of each, oldest first
-
-    @property
-    def watched(self) -> int:
-        """How many folders somebody watches."""
-        return len(self._folders) - len(self._left)
-
-    def watch(self, mailbox_id: MailboxId, folder_id: FolderId, listener: Listener, *, modseq: int = 0) -> Watch:
-        """From now on the listener hears (change, the newest view or None) for this folder.
-
-        A view that was kept is not taken if it is older than `modseq`, at which the folder has been seen.
-        """
-        key = (mailbox_id, folder_id)
-        folder = self._folders.setdefault(key, _Watched(key))
-        self._left.pop(key, None)
-        folder.resume(modseq)
-        return Watch(folder, listener, self._forget)
-
-    def _forget(self, watch: Watch) -> None:
-        folder = watch.folder
-        if watch not in folder.watches:
-            return
-        folder.watches.remove(watch)
-        if folder.watches:
-            return
-        if folder.view is None or folder.is_gone:
-            self._drop(folder)
-            return
-        self._left[folder.key] = max(len(folder.view), KEPT_LEAST)
-        folder.keep()
-        while sum(self._left.values()) > KEPT_MESSAGES:
-            self._drop(self._folders[next(iter(self._left))])
-
-    def _drop(self, folder: _Watched) -> None:
-        self._left.pop(folder.key, None)
-        self._folders.pop(folder.key, None)
-
-    def publish(self, changes: Iterable[Change]) -> None:
-        """Tells the listeners what was committed."""
-        for change in changes:
-            for folder in self._concerned(change):
-                if isinstance(change, FolderChange):
-                    folder.hear(change)
-                else:
-                    folder.is_gone = True
-                if folder.key in self._left and (folder.is_gone or folder.n_missed > KEPT_CHANGES):
-                    self._drop(folder)
-                for watch in tuple(folder.watches):
-                    watch.listener(change, folder.view)
-
-    def _concerned(self, change: Change) -> Sequence[_Watched]:
-        if isinstance(change, MailboxRemoved):
-            return [folder for key, folder in self._folders.items() if key[0] == change.mailbox_id]
-        folder = self._folders.get((change.mailbox_id, change.folder_id))
-        return (folder,) if folder else ()

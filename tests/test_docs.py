@@ -23,6 +23,7 @@ from adapters.server.administration.mailboxes import MailboxRow, MailboxShown
 from adapters.server.cli import app, failures, reach
 from adapters.server.config import (
     SECTIONS,
+    Alias,
     Duration,
     Endpoint,
     HostName,
@@ -30,6 +31,7 @@ from adapters.server.config import (
     Settings,
     SettingsError,
     Size,
+    Uri,
     parse,
 )
 from adapters.server.server import GRACE_SECONDS, Server
@@ -305,12 +307,14 @@ TYPES: Final[dict[Any, str]] = {
     Size: "size",
     Duration: "duration",
     HostName: "host name",
+    Uri: "URI",
     Path: "path",
     Path | None: "path",
     bool: "boolean",
     str: "string",
     tuple[Endpoint, ...]: "addresses",
     tuple[Network, ...]: "networks",
+    tuple[Alias, ...]: "aliases",
 }
 
 
@@ -403,7 +407,7 @@ def test_what_is_told_when_something_goes_wrong_is_what_the_program_says() -> No
 
 def test_every_capability_is_in_the_guide_and_no_other() -> None:
     documented = [name for row in rows(IMAP.read_text(), "capability") for name in re.findall("`([^`]+)`", row[0])]
-    made = {"APPENDLIMIT", "COMPRESS=DEFLATE", "LOGINDISABLED", "STARTTLS", "UNAUTHENTICATE"}
+    made = {"APPENDLIMIT", "COMPRESS=DEFLATE", "LOGINDISABLED", "QUOTASET", "STARTTLS", "UNAUTHENTICATE"}
     made |= {f"AUTH={name}" for name in MECHANISMS}
     assert sorted(documented) == sorted({*ALWAYS, *AFTER_LOGIN, *made})
 

@@ -89,7 +89,7 @@ class LocalDirectory:
 
     def login(self, name: str) -> Recipient | None:
         """Who signs in with this name: an alias, or any address of the recipient's."""
-        return _enabled(self._named(name))
+        return _enabled(self.named(name))
 
     def proven(self, names: Iterable[str], authzid: str) -> Recipient | None:
         """Whose names these are, which somebody has vouched for; with `authzid`, only whom that means."""
@@ -145,7 +145,7 @@ class LocalDirectory:
     def keys(self, name: str, digest: Digest = "sha256") -> ScramKeys:
         """What SCRAM needs; for a name that nobody can sign in with, keys that no password fits."""
         decoy = self._decoy(name, digest)  # always, so that it takes its time for every name
-        recipient = self._named(name)
+        recipient = self.named(name)
         found = self._organization.credential(recipient.recipient_id) if recipient else None
         if recipient is None or found is None:
             return decoy
@@ -167,7 +167,8 @@ class LocalDirectory:
     def _made_up(self, purpose: str, name: str) -> bytes:
         return hmac.digest(self._decoy_secret, f"{purpose} {name}".encode("utf-8", "surrogatepass"), "sha256")
 
-    def _named(self, name: str) -> Recipient | None:
+    def named(self, name: str) -> Recipient | None:
+        """Who has this alias or address; enabled or not."""
         if len(name) > _NAME_OCTETS:
             return None
         if "@" in name:

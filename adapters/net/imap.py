@@ -12,7 +12,7 @@ from core.commands import Command
 from core.errors import Refusal
 from core.ports import EventLog, ReadTx
 from protocols.imap import limits, responses
-from protocols.imap.services import Account, Services
+from protocols.imap.services import Services
 from protocols.imap.session import Session
 from protocols.imap.work import Compute, Pause, Read, StartDeflate, StartTls, StopDeflate, Work, Write
 
@@ -29,9 +29,9 @@ Done = Callable[[Any, BaseException | None], None]
 class Executor(Protocol):
     """Where a session's work is done.  `done(result, error)` is called on the event loop, once."""
 
-    def read_now(self, account: Account, run: Callable[[ReadTx], Any]) -> Any: ...
-    def read(self, account: Account, run: Callable[[ReadTx], Any], done: Done) -> None: ...
-    def write(self, account: Account, command: Command, done: Done, *, bulk: bool) -> None: ...
+    def read_now(self, database_id: int, run: Callable[[ReadTx], Any]) -> Any: ...
+    def read(self, database_id: int, run: Callable[[ReadTx], Any], done: Done) -> None: ...
+    def write(self, database_id: int, command: Command, done: Done, *, bulk: bool) -> None: ...
     def compute(self, run: Callable[[], Any], done: Done) -> None: ...
 
 
@@ -233,15 +233,15 @@ class ImapConnection(asyncio.Protocol):
 
     def _do(self, work: Work) -> bool:
         """Begins some work; True when it is done already."""
-        executor, account = self._service.executor, self.session.account
+        executor = self._service.executor
         match work:
-            case Read() if account is not None:
+            case Read():
                 if not work.heavy:
-                    return self._at_once(lambda: executor.read_now(account, work.run))
-                executor.read(account, work.run, self._done)
-            case Write() if account is not None:
+                    return self._at_once(lambda: executor.read_now(work.database_id, work.run))
+                executor.read(work.database_id, work.run, self._done)
+            case Write():
                 try:
-                    executor.write(account, work.command, self._done, bulk=work.bulk)
+                    executor.write(work.database_id, work.command, self._done, bulk=work.bulk)
                 except Refusal as refusal:
                     self.session.fail(refusal)
                     return True
@@ -261,8 +261,6 @@ class ImapConnection(asyncio.Protocol):
                 return True
             case StartTls():
                 self._task = self._loop.create_task(self._start_tls())
-            case _:
-                raise AssertionError(f"{type(work).__name__} needs an account")
         return False
 
     def _at_once(self, run: Callable[[], Any]) -> bool:

@@ -1,18 +1,26 @@
 """What sessions and the store driver ask about people: who signs in, where mail goes, how much room there is."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from adapters.directory.local import LocalDirectory
 from adapters.directory.throttle import Throttle
 from adapters.directory.tokens import BearerTokens
+from adapters.server.administration.context import Request
+from adapters.server.administration.mailboxes import SetMailbox
+from adapters.server.administration.quotas import QuotaChange
 from adapters.server.admission import Admission
 from adapters.server.executor import StoreExecutor
 from adapters.server.spooling import MessageSpool
 from adapters.server.storedriver import Target
 from adapters.stores.organization import OrganizationDatabase
+from core.errors import NoSuchRecipient
+from core.model import MailboxId
 from core.ports import Clock, Entropy, EventLog
-from core.recipients import Digest, Recipient, effective
-from core.view import Views
+from core.recipients import Digest, Recipient, RecipientId, effective, fold_name
+from core.rights import ANYONE, Actor
+from core.watching import Views
+from protocols.imap.homes import Home
 from protocols.imap.kept import Kept
 from protocols.imap.services import Account, Keys
 
@@ -33,13 +41,17 @@ class Accounts:
         clock: Clock,
         entropy: Entropy,
         spool: Callable[[int], MessageSpool],
+        quota_admins: frozenset[str],
+        administer: Callable[[str, Request[Any]], Any],
         append_limit: int,
         plaintext_logins: bool,
         may_unauthenticate: bool,
+        annotations: Mapping[str, bytes],
         has_tls: bool,
         channel_bindings: Mapping[str, bytes],
         log: EventLog,
     ) -> None:
+        """`quota_admins`: folded aliases.  `administer` carries out what the user of a name asks for."""
         self.views = views
         self.kept = Kept()
         self.clock = clock
@@ -47,6 +59,7 @@ class Accounts:
         self.append_limit = append_limit
         self.plaintext_logins = plaintext_logins
         self.may_unauthenticate = may_unauthenticate
+        self.annotations = annotations
         self.has_tls = has_tls
         self.channel_bindings = channel_bindings
         self._organization = organization
@@ -56,6 +69,8 @@ class Accounts:
         self._admission = admission
         self._executor = executor
         self._spool = spool
+        self._quota_admins = quota_admins
+        self._administer = administer
         self._log = log
 
     # ------------------------------------------------------------------------------------------ signing in
@@ -108,12 +123,57 @@ class Accounts:
     def is_mounted(self, account: Account) -> bool:
         return self._executor.is_mounted(account.database_id)
 
-    def spool(self, account: Account) -> MessageSpool:
-        return self._spool(account.database_id)
+    def spool(self, home: Home) -> MessageSpool:
+        return self._spool(home.database_id)
 
-    def quota(self, account: Account) -> int | None:
-        recipient = self._directory.login(account.name)
+    def quota(self, home: Home) -> int | None:
+        recipient = self._organization.by_mailbox(home.mailbox_id)
         return self._prohibit_all(recipient) if recipient else None
+
+    def may_set_quota(self, account: Account) -> bool:
+        return fold_name(account.name) in self._quota_admins
+
+    def set_quota(self, account: Account, home: Home, octets: int | None) -> None:
+        alias = self.alias_of(home.mailbox_id)
+        if alias is None:
+            raise NoSuchRecipient("The mailbox is nobody's")
+        self._administer(account.name, SetMailbox(alias, quota=QuotaChange(prohibit_all=octets)))
+        self._log.info("quota.set", who=account.name, mailbox=alias, octets=octets)
+
+    def databases(self) -> Sequence[int]:
+        return self._executor.mounted()
+
+    def trustees(self, account: Account) -> frozenset[RecipientId]:
+        return frozenset((account.user, ANYONE))
+
+    def full_access(self, account: Account) -> Sequence[tuple[str, Home]]:
+        return ()
+
+    def alias_of(self, mailbox_id: MailboxId) -> str | None:
+        recipient = self._organization.by_mailbox(mailbox_id)
+        return recipient.alias if recipient else None
+
+    def mailbox_of(self, account: Account, alias: str) -> Home | None:
+        recipient = self._organization.by_alias(fold_name(alias))
+        if recipient is None or recipient.recipient_id == account.user:
+            return None
+        by = Actor(account.user, self.trustees(account))
+        return Home(recipient.mailbox_id, recipient.database_id, by)
+
+    def trustee(self, identifier: str) -> RecipientId | None:
+        if identifier == "anyone":
+            return ANYONE
+        recipient = self._directory.named(identifier)
+        return recipient.recipient_id if recipient else None
+
+    def identifier(self, trustee: RecipientId) -> str | None:
+        if trustee == ANYONE:
+            return "anyone"
+        recipient = self._organization.by_id(trustee)
+        return recipient.alias if recipient else None
+
+    def public_folders(self, account: Account) -> Home | None:
+        return None
 
     def route(self, address: str) -> Target:
         """Where mail for an address goes.  Raises NoSuchRecipient, RelayDenied."""
@@ -125,4 +185,4 @@ class Accounts:
 
 
 def _account(recipient: Recipient) -> Account:
-    return Account(recipient.alias, recipient.mailbox_id, recipient.database_id)
+    return Account(recipient.alias, recipient.mailbox_id, recipient.database_id, recipient.recipient_id)

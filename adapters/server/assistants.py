@@ -6,9 +6,9 @@ from contextlib import suppress
 
 from adapters.server.executor import StoreExecutor
 from adapters.stores.database import MailboxDatabase
-from core.commands import Command, ForgetTombstones, PurgeFolder, SweepBlobs, SweepDeliveries
+from core.commands import Command, ForgetTombstones, JoinSeen, PurgeFolder, SweepBlobs, SweepDeliveries
 from core.errors import NoSuchFolder
-from core.limits import TOMBSTONES_PER_FOLDER
+from core.limits import SEEN_RANGES, TOMBSTONES_PER_FOLDER
 from core.model import FolderId, MailboxId
 from core.ports import Clock
 
@@ -38,6 +38,7 @@ class Maintenance:
         await self._purge_folders(database_id)
         await self._repeat(database_id, lambda now: SweepDeliveries(now, SLICE))
         await self._forget_tombstones(database_id)
+        await self._join_seen(database_id)
         if await self._repeat(database_id, lambda now: SweepBlobs(now - GRACE, SLICE)):
             await self._executor.computed(self._databases[database_id].forget_packs)
 
@@ -64,6 +65,16 @@ class Maintenance:
     def _crowded(self, database_id: int) -> list[tuple[MailboxId, FolderId]]:
         with self._databases[database_id].read() as tx:
             return tx.crowded_tombstones(TOMBSTONES_PER_FOLDER)
+
+    async def _join_seen(self, database_id: int) -> None:
+        for join in await self._executor.computed(lambda: self._scattered(database_id)):
+            with suppress(NoSuchFolder):
+                await self._executor.written(database_id, join, bulk=True)
+            await asyncio.sleep(PAUSE)
+
+    def _scattered(self, database_id: int) -> list[JoinSeen]:
+        with self._databases[database_id].read() as tx:
+            return [JoinSeen(*reader) for reader in tx.crowded_readers(SEEN_RANGES)]
 
     async def _repeat(self, database_id: int, command: Callable[[int], Command]) -> int:
         """A command in slices until one comes back unfilled; how many rows went."""

@@ -15,12 +15,14 @@ import msgspec
 from msgspec import Meta, Struct
 
 from core.errors import Refusal
-from core.recipients import check_domain
+from core.recipients import check_alias, check_domain
 
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _OCTETS: Final = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}  # as Exchange counts them
 _SMALLEST_LIMIT: Final = 64 << 10  # RFC 5321 4.5.3.1.7; and 0 would be announced as no limit (RFC 1870 3)
 _HOST: Final = re.compile(r"\*|\[[0-9A-Fa-f:.%]+\]|[0-9A-Za-z.-]+")
+
+_URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
 
 
 class Duration(int):
@@ -108,8 +110,36 @@ class HostName(str):
             raise ValueError("Expected a host name") from None
 
 
+class Alias(str):
+    """A user's short name."""
+
+    __slots__ = ()
+
+    @classmethod
+    def read(cls, written: object) -> "Alias":
+        if not isinstance(written, str):
+            raise ValueError("Expected an alias")
+        try:
+            check_alias(written)
+        except Refusal as wrong:
+            raise ValueError(f"Expected an alias: {wrong}") from None
+        return cls(written)
+
+
+class Uri(str):
+    """Where somebody can be reached, like "mailto:help@example.com"; or empty."""
+
+    __slots__ = ()
+
+    @classmethod
+    def read(cls, written: object) -> "Uri":
+        if not isinstance(written, str) or (written and not _URI.fullmatch(written)):
+            raise ValueError('Expected a URI like "mailto:help@example.com"')
+        return cls(written)
+
+
 _READERS: Final[Mapping[type, Callable[[object], object]]] = {
-    kind: kind.read for kind in (Duration, Size, Endpoint, Network, HostName)
+    kind: kind.read for kind in (Duration, Size, Endpoint, Network, HostName, Alias, Uri)
 }
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 
@@ -119,6 +149,8 @@ class Server(Struct, frozen=True):
 
     hostname: Annotated[HostName, Meta(description="The name in greetings; empty: the machine's own.")] = HostName("")
     data_dir: Annotated[Path, Meta(description="Where everything is kept.")] = Path("/var/lib/penfold")
+    admin: Annotated[Uri, Meta(description="Whom users may turn to; IMAP clients can ask (RFC 5464).")] = Uri("")
+    comment: Annotated[str, Meta(description="A word to all users, likewise.")] = ""
 
 
 class Imap(Struct, frozen=True):
@@ -134,6 +166,9 @@ class Imap(Struct, frozen=True):
     unauthenticate: Annotated[
         bool, Meta(description="Whether clients may sign out and in again on one connection (RFC 8437).")
     ] = True
+    quota_admins: Annotated[
+        tuple[Alias, ...], Meta(description="Who may see and set everybody's quota by IMAP (RFC 9208), by alias.")
+    ] = ()
 
 
 class Smtp(Struct, frozen=True):

@@ -1,7 +1,7 @@
 """Where a session's work is done: reads on the loop or in threads, writes with each database's writer."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -10,7 +10,6 @@ from adapters.stores.writer import Done
 from core.commands import Command
 from core.errors import Unavailable
 from core.ports import ReadTx
-from protocols.imap.services import Account
 
 T = TypeVar("T")
 
@@ -39,17 +38,21 @@ class StoreExecutor:
             raise Unavailable("No mailbox database is mounted")
         return min(self._databases)
 
+    def mounted(self) -> Sequence[int]:
+        """The numbers of all that are."""
+        return tuple(self._databases)
+
     def is_mounted(self, database_id: int) -> bool:
         return database_id in self._databases
 
-    def read_now(self, account: Account, run: Callable[[ReadTx], T]) -> T:
-        return _read(self.database(account.database_id), run)
+    def read_now(self, database_id: int, run: Callable[[ReadTx], T]) -> T:
+        return _read(self.database(database_id), run)
 
-    def read(self, account: Account, run: Callable[[ReadTx], Any], done: Done) -> None:
-        self._run(self._readers, lambda: _read(self.database(account.database_id), run), done)
+    def read(self, database_id: int, run: Callable[[ReadTx], Any], done: Done) -> None:
+        self._run(self._readers, lambda: _read(self.database(database_id), run), done)
 
-    def write(self, account: Account, command: Command, done: Done, *, bulk: bool) -> None:
-        self.database(account.database_id).submit(command, done, bulk=bulk)
+    def write(self, database_id: int, command: Command, done: Done, *, bulk: bool) -> None:
+        self.database(database_id).submit(command, done, bulk=bulk)
 
     def compute(self, run: Callable[[], Any], done: Done) -> None:
         self._run(self._thinkers, run, done)

@@ -19,17 +19,21 @@ from adapters.net.lmtp import LmtpService
 from adapters.net.smtp_service import SmtpService
 from adapters.server import metrics
 from adapters.server.accounts import Accounts
+from adapters.server.administration.context import Caller, Context, Request
+from adapters.server.administration.verbs import carry_out
 from adapters.server.admission import Admission
 from adapters.server.assistants import Maintenance
 from adapters.server.certificates import channel_bindings, server_context
 from adapters.server.config import Endpoint, Settings
+from adapters.server.config import Server as ServerSettings
 from adapters.server.control import ControlService
 from adapters.server.controlclient import socket_path
 from adapters.server.executor import StoreExecutor
 from adapters.server.installation import Installation
 from adapters.server.livesessions import LiveSessions
 from adapters.server.storedriver import StoreDriver, Target
-from core.view import Views
+from core.recipients import fold_name
+from core.watching import Views
 from protocols.smtp.limits import Limits
 from protocols.smtp.policy import Policy
 from protocols.smtp.replies import WhenFull
@@ -122,9 +126,12 @@ class Server:
             clock=house.clock,
             entropy=house.entropy,
             spool=lambda database_id: house.spool(database_id, largest[0]),
+            quota_admins=frozenset(map(fold_name, settings.imap.quota_admins)),
+            administer=self._administer,
             append_limit=largest[0],
             plaintext_logins=settings.auth.plaintext_logins,
             may_unauthenticate=settings.imap.unauthenticate,
+            annotations=_annotations(settings.server),
             has_tls=True,
             channel_bindings=channel_bindings(house.certificate[0]),
             log=self.log,
@@ -153,6 +160,10 @@ class Server:
         when_full: WhenFull = "bounce" if settings.smtp.over_quota == "reject" else "retry"
         self.smtp: SmtpService[Target] = SmtpService(driver, policy=policy, when_full=when_full, **shared)
         self.lmtp: LmtpService[Target] = LmtpService(driver, policy=policy, when_full=when_full, **shared)
+
+    def _administer(self, user: str, ask: Request[Any]) -> Any:
+        """For a thread: a change that a user makes with a protocol's means."""
+        return carry_out(Context(self.installation, Caller(None, user, "imap")), ask)
 
     # ------------------------------------------------------------------------------------------ listeners
 
@@ -225,6 +236,12 @@ class Server:
     def _write_pid(self) -> None:
         self._pid_file.parent.mkdir(exist_ok=True, mode=0o750)
         self._pid_file.write_text(f"{os.getpid()}\n")
+
+
+def _annotations(given: ServerSettings) -> dict[str, bytes]:
+    """What IMAP clients can ask about the server (RFC 5464 3.2.1.1)."""
+    about = {"/shared/admin": given.admin, "/shared/comment": given.comment}
+    return {name: value.encode() for name, value in about.items() if value}
 
 
 def _reactor() -> Any:

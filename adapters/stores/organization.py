@@ -236,6 +236,10 @@ class OrganizationDatabase:
         """Who has a folded alias; enabled or not."""
         return self._cache.get(("alias", folded), lambda: self._find("by_alias", folded=folded))
 
+    def by_mailbox(self, mailbox_id: MailboxId) -> Recipient | None:
+        """Whose mailbox has this number; enabled or not."""
+        return self._cache.get(("mailbox", mailbox_id), lambda: self._find("by_mailbox", mailbox=mailbox_id))
+
     def recipients(self, *, after: str = "", limit: int = PAGE) -> list[Recipient]:
         """Recipients in the order of their aliases, from behind an alias on: the last of a page leads to the next."""
         rows = self._read("page", after=recipients.fold_name(after), limit=limit)

@@ -4,10 +4,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import Any, Protocol
 
+from msgspec.structs import replace
+
 from adapters.stores.statements import load
 from core.errors import MessageExpunged, NoSuchMailbox
 from core.model import (
+    DELETED,
     KEYWORDS_IN_MASK,
+    MAX_UID,
     Blob,
     Entry,
     Folder,
@@ -17,9 +21,12 @@ from core.model import (
     MailboxId,
     MessageId,
     ModSeq,
+    SeenRange,
     UIDRanges,
 )
 from core.ports import Counters, NewEntry, NewMessage, StoredEntry
+from core.recipients import RecipientId
+from core.rights import Grant
 
 STATEMENTS = load("mailbox")
 INLINE_OCTETS = 16 * 1024  # a larger body goes to a pack: one write of its bytes instead of two
@@ -150,13 +157,77 @@ class SqlReadTx:
     ) -> Iterator[tuple[int, int, int, int | None, bytes]]:
         return self._rows("dated_summaries", mailbox=mailbox_id, folder=folder_id, low=low, high=high)
 
+    def grants(self, mailbox_id: MailboxId, folder_id: FolderId) -> list[Grant]:
+        return [_grant(row) for row in self._rows("grants", mailbox=mailbox_id, folder=folder_id)]
+
+    def all_grants(self, mailbox_id: MailboxId) -> dict[FolderId, list[Grant]]:
+        found: dict[FolderId, list[Grant]] = {}
+        for folder_id, *row in self._rows("all_grants", mailbox=mailbox_id):
+            found.setdefault(FolderId(folder_id), []).append(_grant(row))
+        return found
+
+    def granted_to(self, trustees: Iterable[int]) -> list[MailboxId]:
+        found = {row[0] for trustee in trustees for row in self._rows("granted_to", trustee=trustee)}
+        return [MailboxId(mailbox) for mailbox in sorted(found)]
+
+    def seen(
+        self, mailbox_id: MailboxId, folder_id: FolderId, user: int, low: int = 1, high: int = MAX_UID
+    ) -> list[SeenRange]:
+        place = {"mailbox": mailbox_id, "folder": folder_id, "user": user}
+        rows = self._rows("seen", **place, low=low, high=high)
+        return [SeenRange(first, last, bool(is_seen), ModSeq(modseq)) for first, last, is_seen, modseq in rows]
+
+    def reader_modseq(self, mailbox_id: MailboxId, folder_id: FolderId, user: int) -> ModSeq:
+        row = self._one("reader", mailbox=mailbox_id, folder=folder_id, user=user)
+        return ModSeq(row[0]) if row else ModSeq(0)
+
+    def annotations(
+        self, mailbox_id: MailboxId, folder_id: FolderId, user: int, first: str, until: str
+    ) -> Iterator[tuple[str, bytes]]:
+        rows = self._rows("annotations", **_of(mailbox_id, folder_id, user), first=_octets(first), until=_octets(until))
+        return ((name.decode("ascii"), value) for name, value in rows)
+
+    def annotation_sizes(self, mailbox_id: MailboxId, folder_id: FolderId, user: int) -> dict[str, int]:
+        rows = self._rows("annotation_sizes", **_of(mailbox_id, folder_id, user))
+        return {name.decode("ascii"): size for name, size in rows}
+
+    def annotation_usage(self, mailbox_id: MailboxId, user: int) -> tuple[int, int]:
+        row = self._one("annotation_usage", mailbox=mailbox_id, user=user)
+        assert row is not None, "a sum is always one row"
+        return row[0], row[1]
+
+    def count_entries(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> int:
+        row = self._one("count_entries", mailbox=mailbox_id, folder=folder_id, low=low, high=high)
+        return int(row[0]) if row else 0
+
+    def message_summary(self, mailbox_id: MailboxId, message_id: MessageId) -> bytes:
+        row = self._one("message_summary", mailbox=mailbox_id, message=message_id)
+        assert row is not None, "an entry names it"
+        return bytes(row[0])
+
+    def readers(self, mailbox_id: MailboxId, folder_id: FolderId) -> list[tuple[RecipientId, int]]:
+        """(user, MODSEQ) of those who have marks in a folder."""
+        return [(RecipientId(u), m) for u, m in self._rows("readers", mailbox=mailbox_id, folder=folder_id)]
+
+    def crowded_readers(self, keep: int) -> list[tuple[MailboxId, FolderId, RecipientId]]:
+        """The readers with more marks in a folder than that."""
+        return [(MailboxId(m), FolderId(f), RecipientId(u)) for m, f, u in self._rows("crowded_readers", keep=keep)]
+
+    def deleted_octets(self, mailbox_id: MailboxId, folder_id: FolderId) -> int:
+        row = self._one("deleted_octets", mailbox=mailbox_id, folder=folder_id, deleted=DELETED)
+        return int(row[0]) if row else 0
+
+    def totals(self, mailbox_id: MailboxId) -> tuple[int, int]:
+        row = self._one("totals", mailbox=mailbox_id)
+        return (int(row[0]), int(row[1])) if row else (0, 0)
+
     def stored_entries(
         self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int, limit: int
     ) -> list[StoredEntry]:
         place = {"mailbox": mailbox_id, "folder": folder_id, "low": low, "high": high}
         rows = [StoredEntry(*row) for row in self._run(STATEMENTS["stored_entries"], {**place, "limit": limit})]
         if wide := self._wide_keywords(place):
-            return [StoredEntry(r.uid, r.message_id, r.flags, r.keywords | wide.get(r.uid, 0), r.size) for r in rows]
+            return [replace(row, keywords=row.keywords | wide.get(row.uid, 0)) for row in rows]
         return rows
 
     def blob(self, digest: bytes) -> Blob | None:
@@ -189,6 +260,25 @@ class SqlReadTx:
         return self._one("delivery_known", mailbox=mailbox_id, token=token, at=at) is not None
 
 
+_OF_A_FOLDER = (
+    "delete_keywords",
+    "delete_tombstones",
+    "delete_acl",
+    "delete_annotations",
+    "delete_all_seen",
+    "delete_readers",
+    "delete_folder",
+)
+
+_OF_A_MAILBOX = (
+    "delete_subscriptions",
+    "delete_deliveries",
+    "delete_threads",
+    "delete_all_annotations",
+    "delete_mailbox",
+)
+
+
 class SqlWriteTx(SqlReadTx):
     """A snapshot that may change; see core.ports.WriteTx."""
 
@@ -196,7 +286,7 @@ class SqlWriteTx(SqlReadTx):
         self._do("insert_mailbox", mailbox=mailbox.mailbox_id, guid=mailbox.guid, at=at)
 
     def delete_mailbox(self, mailbox_id: MailboxId) -> None:
-        for statement in ("delete_subscriptions", "delete_deliveries", "delete_threads", "delete_mailbox"):
+        for statement in _OF_A_MAILBOX:
             self._do(statement, mailbox=mailbox_id)
 
     def next_folder(self, mailbox_id: MailboxId, uidvalidity: int) -> tuple[FolderId, int]:
@@ -218,7 +308,7 @@ class SqlWriteTx(SqlReadTx):
         self._do("update_folder", **_place(folder))
 
     def delete_folder(self, mailbox_id: MailboxId, folder_id: FolderId) -> None:
-        for statement in ("delete_keywords", "delete_tombstones", "delete_folder"):
+        for statement in _OF_A_FOLDER:
             self._do(statement, mailbox=mailbox_id, folder=folder_id)
 
     def count(self, mailbox_id: MailboxId, folder_id: FolderId, add: Counters) -> Folder:
@@ -233,6 +323,45 @@ class SqlWriteTx(SqlReadTx):
             octets=add.octets,
         )
         return _folder(row)
+
+    def take_modseq(self, mailbox_id: MailboxId, folder_id: FolderId) -> ModSeq:
+        (modseq,) = self._returning("take_modseq", mailbox=mailbox_id, folder=folder_id)
+        return ModSeq(modseq)
+
+    def put_grant(self, mailbox_id: MailboxId, folder_id: FolderId, grant: Grant) -> None:
+        place = {"mailbox": mailbox_id, "folder": folder_id, "trustee": grant.trustee}
+        self._do(
+            "put_grant", **place, is_denied=int(grant.is_denied), rights=grant.rights, own_only=int(grant.own_only)
+        )
+
+    def delete_grant(self, mailbox_id: MailboxId, folder_id: FolderId, trustee: int, *, is_denied: bool) -> None:
+        place = {"mailbox": mailbox_id, "folder": folder_id, "trustee": trustee}
+        self._do("delete_grant", **place, is_denied=int(is_denied))
+
+    def replace_seen(
+        self, mailbox_id: MailboxId, folder_id: FolderId, user: int, old: Sequence[SeenRange], new: Sequence[SeenRange]
+    ) -> None:
+        place = {"mailbox": mailbox_id, "folder": folder_id, "user": user}
+        self._run_many(STATEMENTS["delete_seen"], ({**place, "low": some.low} for some in old))
+        self._run_many(
+            STATEMENTS["insert_seen"],
+            (
+                {**place, "low": some.low, "high": some.high, "is_seen": int(some.is_seen), "modseq": some.modseq}
+                for some in new
+            ),
+        )
+
+    def set_reader_modseq(self, mailbox_id: MailboxId, folder_id: FolderId, user: int, modseq: ModSeq) -> None:
+        self._do("put_reader", mailbox=mailbox_id, folder=folder_id, user=user, modseq=modseq)
+
+    def put_annotation(self, mailbox_id: MailboxId, folder_id: FolderId, user: int, name: str, value: bytes) -> None:
+        self._do("put_annotation", **_of(mailbox_id, folder_id, user), entry=_octets(name), value=value)
+
+    def delete_annotation(self, mailbox_id: MailboxId, folder_id: FolderId, user: int, name: str) -> None:
+        self._do("delete_annotation", **_of(mailbox_id, folder_id, user), entry=_octets(name))
+
+    def copy_annotations(self, mailbox_id: MailboxId, source: FolderId, target: FolderId) -> None:
+        self._do("copy_annotations", mailbox=mailbox_id, folder=source, target=target)
 
     def subscribe(self, mailbox_id: MailboxId, path: str) -> None:
         self._do("subscribe", mailbox=mailbox_id, path=path)
@@ -291,6 +420,11 @@ class SqlWriteTx(SqlReadTx):
             ),
         )
 
+    def copy_message(
+        self, mailbox_id: MailboxId, message_id: MessageId, to: MailboxId, new_id: MessageId, thread_id: MessageId
+    ) -> None:
+        self._do("copy_message", mailbox=mailbox_id, message=message_id, to=to, new=new_id, thread=thread_id)
+
     def insert_entries(self, entries: Sequence[NewEntry]) -> None:
         self._run_many(
             STATEMENTS["insert_entry"],
@@ -304,6 +438,7 @@ class SqlWriteTx(SqlReadTx):
                     "flags": e.flags,
                     "keywords": e.keywords & _MASK,
                     "saved_at": e.saved_at,
+                    "author": e.author,
                 }
                 for e in entries
             ),
@@ -436,6 +571,19 @@ class SqlWriteTx(SqlReadTx):
 def _folder(row: Row) -> Folder:
     mailbox, folder, parent, name, use, selectable, *rest = row
     return Folder(mailbox, folder, parent, name, use, bool(selectable), *rest)
+
+
+def _of(mailbox_id: MailboxId, folder_id: FolderId, user: int) -> dict[str, int]:
+    return {"mailbox": mailbox_id, "folder": folder_id, "user": user}
+
+
+def _octets(name: str) -> bytes:
+    return name.encode("ascii")
+
+
+def _grant(row: Row) -> Grant:
+    trustee, rights, is_denied, own_only = row
+    return Grant(RecipientId(trustee), rights, bool(is_denied), bool(own_only))
 
 
 def _place(folder: Folder) -> dict[str, object]:

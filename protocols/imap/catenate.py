@@ -1,27 +1,36 @@
 """Parts of messages that are here already, found by their URLs (RFC 4469) and read in pieces."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from functools import partial
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from core import folders
 from core.errors import MessageExpunged, NoSuchFolder
 from core.formats import mime
-from core.model import Blob, Item, MailboxId
+from core.model import Blob, Item
 from core.ports import ReadTx
+from core.rights import READ
 from protocols.imap import responses
 from protocols.imap.commands import Section
 from protocols.imap.grammar import BadSyntax
 from protocols.imap.grammar.urls import MessageUrl, message_url
+from protocols.imap.homes import Home, Named, locate
 from protocols.imap.refusals import Rejected
 from protocols.imap.sections import PIECE_OCTETS, Message, read_octets
 from protocols.imap.work import Asking, Read
+
+if TYPE_CHECKING:
+    from protocols.imap.session import Session
 
 
 class Part(Struct, frozen=True):
     """Octets of a message: from one place to another in what is ahead of its blob, and the blob."""
 
+    home: Home
     ahead: bytes
     blob: Blob
     start: int
@@ -35,15 +44,18 @@ class Part(Struct, frozen=True):
         """The work that gives all of them, piece by piece."""
         for start in range(self.start, self.stop, PIECE_OCTETS):
             stop = min(start + PIECE_OCTETS, self.stop)
-            yield Read(partial(read_octets, blob=self.blob, prefix=self.ahead, start=start, stop=stop), heavy=True)
+            yield self.home.read(
+                partial(read_octets, blob=self.blob, prefix=self.ahead, start=start, stop=stop), heavy=True
+            )
 
 
-def find(mailbox_id: MailboxId, url: bytes) -> Asking[Part]:
+def find(session: Session, url: bytes) -> Asking[Part]:
     """The octets that a URL stands for; raises Rejected with BADURL (RFC 4469 4.1)."""
     try:
         asked = message_url(url)
         # A part of a header is made here, of all of it.
-        found: Part = yield Read(partial(_find, mailbox_id=mailbox_id, url=asked), heavy=bool(asked.section.fields))
+        named = locate(session, asked.mailbox)
+        found: Part = yield named.home.read(partial(_find, named=named, url=asked), heavy=bool(asked.section.fields))
     except (BadSyntax, NoSuchFolder, MessageExpunged):
         raise bad_url(url) from None
     return found
@@ -54,17 +66,17 @@ def bad_url(url: bytes) -> Rejected:
     return Rejected("There is no such message, or no such part of it", code=responses.bad_url(url))
 
 
-def _find(tx: ReadTx, mailbox_id: MailboxId, url: MessageUrl) -> Part:
-    folder = folders.selectable(tx, mailbox_id, url.mailbox)
+def _find(tx: ReadTx, named: Named, url: MessageUrl) -> Part:
+    folder = folders.selectable(tx, named.home.mailbox_id, named.path, named.home.by, READ)
     if url.uidvalidity not in (None, folder.uidvalidity):
         raise NoSuchFolder("The folder is another one now")  # RFC 5092 5: as if it did not exist
-    items = list(tx.items(mailbox_id, folder.folder_id, url.uid, url.uid))
+    items = list(tx.items(folder.mailbox_id, folder.folder_id, url.uid, url.uid))
     if not items:
         raise MessageExpunged("The message has been expunged")
-    return _part(tx, items[0], url.section)
+    return _part(tx, named.home, items[0], url.section)
 
 
-def _part(tx: ReadTx, item: Item, section: Section) -> Part:
+def _part(tx: ReadTx, home: Home, item: Item, section: Section) -> Part:
     """RFC 5092 6: what FETCH BODY.PEEK[section] would give."""
     message = Message(tx, item)
     ahead = item.prefix
@@ -78,7 +90,7 @@ def _part(tx: ReadTx, item: Item, section: Section) -> Part:
     if section.partial is not None:
         first, length = section.partial
         start, stop = min(start + first, stop), min(start + first + length, stop)
-    return Part(ahead, message.blob, start, stop)
+    return Part(home, ahead, message.blob, start, stop)
 
 
 def _there(extent: tuple[int, int] | None) -> tuple[int, int]:

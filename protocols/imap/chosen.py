@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from core.model import MAX_UID, UIDRanges
 from protocols.imap import commands, responses
 from protocols.imap.fetching import Snapshot
+from protocols.imap.homes import Home
 from protocols.imap.refusals import Rejected, bad
 from protocols.imap.selected import Selected
-from protocols.imap.services import Account
 
 if TYPE_CHECKING:
     from protocols.imap.session import Session
@@ -34,10 +34,10 @@ def chosen(selected: Selected, sequence: commands.SequenceSet, *, uid: bool) -> 
     return view.uids_of_numbers(numbers)
 
 
-def here(session: Session) -> tuple[Selected, Account]:
-    """The selected folder, and whose it is."""
+def here(session: Session) -> tuple[Selected, Home]:
+    """The selected folder, and the mailbox that it is in."""
     assert session.selected is not None, "COMMANDS lets this run only when a folder is selected"
-    return session.selected, session.signed_in
+    return session.selected, session.selected.home
 
 
 def writable(selected: Selected) -> None:
@@ -46,8 +46,8 @@ def writable(selected: Selected) -> None:
         raise Rejected("The folder was opened for reading only", code=responses.READ_ONLY)
 
 
-def snapshot_of(session: Session, selected: Selected, account: Account) -> Snapshot:
+def snapshot_of(session: Session, selected: Selected) -> Snapshot:
     """What work on another thread may know of the session."""
     recent_from = selected.recent_from if selected.shows_recent else NEVER
-    place = (account.mailbox_id, selected.folder_id)
+    place = (selected.home.mailbox_id, selected.folder_id)
     return Snapshot(*place, selected.view, recent_from, session.takes_utf8, selected.uid_only)

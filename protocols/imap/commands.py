@@ -69,6 +69,9 @@ class Command(Struct, frozen=True, gc=False):
     tag: bytes
 
 
+StoreMode = Literal["replace", "add", "remove"]
+
+
 class Capability(Command, frozen=True, gc=False):
     name = "CAPABILITY"
 
@@ -162,6 +165,14 @@ class Unsubscribe(Command, frozen=True, gc=False):
     mailbox: str
 
 
+class Entries(Struct, frozen=True, gc=False):
+    """Which annotations are wanted (RFC 5464 4.2)."""
+
+    names: tuple[str, ...]  # as the client spells them; they have no case
+    depth: int | None = 0  # how many levels below each are wanted too; None: all
+    max_size: int | None = None  # octets: larger values are left out
+
+
 class List(Command, frozen=True, gc=False):
     """LIST, plain or extended (RFC 5258).
 
@@ -172,8 +183,9 @@ class List(Command, frozen=True, gc=False):
     reference: str
     patterns: tuple[str, ...]
     select: frozenset[str] = frozenset()  # SUBSCRIBED REMOTE RECURSIVEMATCH SPECIAL-USE
-    returns: frozenset[str] = frozenset()  # SUBSCRIBED CHILDREN SPECIAL-USE STATUS
+    returns: frozenset[str] = frozenset()  # SUBSCRIBED CHILDREN SPECIAL-USE MYRIGHTS STATUS METADATA
     status: tuple[str, ...] = ()  # the items of RETURN (STATUS (...)), RFC 5819
+    metadata: Entries | None = None  # RETURN (METADATA (...)), RFC 9590
     extended: bool = False
 
 
@@ -187,6 +199,18 @@ class Status(Command, frozen=True, gc=False):
     name = "STATUS"
     mailbox: str
     items: tuple[str, ...]
+
+
+class GetMetadata(Command, frozen=True, gc=False):
+    name = "GETMETADATA"
+    mailbox: str  # empty: the server
+    wanted: Entries
+
+
+class SetMetadata(Command, frozen=True, gc=False):
+    name = "SETMETADATA"
+    mailbox: str
+    values: tuple[tuple[str, bytes | None], ...]  # by their names in lower case; None for those that go
 
 
 class Begin(Struct, frozen=True, gc=False):
@@ -237,6 +261,36 @@ class Replace(Command, frozen=True, gc=False):
     steps: tuple[AppendStep, ...]
 
 
+class SetAcl(Command, frozen=True, gc=False):
+    name = "SETACL"
+    mailbox: str
+    identifier: str  # with its minus sign, if it has one (RFC 4314 2)
+    mode: StoreMode
+    rights: frozenset[str]  # letters of RFC 4314 2.1
+
+
+class DeleteAcl(Command, frozen=True, gc=False):
+    name = "DELETEACL"
+    mailbox: str
+    identifier: str
+
+
+class GetAcl(Command, frozen=True, gc=False):
+    name = "GETACL"
+    mailbox: str
+
+
+class ListRights(Command, frozen=True, gc=False):
+    name = "LISTRIGHTS"
+    mailbox: str
+    identifier: str
+
+
+class MyRights(Command, frozen=True, gc=False):
+    name = "MYRIGHTS"
+    mailbox: str
+
+
 class Check(Command, frozen=True, gc=False):
     name = "CHECK"
 
@@ -270,6 +324,22 @@ class Move(Command, frozen=True, gc=False):
     mailbox: str
 
 
+class GetQuota(Command, frozen=True, gc=False):
+    name = "GETQUOTA"
+    root: str
+
+
+class GetQuotaRoot(Command, frozen=True, gc=False):
+    name = "GETQUOTAROOT"
+    mailbox: str
+
+
+class SetQuota(Command, frozen=True, gc=False):
+    name = "SETQUOTA"
+    root: str
+    limits: tuple[tuple[str, int], ...]  # by resource, in capitals
+
+
 class Page(Struct, frozen=True, gc=False):
     """PARTIAL (RFC 9394): which of the results, counted from 1 at the first, or from -1 at the last."""
 
@@ -285,9 +355,6 @@ class Page(Struct, frozen=True, gc=False):
         if self.first > 0:
             return min(self.first - 1, count), min(self.last, count)
         return max(count + self.last, 0), max(count + self.first + 1, 0)
-
-
-StoreMode = Literal["replace", "add", "remove"]
 
 
 class Store(Command, frozen=True, gc=False):

@@ -13,8 +13,9 @@ from protocols.imap import columns, conversations, sorting
 from protocols.imap.columns import MAIL, NOTHING, Column
 from protocols.imap.commands import Algorithm, SortKey
 from protocols.imap.fetching import Snapshot
+from protocols.imap.homes import Home
 from protocols.imap.progress import Progress
-from protocols.imap.work import Asking, Compute, Pause, Read
+from protocols.imap.work import Asking, Compute, Pause
 
 if TYPE_CHECKING:
     from protocols.imap.session import Session
@@ -50,7 +51,12 @@ def computed(run: Callable[[], T], count: int) -> Asking[T]:
 
 
 def ordered(
-    session: Session, snapshot: Snapshot, keys: Sequence[SortKey], uids: Sequence[int], progress: Progress
+    session: Session,
+    home: Home,
+    snapshot: Snapshot,
+    keys: Sequence[SortKey],
+    uids: Sequence[int],
+    progress: Progress,
 ) -> Asking[array[int]]:
     """Messages, whose UIDs ascend, in the order of these keys; those that are gone may be left out."""
     kept, keys = session.services.kept, sorting.distinct(keys)
@@ -61,7 +67,7 @@ def ordered(
         found, late = yield from computed(partial(sorting.split, known, uids), len(known))
     if not late:
         return found
-    of = yield from _columns(session, snapshot, [key.name for key in keys], uids, progress)
+    of = yield from _columns(session, home, snapshot, [key.name for key in keys], uids, progress)
     arrange = partial(_arranged, keys, uids, found, late, of)
     order = yield from computed(arrange, len(uids))
     if LARGE_PART * len(uids) >= len(snapshot.view):
@@ -82,6 +88,7 @@ def _arranged(
 
 def threaded(
     session: Session,
+    home: Home,
     snapshot: Snapshot,
     algorithm: Algorithm,
     uids: Sequence[int],
@@ -98,7 +105,7 @@ def threaded(
             if piece is not known.pieces[-1]:
                 yield Pause(0.0)  # until the client has taken it
         return
-    of = (yield from _columns(session, snapshot, (MAIL,), uids, progress))[MAIL]
+    of = (yield from _columns(session, home, snapshot, (MAIL,), uids, progress))[MAIL]
     link = partial(_linked, algorithm, uids, labels, of)
     trees, numbers = yield from computed(link, len(uids))
     answer, pieces = conversations.response(trees, numbers), []
@@ -121,7 +128,7 @@ def _linked(
 
 
 def _columns(
-    session: Session, snapshot: Snapshot, names: Sequence[str], uids: Sequence[int], progress: Progress
+    session: Session, home: Home, snapshot: Snapshot, names: Sequence[str], uids: Sequence[int], progress: Progress
 ) -> Asking[dict[str, Column]]:
     """What is to be compared of messages; of those that are gone it may be missing."""
     kept, place, view = session.services.kept, (snapshot.mailbox_id, snapshot.folder_id), snapshot.view
@@ -132,7 +139,7 @@ def _columns(
     for at in range(0, len(late), columns.PIECE_MESSAGES):
         some = late[at : at + columns.PIECE_MESSAGES]
         read = partial(columns.read, place=place, names=names, uids=some)
-        parts.append((yield Read(read, heavy=len(some) > FEW_READ)))
+        parts.append((yield home.read(read, heavy=len(some) > FEW_READ)))
         progress.reached(len(view) + at + len(some))
     if any(part.uids for found in parts[1:] for part in found.values()):
         of = yield from computed(partial(_joined, parts, snapshot), many)

@@ -19,6 +19,7 @@ from protocols.imap.do_access import (
     do_unauthenticate,
 )
 from protocols.imap.do_append import do_append
+from protocols.imap.do_copy import do_copy, do_move
 from protocols.imap.do_folders import (
     do_create,
     do_delete,
@@ -29,14 +30,11 @@ from protocols.imap.do_folders import (
     do_subscribe,
     do_unsubscribe,
 )
-from protocols.imap.do_messages import (
-    do_copy,
-    do_expunge,
-    do_fetch,
-    do_move,
-    do_store,
-)
+from protocols.imap.do_messages import do_expunge, do_fetch, do_store
+from protocols.imap.do_metadata import do_get_metadata, do_set_metadata
+from protocols.imap.do_quota import do_get_quota, do_get_quota_root, do_set_quota
 from protocols.imap.do_replace import do_replace
+from protocols.imap.do_rights import do_delete_acl, do_get_acl, do_list_rights, do_my_rights, do_set_acl
 from protocols.imap.do_search import do_cancel_update, do_esearch, do_search, do_sort, do_thread, do_uid_batches
 from protocols.imap.do_select import do_close, do_idle, do_select, do_unselect
 from protocols.imap.searching import names_numbers
@@ -72,8 +70,18 @@ COMMANDS: Final[dict[type[Command], tuple[int, Handler]]] = {
     commands.Lsub: (SIGNED_IN, do_lsub),
     commands.Namespace: (SIGNED_IN, do_namespace),
     commands.Status: (SIGNED_IN, do_status),
+    commands.GetMetadata: (SIGNED_IN, do_get_metadata),
+    commands.SetMetadata: (SIGNED_IN, do_set_metadata),
     commands.Append: (SIGNED_IN, do_append),
+    commands.GetQuota: (SIGNED_IN, do_get_quota),
+    commands.GetQuotaRoot: (SIGNED_IN, do_get_quota_root),
+    commands.SetQuota: (SIGNED_IN, do_set_quota),
     commands.Idle: (SIGNED_IN, do_idle),
+    commands.SetAcl: (SIGNED_IN, do_set_acl),
+    commands.DeleteAcl: (SIGNED_IN, do_delete_acl),
+    commands.GetAcl: (SIGNED_IN, do_get_acl),
+    commands.ListRights: (SIGNED_IN, do_list_rights),
+    commands.MyRights: (SIGNED_IN, do_my_rights),
     commands.Check: (SELECTED, do_noop),
     commands.Close: (SELECTED, do_close),
     commands.Unselect: (SELECTED, do_unselect),
@@ -142,4 +150,13 @@ AFTER_LOGIN: Final = (
     "REPLACE",
     "CATENATE",
     "CREATE-SPECIAL-USE",
+    "ACL",
+    "RIGHTS=kxte",
+    "LIST-MYRIGHTS",
+    "QUOTA",
+    "QUOTA=RES-STORAGE",
+    "QUOTA=RES-MESSAGE",
+    "QUOTA=RES-MAILBOX",
+    "METADATA",
+    "LIST-METADATA",
 )

@@ -11,6 +11,7 @@ from protocols.imap import commands, limits, responses
 from protocols.imap.do_select import leave
 from protocols.imap.fragments import Line
 from protocols.imap.grammar import BadSyntax, base64
+from protocols.imap.homes import OTHER_USERS, PUBLIC_FOLDERS
 from protocols.imap.refusals import Rejected, bad
 from protocols.imap.services import Account
 from protocols.imap.work import Answer, Asking, Await, Compute, Pause, StartDeflate, StartTls, Steps, StopDeflate
@@ -60,7 +61,8 @@ def do_id(session: Session, command: commands.Id) -> str:
 
 def do_namespace(session: Session, command: commands.Namespace) -> str:
     """RFC 2342."""
-    session.send(responses.namespace([("", SEPARATOR)], (), (), utf8=session.takes_utf8))
+    own, others, public = [("", SEPARATOR)], [(f"{OTHER_USERS}/", SEPARATOR)], [(f"{PUBLIC_FOLDERS}/", SEPARATOR)]
+    session.send(responses.namespace(own, others, public, utf8=session.takes_utf8))
     return "Completed"
 
 

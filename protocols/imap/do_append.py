@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from core import folders, items
 from core.commands import Append
 from core.ports import ReadTx
+from core.rights import INSERT
 from protocols.imap import commands, responses
-from protocols.imap.receiving import Intake, Opened, opened
+from protocols.imap.receiving import Intake, Opened, opened, target
 from protocols.imap.work import Steps
 
 if TYPE_CHECKING:
@@ -18,18 +19,19 @@ if TYPE_CHECKING:
 def do_append(session: Session, request: commands.Append | Opened) -> Steps:
     """RFC 9051 6.3.12, RFC 3502, RFC 4469.  What can be refused is refused before the octets are sent."""
     command, start = opened(request)
-    account, path = session.signed_in, command.mailbox
-    quota = session.services.quota(account)
+    named = target(session, command.mailbox)
+    home, path = named.home, named.path
+    quota = session.services.quota(home)
 
     def check(tx: ReadTx, octets: int) -> None:
-        folders.selectable(tx, account.mailbox_id, path)
-        items.check_quota(tx, account.mailbox_id, quota, octets)
+        folders.selectable(tx, home.mailbox_id, path, home.by, INSERT)
+        items.check_quota(tx, home.mailbox_id, quota, octets)
 
-    intake = Intake(session, command, check)
+    intake = Intake(session, command, home, check)
     try:
         filings = yield from intake.take(start)
         now = session.services.clock.now()
-        appended = yield from intake.file(Append(account.mailbox_id, path, filings, now, quota))
+        appended = yield from intake.file(Append(home.mailbox_id, path, filings, now, quota, home.by))
     finally:
         intake.discard()
     uids = ((appended.uid, appended.uid + appended.count - 1),)

@@ -1,4 +1,4 @@
-"""The selected folder's messages: FETCH, STORE, COPY, MOVE, EXPUNGE."""
+"""The selected folder's messages: FETCH, STORE, EXPUNGE."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from core.commands import Copied, Copy, Expunge, FlagMode, Flags, Stored, StoreFlags
-from core.errors import NoSuchFolder, Refusal
-from core.limits import COPY_ROWS, ROWS_PER_COMMAND
+from core.commands import Expunge, FlagMode, Flags, Stored, StoreFlags
+from core.errors import NoPermission, Refusal
+from core.flags import check_store
+from core.limits import ROWS_PER_COMMAND
 from core.model import DELETED, SEEN, UIDRanges, each, ranges
+from core.rights import EXPUNGE
 from protocols.imap import commands, responses
 from protocols.imap.chosen import EVERYTHING, chosen, here, snapshot_of, writable
 from protocols.imap.fetching import PIECE_MESSAGES, Piece, Rows, lines, plan, render
+from protocols.imap.homes import Home
 from protocols.imap.progress import Progress
 from protocols.imap.refusals import Rejected, bad
 from protocols.imap.resync import vanished
 from protocols.imap.selected import Selected
-from protocols.imap.work import Answer, Asking, Read, Steps, Write
+from protocols.imap.work import Asking, Steps
 
 if TYPE_CHECKING:
     from protocols.imap.session import Session
@@ -31,11 +34,15 @@ FEW_MESSAGES = 10  # are read on the spot, their bodies too: a piece is bounded,
 
 def do_fetch(session: Session, command: commands.Fetch) -> Steps:
     """RFC 9051 6.4.5.  The answer is made and sent piece by piece."""
-    selected, account = here(session)
+    selected, home = here(session)
     if command.changed_since is not None or commands.Item.MODSEQ in command.items:
         session.enable("CONDSTORE")
     wanted = yield from _fetched(session, command)
-    marks_seen = not selected.read_only and any(not getattr(item, "peek", True) for item in command.items)
+    marks_seen = (
+        not selected.read_only
+        and bool(selected.may.system & SEEN)
+        and any(not getattr(item, "peek", True) for item in command.items)
+    )
     is_lossy = is_unknown = False
     slices = list(selected.view.slices(wanted, PIECE_MESSAGES))
     for uids in slices:
@@ -43,33 +50,33 @@ def do_fetch(session: Session, command: commands.Fetch) -> Steps:
         if marks_seen and (yield from _mark_seen(session, uids)):
             items = (*items, *_flags_owed(session, items))
         how = plan(items)
-        snapshot = snapshot_of(session, selected, account)
+        snapshot = snapshot_of(session, selected)
         if how.rows is Rows.NONE and len(slices) == 1:
             session.outgoing += lines(snapshot, how, uids)
             continue
         is_heavy = how.decodes or (how.rows is Rows.ITEMS and _is_long(selected, uids))
         while uids:
-            piece: Piece = yield Read(partial(render, snapshot=snapshot, plan=how, uids=uids), heavy=is_heavy)
+            piece: Piece = yield home.read(partial(render, snapshot=snapshot, plan=how, uids=uids), heavy=is_heavy)
             is_lossy, is_unknown = is_lossy or piece.is_lossy, is_unknown or piece.is_unknown
-            yield from _send(session, piece)
+            yield from _send(session, home, piece)
             uids = tuple((max(low, piece.last_uid + 1), high) for low, high in uids if high > piece.last_uid)
     if is_unknown:
         raise Rejected("A part has an unknown transfer encoding", code=responses.UNKNOWN_CTE)
     if is_lossy:
-        raise _expunged()
+        raise expunged()
     return f"{'UID ' if command.uid else ''}FETCH completed"
 
 
 def _fetched(session: Session, command: commands.Fetch) -> Asking[UIDRanges]:
     """The messages that FETCH is about, by its set and its modifiers; those that vanished are told here."""
-    selected, account = here(session)
+    selected, home = here(session)
     if command.vanished:
         if "QRESYNC" not in session.enabled:
             raise bad("VANISHED needs ENABLE QRESYNC first")  # RFC 7162 3.2.6
-        snapshot = snapshot_of(session, selected, account)
+        snapshot = snapshot_of(session, selected)
         asked = commands.SequenceSet(selected.saved) if command.sequence.saved else command.sequence
         since = command.changed_since or 0
-        gone: UIDRanges = yield Read(partial(vanished, snapshot=snapshot, asked=asked, since=since), heavy=True)
+        gone: UIDRanges = yield home.read(partial(vanished, snapshot=snapshot, asked=asked, since=since), heavy=True)
         session.outgoing += responses.vanished(gone, earlier=True)
     wanted = chosen(selected, command.sequence, uid=command.uid)
     if command.page is not None:  # RFC 9394 3.4: the page first, then what has changed in it
@@ -97,7 +104,7 @@ def _is_long(selected: Selected, uids: UIDRanges) -> bool:
     return high - low > FEW_MESSAGES and selected.view.number(high) - selected.view.number(low) > FEW_MESSAGES
 
 
-def _send(session: Session, piece: Piece) -> Asking[None]:
+def _send(session: Session, home: Home, piece: Piece) -> Asking[None]:
     """Sends a piece; what is large in it, part by part."""
     for octets in piece.octets:
         if isinstance(octets, bytes):
@@ -105,7 +112,7 @@ def _send(session: Session, piece: Piece) -> Asking[None]:
             continue
         left = octets.size
         try:
-            while left and (part := (yield Read(octets.read, heavy=True))):
+            while left and (part := (yield home.read(octets.read, heavy=True))):
                 left -= len(part)
                 session.send(part)
         except Refusal:
@@ -113,21 +120,25 @@ def _send(session: Session, piece: Piece) -> Asking[None]:
             raise
         if left:
             session.cut()
-            raise _expunged()
+            raise expunged()
 
 
-def _expunged() -> Rejected:
+def expunged() -> Rejected:
+    """RFC 5530: the client still sees a message that is gone."""
     return Rejected(LOST, code=responses.EXPUNGEISSUED)
 
 
 def _mark_seen(session: Session, uids: UIDRanges) -> Asking[bool]:
     r"""Reading a body sets \Seen (RFC 9051 6.4.5); whether any of these messages changed by it."""
-    selected, account = here(session)
+    selected, home = here(session)
     unseen = ranges(entry.uid for _, entry in selected.view.numbered(uids) if not entry.flags & SEEN)
     if not unseen:
         return False
-    command = StoreFlags(account.mailbox_id, selected.folder_id, unseen, FlagMode.ADD, Flags(SEEN))
-    stored: Stored = yield Write(command)
+    command = StoreFlags(home.mailbox_id, selected.folder_id, unseen, FlagMode.ADD, Flags(SEEN), by=home.by)
+    try:
+        stored: Stored = yield home.write(command)
+    except NoPermission:  # not any more: RFC 4314 4, what was asked for is given all the same
+        return False
     session.outgoing += selected.tell(expunge=False, quiet=stored.modseq)
     return stored.modseq != 0
 
@@ -139,19 +150,22 @@ _MODES = {"add": FlagMode.ADD, "remove": FlagMode.REMOVE, "replace": FlagMode.RE
 
 def do_store(session: Session, command: commands.Store) -> Steps:
     """RFC 9051 6.4.6: every message named is answered with its flags, unless .SILENT; RFC 7162 3.1.3."""
-    selected, account = here(session)
+    selected, home = here(session)
     writable(selected)
     if command.unchanged_since is not None:
         session.enable("CONDSTORE")
     wanted = chosen(selected, command.sequence, uid=command.uid)
     flags = Flags(command.flags.system, command.flags.keywords)
+    if selected.rights.own_only:  # all or nothing, though it is done in slices (T-2.4)
+        whole = StoreFlags(home.mailbox_id, selected.folder_id, wanted, _MODES[command.mode], flags, None, home.by)
+        yield home.read(partial(check_store, command=whole), heavy=True)
     progress = Progress(session, command.tag, len(selected.view))
     is_lossy = False
     modified: UIDRanges = ()
     for uids in selected.view.slices(wanted, ROWS_PER_COMMAND):
-        place = (account.mailbox_id, selected.folder_id)
-        store = StoreFlags(*place, uids, _MODES[command.mode], flags, command.unchanged_since)
-        stored: Stored = yield Write(store, bulk=uids != wanted)
+        place = (home.mailbox_id, selected.folder_id)
+        store = StoreFlags(*place, uids, _MODES[command.mode], flags, command.unchanged_since, home.by)
+        stored: Stored = yield home.write(store, bulk=uids != wanted)
         session.outgoing += selected.tell(expunge=command.uid, uid=command.uid, quiet=stored.modseq)
         modified += stored.modified
         is_lossy = _answer_store(session, command, uids, stored) or is_lossy
@@ -188,74 +202,22 @@ def _answer_store(session: Session, command: commands.Store, uids: UIDRanges, st
     return is_lossy
 
 
-# ---------------------------------------------------------------------------------------------- COPY, MOVE, EXPUNGE
-
-
-def do_copy(session: Session, command: commands.Copy) -> Steps:
-    """RFC 9051 6.4.7: all or nothing."""
-    selected, _ = here(session)
-    wanted = chosen(selected, command.sequence, uid=command.uid)
-    if not command.uid and selected.lost(wanted):
-        raise _expunged()  # RFC 2180 4.4.1: some of what the client counted would be missing from the copy
-    copied = yield from _transfer(session, wanted, command.mailbox, move=False)
-    return _copied(copied, f"{'UID ' if command.uid else ''}COPY completed")
-
-
-def do_move(session: Session, command: commands.Move) -> Steps:
-    """RFC 9051 6.4.8: COPYUID comes before the EXPUNGEs, since those renumber the messages."""
-    selected, _ = here(session)
-    writable(selected)
-    wanted = chosen(selected, command.sequence, uid=command.uid)
-    progress = Progress(session, command.tag, selected.view.count(wanted))
-    done, is_moved = 0, False
-    for uids in selected.view.slices(wanted, ROWS_PER_COMMAND):
-        count = selected.view.count(uids)
-        moved = yield from _transfer(session, uids, command.mailbox, move=True)
-        done += count
-        if moved.source:
-            code = responses.copy_uid(moved.uidvalidity, moved.source, moved.target)
-            session.send(responses.untagged(b"OK", "Moved", code))
-        session.outgoing += selected.tell(expunge=True, uid=command.uid)
-        progress.reached(done)
-        is_moved = is_moved or bool(moved.source)
-    if not wanted:
-        yield from _transfer(session, (), command.mailbox, move=True)  # the folder must exist all the same
-    text = f"{'UID ' if command.uid else ''}MOVE completed"
-    if is_moved and "CONDSTORE" in session.enabled:
-        return text, responses.code(b"HIGHESTMODSEQ", selected.modseq)  # RFC 6851 4.4
-    return text
-
-
-def _transfer(session: Session, uids: UIDRanges, target: str, *, move: bool) -> Asking[Copied]:
-    selected, account = here(session)
-    now = session.services.clock.now()
-    quota = session.services.quota(account)
-    command = Copy(account.mailbox_id, selected.folder_id, uids, target, now, move, quota)
-    is_large = sum(high - low for low, high in uids) > COPY_ROWS // 10
-    try:
-        copied: Copied = yield Write(command, bulk=is_large)
-    except NoSuchFolder as no:
-        raise Rejected(str(no), code=responses.TRYCREATE) from None
-    return copied
-
-
-def _copied(copied: Copied, text: str) -> Answer:
-    if not copied.source:
-        return text
-    return text, responses.copy_uid(copied.uidvalidity, copied.source, copied.target)
+# ---------------------------------------------------------------------------------------------- EXPUNGE
 
 
 def do_expunge(session: Session, command: commands.Expunge) -> Steps:
     """RFC 9051 6.4.3, 6.4.9."""
-    selected, account = here(session)
+    selected, home = here(session)
     writable(selected)
+    if not selected.rights.granted & EXPUNGE:
+        raise NoPermission("You may not remove messages from this folder")
     wanted = EVERYTHING if command.uids is None else chosen(selected, command.uids, uid=True)
     gone = 0
     newest = selected.newest  # all that are \Deleted go, though their flags are still to be told (RFC 9051 6.4.3)
     for uids in newest.slices(wanted, ROWS_PER_COMMAND):
         if any(entry.flags & DELETED for _, entry in newest.numbered(uids)):
-            expunge = Expunge(account.mailbox_id, selected.folder_id, uids)
-            gone += yield Write(expunge, bulk=uids[-1][1] < newest.last_uid)
+            expunge = Expunge(home.mailbox_id, selected.folder_id, uids, home.by)
+            gone += yield home.write(expunge, bulk=uids[-1][1] < newest.last_uid)
             session.outgoing += selected.tell(expunge=True)
     if gone and "QRESYNC" in session.enabled:
         return "EXPUNGE completed", responses.code(b"HIGHESTMODSEQ", selected.modseq)  # RFC 7162 3.2.7, 3.2.9

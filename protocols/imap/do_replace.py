@@ -9,8 +9,10 @@ from core.commands import Replace
 from core.errors import MessageExpunged
 from core.model import UID
 from core.ports import ReadTx
+from core.rights import INSERT
 from protocols.imap import commands, responses
 from protocols.imap.chosen import chosen, here, writable
+from protocols.imap.homes import within
 from protocols.imap.receiving import Intake, Opened, opened
 from protocols.imap.refusals import Rejected
 from protocols.imap.selected import Selected
@@ -24,24 +26,25 @@ def do_replace(session: Session, request: commands.Replace | Opened) -> Steps:
     """RFC 8508 3.4, 4.3: the new message's UID is told before the old one goes, and nothing before all is done."""
     command, start = opened(request)
     assert isinstance(command, commands.Replace), "COMMANDS brings no other here"
-    selected, account = here(session)
+    selected, home = here(session)
     writable(selected)
     uid = _replaced(selected, command)
-    place = (account.mailbox_id, selected.folder_id)
-    quota = session.services.quota(account)
+    path = within(session, home, command.mailbox)
+    place = (home.mailbox_id, selected.folder_id)
+    quota = session.services.quota(home)
 
     def check(tx: ReadTx, octets: int) -> None:
-        folders.selectable(tx, account.mailbox_id, command.mailbox)
+        folders.selectable(tx, home.mailbox_id, path, home.by, INSERT)
         sizes = [size for _, size, _, _ in tx.sizes(*place, uid, uid)]
         if not sizes:
             raise MessageExpunged("The message has been expunged")
         if octets > sizes[0]:
-            items.check_quota(tx, account.mailbox_id, quota, octets - sizes[0])
+            items.check_quota(tx, home.mailbox_id, quota, octets - sizes[0])
 
-    intake = Intake(session, command, check)
+    intake = Intake(session, command, home, check)
     try:
         filings = yield from intake.take(start)
-        append = (account.mailbox_id, command.mailbox, filings, session.services.clock.now(), quota)
+        append = (home.mailbox_id, path, filings, session.services.clock.now(), quota, home.by)
         appended = yield from intake.file(Replace(*append, folder_id=selected.folder_id, uid=uid))
     finally:
         intake.discard()

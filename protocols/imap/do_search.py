@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
-from core import folders
 from core.errors import NoSuchFolder, Refusal
-from core.model import SEPARATOR, Folder, FolderId, merged, ranges, without
+from core.model import Folder, merged, ranges, without
 from core.ports import ReadTx
 from core.view import FolderView
 from protocols.imap import commands, limits, responses, sorting
 from protocols.imap.chosen import EVERYTHING, here, snapshot_of
 from protocols.imap.comparing import FEW_FOUND, computed, ordered, threaded
 from protocols.imap.contexts import Context
-from protocols.imap.do_folders import superiors
 from protocols.imap.do_select import load
 from protocols.imap.fetching import Snapshot
+from protocols.imap.filters import chosen_folders, is_selected
+from protocols.imap.homes import Home
 from protocols.imap.progress import Progress
 from protocols.imap.refusals import Rejected, bad, uid_required
 from protocols.imap.searching import Matched, Search, asks_modseq, frozen, names_numbers, numbers_in
 from protocols.imap.selected import Selected
-from protocols.imap.services import Account
-from protocols.imap.work import Asking, Read, Steps
+from protocols.imap.work import Asking, Steps
 
 if TYPE_CHECKING:
     from protocols.imap.session import Session
@@ -39,11 +38,11 @@ Reporting = commands.Search | commands.Sort | commands.Esearch
 
 def do_search(session: Session, command: commands.Search) -> Steps:
     """RFC 9051 6.4.4, with RETURN (RFC 4731) and its SAVE (RFC 5182)."""
-    selected, account = here(session)
+    selected, home = here(session)
     _check(session, command)
-    snapshot = snapshot_of(session, selected, account)
+    snapshot = snapshot_of(session, selected)
     with _saving(selected, command):
-        uids = yield from _found(session, command, snapshot, Progress(session, command.tag, len(snapshot.view)))
+        uids = yield from _found(session, command, home, snapshot, Progress(session, command.tag, len(snapshot.view)))
     returns = command.returns
     if (context := _context(session, command, uids)) is not None:
         session.outgoing += selected.contexts.open(context)
@@ -59,13 +58,13 @@ def do_search(session: Session, command: commands.Search) -> Steps:
 
 def do_sort(session: Session, command: commands.Sort) -> Steps:
     """RFC 5256 3, with RETURN (RFC 5267 3)."""
-    selected, account = here(session)
+    selected, home = here(session)
     _check(session, command)
-    snapshot = snapshot_of(session, selected, account)
+    snapshot = snapshot_of(session, selected)
     progress = Progress(session, command.tag, 2 * len(snapshot.view))  # each message is looked for, and then compared
     with _saving(selected, command):
-        uids = yield from _found(session, command, snapshot, progress)
-        order = yield from ordered(session, snapshot, command.keys, uids, progress)
+        uids = yield from _found(session, command, home, snapshot, progress)
+        order = yield from ordered(session, home, snapshot, command.keys, uids, progress)
     if _wants_updates(command):
         session.send(responses.no_update(command.tag, "Only search results are kept up to date"))
     if command.returns is None:
@@ -84,13 +83,13 @@ def _listed(
 
 def do_thread(session: Session, command: commands.Thread) -> Steps:
     """RFC 5256 3."""
-    selected, account = here(session)
+    selected, home = here(session)
     _check(session, command)
-    snapshot = snapshot_of(session, selected, account)
+    snapshot = snapshot_of(session, selected)
     progress = Progress(session, command.tag, 2 * len(snapshot.view))
-    uids = yield from _found(session, command, snapshot, progress)
+    uids = yield from _found(session, command, home, snapshot, progress)
     label = partial(_numbers, snapshot.view, command)
-    yield from threaded(session, snapshot, command.algorithm, uids, label, progress)
+    yield from threaded(session, home, snapshot, command.algorithm, uids, label, progress)
     return _completed(command)
 
 
@@ -105,7 +104,7 @@ def _numbers(view: FolderView, command: Finding, uids: Sequence[int]) -> Sequenc
 # ---------------------------------------------------------------------------------------------- the search itself
 
 
-def _found(session: Session, command: Finding, snapshot: Snapshot, progress: Progress) -> Asking[list[int]]:
+def _found(session: Session, command: Finding, home: Home, snapshot: Snapshot, progress: Progress) -> Asking[list[int]]:
     """The UIDs of the messages of a folder that match, in their order."""
     now, view = session.services.clock.now(), snapshot.view
     saved = session.selected.saved if session.selected is not None else ()
@@ -113,7 +112,7 @@ def _found(session: Session, command: Finding, snapshot: Snapshot, progress: Pro
     found: list[int] = []
     for uids in view.slices(EVERYTHING, search.piece_messages):
         while uids:
-            piece: Matched = yield Read(partial(search.run, uids=uids), heavy=search.is_heavy)
+            piece: Matched = yield home.read(partial(search.run, uids=uids), heavy=search.is_heavy)
             found += piece.uids
             progress.reached(view.number(piece.last_uid))
             uids = tuple((max(low, piece.last_uid + 1), high) for low, high in uids if high > piece.last_uid)
@@ -203,8 +202,8 @@ def catching_up(session: Session) -> Steps:
 
 
 def _caught_up(session: Session, context: Context) -> Asking[None]:
-    selected, account = here(session)
-    search = Search(snapshot_of(session, selected, account), context.key, (), now=session.services.clock.now())
+    selected, home = here(session)
+    search = Search(snapshot_of(session, selected), context.key, (), now=session.services.clock.now())
     waiting = selected.view.clip(context.behind)
     uids = next(selected.view.slices(waiting, search.piece_messages), ())
     # Before they are looked at: what becomes of them meanwhile must be looked at again.
@@ -212,7 +211,7 @@ def _caught_up(session: Session, context: Context) -> Asking[None]:
     if not uids:
         return
     try:
-        matched: Matched = yield Read(partial(search.run, uids=uids), heavy=search.is_heavy)
+        matched: Matched = yield home.read(partial(search.run, uids=uids), heavy=search.is_heavy)
     except Refusal:
         session.outgoing += selected.contexts.give_up(context, NOT_NOW)
         return
@@ -227,24 +226,25 @@ def _caught_up(session: Session, context: Context) -> Asking[None]:
 
 def do_esearch(session: Session, command: commands.Esearch) -> Steps:
     """RFC 7377: one answer for each folder in which there is something, and none for the others."""
-    account, selected = session.signed_in, session.selected
+    selected = session.selected
     _check_esearch(session, command)
-    own = None if selected is None else selected.folder_id
-    read = partial(_sources, account=account, wanted=command.sources, own=own)
-    sources: list[tuple[str, Folder]] = yield Read(read)
+    sources = yield from chosen_folders(session, command.sources)
     is_saved = False
     context: Context | None = None
     try:
-        for path, folder in sources:
-            if selected is not None and folder.folder_id == own:
-                snapshot = snapshot_of(session, selected, account)
+        for name, placed in sources:
+            folder, home = placed.folder, placed.home
+            assert folder is not None, "only folders are chosen"
+            is_here = is_selected(session, placed)
+            if selected is not None and is_here:
+                snapshot = snapshot_of(session, selected)
             else:
-                other = partial(_snapshot_of_other, account=account, folder=folder, utf8=session.takes_utf8)
-                snapshot = yield Read(other, heavy=folder.n_exists > FEW_FOUND)
+                other = partial(_snapshot_of_other, home=home, folder=folder, utf8=session.takes_utf8)
+                snapshot = yield home.read(other, heavy=folder.n_exists > FEW_FOUND)
             progress = Progress(session, command.tag, len(snapshot.view))
-            uids = yield from _found(session, command, snapshot, progress)
-            place = (path, folder.uidvalidity)
-            if folder.folder_id == own:
+            uids = yield from _found(session, command, home, snapshot, progress)
+            place = (name, folder.uidvalidity)
+            if is_here:
                 context = _context(session, command, uids, place)
             if uids:
                 _report(session, command, uids, command.returns, Told(snapshot.view, place))
@@ -266,45 +266,13 @@ def _check_esearch(session: Session, command: commands.Esearch) -> None:
     _check_keys(session, command)
 
 
-def _sources(
-    tx: ReadTx, account: Account, wanted: tuple[commands.MailboxFilter, ...], own: FolderId | None
-) -> list[tuple[str, Folder]]:
-    """The folders that these filters choose, each once, in the order of the tree; those that are not there are not."""
-    subscribed = tx.subscriptions(account.mailbox_id)
-    tests = [_chooser(some, subscribed, own) for some in wanted]
-    tree = folders.tree(tx.folders(account.mailbox_id))
-    return [(p, f) for p, f in tree.items() if f.selectable and any(is_chosen(p, f) for is_chosen in tests)]
-
-
-def _chooser(
-    some: commands.MailboxFilter, subscribed: Collection[str], own: FolderId | None
-) -> Callable[[str, Folder], bool]:
-    """Whether a folder, given its path, is one of these (RFC 5465 6, RFC 7377 2.2)."""
-    names = frozenset(map(folders.canonical, some.mailboxes))
-    match some.kind:
-        case "selected":
-            return lambda path, folder: folder.folder_id == own
-        case "inboxes":  # where deliveries go
-            return lambda path, folder: folders.is_inbox(folder)
-        case "personal":
-            return lambda path, folder: True
-        case "subscribed":
-            return lambda path, folder: path in subscribed
-        case "mailboxes":
-            return lambda path, folder: path in names
-        case "subtree-one":
-            return lambda path, folder: path in names or path.rpartition(SEPARATOR)[0] in names
-        case "subtree":
-            return lambda path, folder: any(part in names for part in (path, *superiors(path)))
-
-
-def _snapshot_of_other(tx: ReadTx, account: Account, folder: Folder, *, utf8: bool) -> Snapshot:
+def _snapshot_of_other(tx: ReadTx, home: Home, folder: Folder, *, utf8: bool) -> Snapshot:
     """A folder that is not selected here; one that has gone meanwhile is empty."""
     try:
-        view = load(tx, account.mailbox_id, folder.folder_id)
+        view = load(tx, home.mailbox_id, folder.folder_id, None if home.by is None else home.by.user)
     except NoSuchFolder:
         view = FolderView.of((), 0, ())
-    return Snapshot(account.mailbox_id, folder.folder_id, view, folder.recent_from, utf8)
+    return Snapshot(home.mailbox_id, folder.folder_id, view, folder.recent_from, utf8)
 
 
 # ---------------------------------------------------------------------------------------------- what is told of it

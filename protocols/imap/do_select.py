@@ -7,22 +7,28 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from core import folders
+from core import folders, rights, seen
 from core.changes import Change, FolderChange
 from core.commands import ClaimRecent, Expunge
-from core.errors import NoSuchFolder, Refusal
+from core.errors import NoPermission, NoSuchFolder, Refusal
 from core.limits import ROWS_PER_COMMAND
 from core.model import DELETED, MAX_UID, SEEN, SEPARATOR, Folder, FolderId, MailboxId
 from core.ports import ReadTx
-from core.view import FolderView, Watch
+from core.readerview import ReaderView
+from core.recipients import RecipientId
+from core.rights import DELETE_MESSAGES, EXPUNGE, INSERT, READ, WRITE, Rights
+from core.seen import SeenMarks
+from core.view import FolderView
+from core.watching import Watch
 from protocols.imap import commands, responses
-from protocols.imap.chosen import EVERYTHING, snapshot_of
+from protocols.imap.chosen import EVERYTHING, here, snapshot_of
 from protocols.imap.fetching import PIECE_MESSAGES
+from protocols.imap.homes import Home, locate
 from protocols.imap.objectids import mailbox_id
 from protocols.imap.refusals import bad, uid_required
 from protocols.imap.resync import matched_up_to, vanished
 from protocols.imap.selected import Selected
-from protocols.imap.work import Asking, Await, Pause, Read, Steps, Write
+from protocols.imap.work import Asking, Await, Pause, Steps
 
 if TYPE_CHECKING:
     from protocols.imap.session import Session
@@ -32,7 +38,7 @@ HEAVY_FOLDER = 2_000  # messages; a smaller folder is read on the spot
 
 def do_select(session: Session, command: commands.Select) -> Steps:
     """RFC 9051 6.3.2-3.  A SELECT that fails leaves the session without a folder."""
-    account, known = session.signed_in, command.known
+    known = command.known
     if known is not None and "QRESYNC" not in session.enabled:
         raise bad("QRESYNC needs ENABLE first")  # RFC 7162 3.2.5
     if known is not None and known.numbers and "UIDONLY" in session.enabled:
@@ -40,15 +46,18 @@ def do_select(session: Session, command: commands.Select) -> Steps:
     if session.selected is not None:
         yield from leave(session)
         session.send(responses.untagged(b"OK", "The folder before is closed", responses.CLOSED))
-    folder: Folder = yield Read(lambda tx: folders.selectable(tx, account.mailbox_id, command.mailbox))
-    recent_from = folder.recent_from
+    named = locate(session, command.mailbox)
+    home, path = named.home, named.path
+    folder, may = yield home.read(partial(_opened, home=home, path=path))
+    recent_from = folder.recent_from if home.by is None else folder.uidnext
     if not session.is_rev2 and not command.examine and recent_from < folder.uidnext:
-        recent_from = yield Write(ClaimRecent(account.mailbox_id, folder.folder_id, folder.uidnext))
-    watch, view = yield from _watch(session, folder)
+        recent_from = yield home.write(ClaimRecent(home.mailbox_id, folder.folder_id, folder.uidnext))
+    watch, view = yield from _watch(session, home, folder)
     # Nothing is waited for from here on, so no change can fall between this view and what is heard later.
     selected = Selected(
-        command.mailbox, folder.folder_id, watch, view, read_only=command.examine, enabled=session.enabled
+        command.mailbox, home, folder.folder_id, watch, view, read_only=command.examine, enabled=session.enabled
     )
+    selected.rights = may
     selected.recent_from, selected.shows_recent = recent_from, not session.is_rev2
     session.select(selected)
     session.outgoing += _describe(selected, folder, rev2=session.is_rev2)
@@ -60,8 +69,18 @@ def do_select(session: Session, command: commands.Select) -> Steps:
         except BaseException:
             session.deselect()
             raise
-    code = responses.READ_ONLY if command.examine else responses.READ_WRITE
+    can_write = not command.examine and may.granted & _WRITING
+    code = responses.READ_WRITE if can_write else responses.READ_ONLY
     return "Examined" if command.examine else "Selected", code
+
+
+# RFC 4314 5.2: \\Seen alone, which is each reader's own here, does not make a folder one to write to.
+_WRITING = INSERT | EXPUNGE | WRITE | DELETE_MESSAGES
+
+
+def _opened(tx: ReadTx, home: Home, path: str) -> tuple[Folder, Rights]:
+    folder = folders.selectable(tx, home.mailbox_id, path, home.by, READ)
+    return folder, rights.of(tx, folder, home.by)
 
 
 def _catch_up(session: Session, known: commands.Known) -> Asking[None]:
@@ -70,10 +89,10 @@ def _catch_up(session: Session, known: commands.Known) -> Asking[None]:
     assert selected is not None, "it was just selected"
     if known.modseq >= selected.view.modseq:
         return  # nothing: what came since this view is told later
-    snapshot = snapshot_of(session, selected, session.signed_in)
+    snapshot = snapshot_of(session, selected)
     matched = matched_up_to(snapshot, known.numbers, known.uids_of_numbers)
     read = partial(vanished, snapshot=snapshot, asked=known.uids, since=known.modseq, matched=matched)
-    session.outgoing += responses.vanished((yield Read(read, heavy=True)), earlier=True)
+    session.outgoing += responses.vanished((yield selected.home.read(read, heavy=True)), earlier=True)
     asked = EVERYTHING if known.uids is None else known.uids.resolve(MAX_UID)
     changed = selected.view.changed(asked, known.modseq)
     while some := list(islice(changed, PIECE_MESSAGES)):
@@ -81,7 +100,7 @@ def _catch_up(session: Session, known: commands.Known) -> Asking[None]:
         yield Pause(0.0)
 
 
-def _watch(session: Session, folder: Folder) -> Asking[tuple[Watch, FolderView]]:
+def _watch(session: Session, home: Home, folder: Folder) -> Asking[tuple[Watch, FolderView]]:
     """The folder's view, from the one who has it already or from the store, and the watch that keeps it up to date."""
     is_gone = False
 
@@ -90,12 +109,16 @@ def _watch(session: Session, folder: Folder) -> Asking[tuple[Watch, FolderView]]
         is_gone = is_gone or not isinstance(change, FolderChange)
         session.hear(change, newest)
 
-    watch = session.services.views.watch(folder.mailbox_id, folder.folder_id, hear, modseq=folder.modseq)
+    place = (folder.mailbox_id, folder.folder_id)
+    user = None if home.by is None else home.by.user
+    watch = session.services.views.watch(*place, hear, modseq=folder.modseq, user=user)
     try:
         while (view := watch.view) is None:
-            is_large = folder.n_exists > HEAVY_FOLDER
-            loaded = yield Read(lambda tx: load(tx, folder.mailbox_id, folder.folder_id), heavy=is_large)
-            watch.load(loaded)
+            if watch.wants_marks and user is not None:
+                watch.load_marks(*(yield home.read(partial(_marks, place=place, user=user))))
+            else:
+                is_large = folder.n_exists > HEAVY_FOLDER
+                watch.load((yield home.read(lambda tx: load(tx, *place), heavy=is_large)))
         if is_gone:
             raise NoSuchFolder("The folder has been deleted")
     except BaseException:
@@ -104,11 +127,18 @@ def _watch(session: Session, folder: Folder) -> Asking[tuple[Watch, FolderView]]
     return watch, view
 
 
-def load(tx: ReadTx, mailbox_id: MailboxId, folder_id: FolderId) -> FolderView:
-    """The view of a folder as this snapshot has it."""
+def _marks(tx: ReadTx, place: tuple[MailboxId, FolderId], user: RecipientId) -> tuple[SeenMarks, int]:
+    """A reader's marks, and the MODSEQ of the folder then."""
+    folder = folders.existing(tx, *place)
+    return seen.marks(tx, folder, user), folder.modseq
+
+
+def load(tx: ReadTx, mailbox_id: MailboxId, folder_id: FolderId, user: RecipientId | None = None) -> FolderView:
+    """The view of a folder as this snapshot has it, for its owner or for a reader."""
     folder = folders.existing(tx, mailbox_id, folder_id)
     entries = tx.entries(mailbox_id, folder_id, 1, MAX_UID)
-    return FolderView.of(entries, folder.modseq, tx.keywords(mailbox_id, folder_id), folder.uidnext)
+    view = FolderView.of(entries, folder.modseq, tx.keywords(mailbox_id, folder_id), folder.uidnext)
+    return view if user is None else ReaderView(view, seen.marks(tx, folder, user))
 
 
 def _describe(selected: Selected, folder: Folder, *, rev2: bool) -> list[bytes]:
@@ -119,7 +149,7 @@ def _describe(selected: Selected, folder: Folder, *, rev2: bool) -> list[bytes]:
         lines.append(responses.recent(selected.recent_count()))
     if rev2:
         lines.append(_normalized(selected.path))
-    elif folder.n_unseen and not selected.uid_only:
+    elif (folder.n_unseen or selected.home.by is not None) and not selected.uid_only:
         lines += _first_unseen(view)
     lines.append(responses.untagged(b"OK", "UIDs stay", responses.code(b"UIDVALIDITY", folder.uidvalidity)))
     # The view's, not the row's, which may count messages that are told as new in a moment: a client that had been told
@@ -146,25 +176,26 @@ def _first_unseen(view: FolderView) -> list[bytes]:
 
 def leave(session: Session) -> Asking[None]:
     r"""Leaves the selected folder, if any: what came meanwhile, and was told, is no longer \Recent to others."""
-    selected, account = session.selected, session.account
-    if selected is None or account is None:
+    selected = session.selected
+    if selected is None:
         return
     session.deselect()
     last = selected.view.last_uid
-    if selected.shows_recent and not selected.read_only and not selected.is_gone and selected.is_recent(last):
+    claims = selected.home.by is None and selected.shows_recent and not selected.read_only
+    if claims and not selected.is_gone and selected.is_recent(last):
         with suppress(Refusal):  # the folder is gone, or the store is: whatever comes next need not fail for that
-            yield Write(ClaimRecent(account.mailbox_id, selected.folder_id, last + 1))
+            yield selected.home.write(ClaimRecent(selected.home.mailbox_id, selected.folder_id, last + 1))
 
 
 def do_close(session: Session, command: commands.Close) -> Steps:
     r"""RFC 9051 6.4.1: what is \Deleted goes, and nobody is told here, not even by a MODSEQ (RFC 7162 3.2.8)."""
-    selected, account = session.selected, session.signed_in
-    assert selected is not None, "COMMANDS lets CLOSE run only when selected"
+    selected, home = here(session)
     if not selected.read_only:
         newest = selected.newest
         for uids in newest.slices(EVERYTHING, ROWS_PER_COMMAND):
             if any(entry.flags & DELETED for _, entry in newest.numbered(uids)):
-                yield Write(Expunge(account.mailbox_id, selected.folder_id, uids), bulk=True)
+                with suppress(NoPermission):  # RFC 4314 4: CLOSE closes all the same
+                    yield home.write(Expunge(home.mailbox_id, selected.folder_id, uids, home.by), bulk=True)
     yield from leave(session)
     return "Closed"
 

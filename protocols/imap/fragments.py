@@ -105,6 +105,7 @@ LARGE_MESSAGE: Final = b"Message is too large"
 SENT_UNASKED: Final = b"Literal was sent without waiting for leave"
 FAR_TOO_LARGE: Final = b"Command is far too large"
 TOOBIG: Final = b"TOOBIG"  # RFC 4469 section 4.2, RFC 7888 section 5
+MAXSIZE: Final = b"METADATA MAXSIZE %d" % limit.METADATA_VALUE  # RFC 5464 section 4.3
 
 # RFC 9051 section 9: tag = 1*<any ASTRING-CHAR except "+">
 TAG_CHARS: Final = rb"[!#$&',-\[\]-z|}~]{1,%d}+" % limit.TAG
@@ -120,6 +121,9 @@ _NUMBER64_DIGITS: Final = 19
 _APPEND: Final = re.compile(
     rb'[!-~]++ (?:APPEND|(?:UID )?REPLACE [0-9*]++) (?:\x00|"(?:[^"\\]|\\.)*+"|[^\x00-\x20"(){%*\\]++) ', re.IGNORECASE
 )
+
+# RFC 5464 section 4.3 has a code of its own for values that are too large.
+_SETMETADATA: Final = re.compile(rb"[!-~]++ SETMETADATA ", re.IGNORECASE)
 
 
 class _Mode(Enum):
@@ -320,6 +324,8 @@ class Fragmenter:
             # RFC 7889 section 4: a message over the limit is answered with TOOBIG.
             return Refused(tag, LARGE_MESSAGE, b"NO", TOOBIG) if size > self.limits.append else None
         if size > self.limits.literal:
+            if _SETMETADATA.match(self._texts[0]):
+                return Refused(tag, LARGE_LITERAL, b"NO", MAXSIZE)
             return Refused(tag, LARGE_LITERAL, code=TOOBIG)
         if len(self._literals) >= self.limits.literals:
             return Refused(tag, MANY_LITERALS, code=TOOBIG)

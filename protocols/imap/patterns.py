@@ -1,7 +1,7 @@
 """Mailbox patterns: "*" is anything, "%" anything within one level (RFC 9051 6.3.9).  Linear in name and pattern."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from core.folders import canonical
@@ -23,6 +23,15 @@ def matcher(reference: str, patterns: tuple[str, ...]) -> Matches:
     parts = ["".join(_WILDCARDS.get(character) or re.escape(character) for character in pattern) for pattern in whole]
     compiled = re.compile("|".join(parts), re.DOTALL)
     return lambda path: compiled.fullmatch(path) is not None
+
+
+def reaches(reference: str, patterns: Iterable[str], root: str) -> bool:
+    """Whether a name at or below a root may match one of the patterns."""
+    for pattern in patterns:
+        fixed = re.split("[*%]", _normalized(reference + pattern), maxsplit=1)[0]
+        if fixed.startswith(f"{root}{SEPARATOR}") or root.startswith(fixed):
+            return True
+    return False
 
 
 def _normalized(pattern: str) -> str:

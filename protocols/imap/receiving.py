@@ -16,9 +16,10 @@ from protocols.imap import catenate, commands, limits, responses
 from protocols.imap.commands import AppendStep, Begin, End, Octets, Url
 from protocols.imap.fragments import CommandEnd, LiteralData, LiteralStart, Refused
 from protocols.imap.grammar import BadSyntax, resume
+from protocols.imap.homes import Home, Named, locate
 from protocols.imap.refusals import Rejected
 from protocols.imap.services import Spool
-from protocols.imap.work import Asking, Await, Compute, Read, Write
+from protocols.imap.work import Asking, Await, Compute
 
 if TYPE_CHECKING:
     from protocols.imap.session import Session
@@ -33,10 +34,11 @@ Opened = tuple[Request, LiteralStart]  # a command whose first literal is announ
 class Intake:
     """One command's messages on their way in."""
 
-    def __init__(self, session: Session, request: Request, check: Callable[[ReadTx, int], None]) -> None:
+    def __init__(self, session: Session, request: Request, home: Home, check: Callable[[ReadTx, int], None]) -> None:
         """`check` raises a Refusal when the folder is not there, or does not take so many octets in all."""
         self._filings: list[Filing] = []
         self._session = session
+        self._home = home
         self._request = request
         self._check = check
         self._spool: Spool | None = None
@@ -60,9 +62,9 @@ class Intake:
     def file(self, command: Append) -> Asking[Appended]:
         """Files them."""
         try:
-            appended: Appended = yield Write(command, bulk=len(command.filings) > MANY_MESSAGES)
+            appended: Appended = yield self._home.write(command, bulk=len(command.filings) > MANY_MESSAGES)
         except NoSuchFolder as no:
-            raise _try_create(no) from None
+            raise try_create(no) from None
         except GeneratorExit:
             self._current.keep()  # the client is gone, but the writer goes on, and may be about to name the bodies
             raise
@@ -107,7 +109,7 @@ class Intake:
             text = f"No more than {limits.APPEND_MESSAGES} messages can be appended at once"
             raise Rejected(text, code=responses.LIMIT)
         session = self._session
-        self._spool = session.services.spool(session.signed_in) if self._spool is None else self._spool.another()
+        self._spool = session.services.spool(self._home) if self._spool is None else self._spool.another()
         self._message, self._parts = message, 0
 
     def _finish(self) -> Asking[None]:
@@ -139,9 +141,9 @@ class Intake:
             raise Rejected("That is too large", code=responses.TOOBIG)  # RFC 4469 4.2, RFC 7889 4
         in_all = self._octets + size
         try:
-            yield Read(lambda tx: self._check(tx, in_all))
+            yield self._home.read(lambda tx: self._check(tx, in_all))
         except NoSuchFolder as no:
-            raise _try_create(no) from None
+            raise try_create(no) from None
 
     def _count_part(self) -> None:
         self._parts += 1
@@ -151,7 +153,7 @@ class Intake:
     def _copy(self, url: bytes) -> Asking[None]:
         """RFC 4469 3: octets of a message that is here already, unchanged."""
         self._count_part()
-        part = yield from catenate.find(self._session.signed_in.mailbox_id, url)
+        part = yield from catenate.find(self._session, url)
         yield from self._admit(part.size)
         for read in part.reads():
             try:
@@ -211,6 +213,14 @@ def opened(request: Request | Opened) -> tuple[Request, LiteralStart | None]:
     return request if isinstance(request, tuple) else (request, None)
 
 
-def _try_create(no: NoSuchFolder) -> Rejected:
+def target(session: Session, name: str) -> Named:
+    """Where messages shall go; raises Rejected with TRYCREATE, as for a folder that is not there."""
+    try:
+        return locate(session, name)
+    except NoSuchFolder as no:
+        raise try_create(no) from None
+
+
+def try_create(no: NoSuchFolder) -> Rejected:
     """RFC 9051 6.3.12: the client is told that it may create the folder and try again."""
     return Rejected(str(no), code=responses.TRYCREATE)

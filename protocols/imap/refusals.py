@@ -1,15 +1,21 @@
 """How IMAP says no: response codes for the core's refusals, and the refusals of the protocol itself."""
 
 from core import errors
+from core.limits import ANNOTATION_OCTETS
 from protocols.imap import responses
 
-# RFC 5530, RFC 9051 7.1.  The order matters: a subclass stands before what it is a kind of.
+# RFC 5530, RFC 9051 7.1, RFC 5464 4.3.  The order matters: a subclass stands before what it is a kind of.
 CODES: tuple[tuple[type[errors.Refusal], bytes], ...] = (
     (errors.NoSuchFolder, responses.NONEXISTENT),
     (errors.FolderExists, responses.ALREADYEXISTS),
     (errors.UseTaken, responses.USEATTR),
+    (errors.InvalidUse, responses.USEATTR),
+    (errors.NoPermission, responses.NOPERM),
     (errors.ProtectedFolder, responses.CANNOT),
     (errors.InvalidName, responses.CANNOT),
+    (errors.ReadOnlyAnnotation, responses.CANNOT),
+    (errors.TooManyAnnotations, responses.METADATA_TOOMANY),
+    (errors.AnnotationTooLarge, responses.metadata_max_size(ANNOTATION_OCTETS)),
     (errors.LimitExceeded, responses.LIMIT),
     (errors.OverQuota, responses.OVERQUOTA),
     (errors.MessageTooLarge, responses.TOOBIG),

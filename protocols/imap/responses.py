@@ -163,6 +163,19 @@ def code(name: bytes, *numbers: int) -> bytes:
     return b" ".join((name, *(b"%d" % number for number in numbers)))
 
 
+METADATA_TOOMANY: Final = b"METADATA TOOMANY"  # RFC 5464 4.3
+
+
+def metadata_max_size(octets: int) -> bytes:
+    """RFC 5464 4.3: a value is too large; such a one would not be."""
+    return code(b"METADATA MAXSIZE", octets)
+
+
+def metadata_long_entries(octets: int) -> bytes:
+    """RFC 5464 4.2.1: values were left out, of which the largest has so many octets."""
+    return code(b"METADATA LONGENTRIES", octets)
+
+
 def append_uid(uid_validity: int, uids: Ranges) -> bytes:
     """RFC 4315 section 3, APPENDUID."""
     return b"APPENDUID %d %s" % (uid_validity, sequence_set(uids))
@@ -304,10 +317,70 @@ def mailbox_string(name: str, *, utf8: bool = False) -> bytes:
     return string(name.encode("utf-8", "replace") if utf8 else utf7.encode(name), utf8=utf8)
 
 
+def metadata(name: str, values: Iterable[tuple[str, bytes | None]], *, utf8: bool = False) -> bytes:
+    """METADATA with values (RFC 5464 4.4.1); no name is the server's."""
+    pairs = b" ".join(b"%s %s" % (astring(entry.encode("ascii")), _value(value, utf8=utf8)) for entry, value in values)
+    return b"* METADATA %s (%s)\r\n" % (mailbox_string(name, utf8=utf8), pairs)
+
+
+def _value(octets: bytes | None, *, utf8: bool) -> bytes:
+    """RFC 5464 5: nstring / literal8."""
+    if octets is not None and b"\0" in octets:
+        return literal_header(len(octets), binary=True) + octets
+    return nstring(octets, utf8=utf8)
+
+
 def status(name: str, items: Mapping[str, int | str], *, utf8: bool = False) -> bytes:
     """STATUS; a text is an object id (RFC 8474 4.3)."""
     values = " ".join([f"{item} {value if isinstance(value, int) else f'({value})'}" for item, value in items.items()])
     return b"* STATUS %s (%s)\r\n" % (mailbox_string(name, utf8=utf8), values.encode("ascii"))
+
+
+def acl(name: str, grants: Iterable[tuple[str, str]], *, utf8: bool = False) -> bytes:
+    """ACL (RFC 4314 3.6): identifiers, and the letters of their rights."""
+    pairs = [b" %s %s" % (astring(who.encode(), utf8=utf8), _rights(letters)) for who, letters in grants]
+    return b"* ACL %s%s\r\n" % (mailbox_string(name, utf8=utf8), b"".join(pairs))
+
+
+def list_rights(name: str, identifier: str, required: str, optional: str, *, utf8: bool = False) -> bytes:
+    """LISTRIGHTS (RFC 4314 3.7): each of the optional rights may be given by itself."""
+    each = b"".join(b" %s" % letter.encode("ascii") for letter in _with_virtual(optional))
+    who = astring(identifier.encode(), utf8=utf8)
+    return b"* LISTRIGHTS %s %s %s%s\r\n" % (mailbox_string(name, utf8=utf8), who, _rights(required), each)
+
+
+def my_rights(name: str, letters: str, *, utf8: bool = False) -> bytes:
+    """MYRIGHTS (RFC 4314 3.8)."""
+    return b"* MYRIGHTS %s %s\r\n" % (mailbox_string(name, utf8=utf8), _rights(letters))
+
+
+def _rights(letters: str) -> bytes:
+    return astring(_with_virtual(letters).encode("ascii"))
+
+
+def _with_virtual(letters: str) -> str:
+    """RFC 4314 2.1.1: for clients of RFC 2086, "c" with any of k and x, "d" with any of t and e."""
+    return letters + "".join(old for old, new in _VIRTUAL.items() if set(new) & set(letters))
+
+
+_VIRTUAL: Final = {"c": "kx", "d": "te"}
+
+
+def quota_root(name: str, roots: Iterable[str], *, utf8: bool = False) -> bytes:
+    """QUOTAROOT (RFC 9208 4.2.2)."""
+    names = [_root(root, utf8=utf8) for root in roots]
+    return b"* QUOTAROOT %s\r\n" % b" ".join([mailbox(name, utf8=utf8), *names])
+
+
+def quota(root: str, resources: Iterable[tuple[str, int, int]], *, utf8: bool = False) -> bytes:
+    """QUOTA (RFC 9208 4.2.1): name, usage and limit of each resource."""
+    told = " ".join([f"{name} {used} {limit}" for name, used, limit in resources])
+    return b"* QUOTA %s (%s)\r\n" % (_root(root, utf8=utf8), told.encode("ascii"))
+
+
+def _root(root: str, *, utf8: bool) -> bytes:
+    # A string though an atom might do: so are those of the RFC's examples, and some clients read nothing else.
+    return string(root.encode("utf-8"), utf8=utf8)
 
 
 NamespaceList = Sequence[tuple[str, str | None]]  # prefix and separator

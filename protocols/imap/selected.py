@@ -11,9 +11,9 @@ from functools import lru_cache
 from msgspec.structs import replace
 
 from core.changes import Change, FolderChange
+from core.flags import Permitted, permitted
 from core.limits import KEYWORDS_PER_FOLDER
 from core.model import (
-    ALL_SYSTEM_FLAGS,
     MAX_UID,
     Entry,
     FolderId,
@@ -25,10 +25,14 @@ from core.model import (
     within,
     without,
 )
-from core.view import FolderView, Watch
+from core.rights import NOTHING, OWNER
+from core.view import FolderView
+from core.watching import Watch
 from protocols.imap import responses
 from protocols.imap.contexts import Contexts
+from protocols.imap.homes import Home
 
+NO_FLAG = permitted(NOTHING)
 NEWS_ENTRIES = 4_096  # kept for a client that stays silent; beyond it is cheaper to compare views
 
 
@@ -46,10 +50,12 @@ class Selected:
         "_room",
         "contexts",
         "folder_id",
+        "home",
         "is_gone",
         "path",
         "read_only",
         "recent_from",
+        "rights",
         "saved",
         "shows_recent",
         "view",
@@ -59,6 +65,7 @@ class Selected:
     def __init__(
         self,
         path: str,
+        home: Home,
         folder_id: FolderId,
         watch: Watch,
         view: FolderView,
@@ -68,10 +75,12 @@ class Selected:
     ) -> None:
         """`enabled` is the session's, and may grow: what the client has said that it understands."""
         self.path = path
+        self.home = home
         self.folder_id = folder_id
         self.watch = watch
         self.view = view
         self.read_only = read_only
+        self.rights = OWNER
         self.recent_from = 0  # messages from this UID on are \Recent here
         self.shows_recent = True
         self.saved: UIDRanges = ()  # the result of SEARCH RETURN (SAVE)
@@ -98,6 +107,11 @@ class Selected:
             self._news.clear()
         else:
             self._news.append(change)
+
+    @property
+    def may(self) -> Permitted:
+        """The flags that the client may change."""
+        return permitted(self.rights)
 
     @property
     def has_news(self) -> bool:
@@ -149,11 +163,9 @@ class Selected:
         """FLAGS and PERMANENTFLAGS, as SELECT tells them and whenever a keyword is new (RFC 9051 7.1, 7.3.5)."""
         known = self.view.keywords
         yield responses.flags(known)
-        permanent = (
-            responses.permanent_flags((), system=0, more=False)
-            if self.read_only
-            else responses.permanent_flags(known, system=ALL_SYSTEM_FLAGS, more=len(known) < KEYWORDS_PER_FOLDER)
-        )
+        may = NO_FLAG if self.read_only else self.may
+        more = bool(may.keywords) and len(known) < KEYWORDS_PER_FOLDER
+        permanent = responses.permanent_flags(known if may.keywords else (), system=may.system, more=more)
         yield responses.untagged(b"OK", "Flags that stay", permanent)
 
     def tell(self, *, expunge: bool, uid: bool = False, quiet: int = 0) -> Iterator[bytes]:

@@ -7,8 +7,9 @@ from msgspec import Struct
 
 from core.model import Incoming, MailboxId
 from core.ports import Clock, Entropy
-from core.recipients import Digest
-from core.view import Views
+from core.recipients import Digest, RecipientId
+from core.watching import Views
+from protocols.imap.homes import Home
 from protocols.imap.kept import Kept
 
 
@@ -18,6 +19,12 @@ class Account(Struct, frozen=True):
     name: str
     mailbox_id: MailboxId
     database_id: int
+    user: RecipientId
+
+    @property
+    def home(self) -> Home:
+        """The user's own mailbox."""
+        return Home(self.mailbox_id, self.database_id)
 
 
 class Keys(Struct, frozen=True):
@@ -76,6 +83,11 @@ class Services(Protocol):
         ...
 
     @property
+    def annotations(self) -> Mapping[str, bytes]:
+        """The shared annotations of the server (RFC 5464 3.2.1.1)."""
+        ...
+
+    @property
     def has_tls(self) -> bool: ...
     @property
     def channel_bindings(self) -> Mapping[str, bytes]:
@@ -116,7 +128,49 @@ class Services(Protocol):
 
     def release(self, account: Account) -> None: ...
     def is_mounted(self, account: Account) -> bool: ...
-    def spool(self, account: Account) -> Spool: ...
-    def quota(self, account: Account) -> int | None:
+    def spool(self, home: Home) -> Spool: ...
+    def quota(self, home: Home) -> int | None:
         """Octets at which the mailbox takes no more; None: no limit."""
+        ...
+
+    def may_set_quota(self, account: Account) -> bool:
+        """Whether the user is one of those who set quotas (RFC 9208 4.1.3), and may see everybody's."""
+        ...
+
+    def set_quota(self, account: Account, home: Home, octets: int | None) -> None:
+        """From now on the mailbox has a limit of its own, or none.  Recorded, and on disk after it: for a thread."""
+        ...
+
+    # --- other mailboxes than the user's own (RFC 2342, RFC 4314)
+
+    def databases(self) -> Sequence[int]:
+        """The mailbox databases that are mounted."""
+        ...
+
+    def trustees(self, account: Account) -> frozenset[RecipientId]:
+        """All numbers by which an access control list may mean the user, ANYONE among them."""
+        ...
+
+    def full_access(self, account: Account) -> Sequence[tuple[str, Home]]:
+        """The mailboxes, by alias, in which the user acts as their owner would (T-12.7)."""
+        ...
+
+    def alias_of(self, mailbox_id: MailboxId) -> str | None:
+        """Whose mailbox it is; None: nobody's."""
+        ...
+
+    def mailbox_of(self, account: Account, alias: str) -> Home | None:
+        """Another user's mailbox as this one comes to it: as its owner would with full access, or as a trustee."""
+        ...
+
+    def trustee(self, identifier: str) -> RecipientId | None:
+        """Whom a list means by an identifier (RFC 4314 2): "anyone", a user, or "group:NAME"; None: nobody."""
+        ...
+
+    def identifier(self, trustee: RecipientId) -> str | None:
+        """The other way; None: there is nobody of this number any more."""
+        ...
+
+    def public_folders(self, account: Account) -> Home | None:
+        """The mailbox of the folders that all share; None where there are none."""
         ...

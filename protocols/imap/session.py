@@ -393,6 +393,8 @@ class Session:
             found = [*ALWAYS, *AFTER_LOGIN, f"APPENDLIMIT={self.services.append_limit}"]
             if self.services.may_unauthenticate:
                 found.append("UNAUTHENTICATE")
+            if self.services.may_set_quota(self.account):
+                found.append("QUOTASET")  # RFC 9208 4.1.3
             return found if self.is_compressed else [*found, "COMPRESS=DEFLATE"]  # RFC 4978 3
         found = [*ALWAYS]
         if self.services.has_tls and not self.is_secure:

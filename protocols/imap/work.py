@@ -16,15 +16,17 @@ from core.ports import ReadTx
 
 
 class Read(Struct, frozen=True, gc=False):
-    """Runs with a snapshot of the account's database.  What is not `heavy` takes some microseconds."""
+    """Runs with a snapshot of a database.  What is not `heavy` takes some microseconds."""
 
+    database_id: int
     run: Callable[[ReadTx], Any]
     heavy: bool = False
 
 
 class Write(Struct, frozen=True, gc=False):
-    """Goes to the writer of the account's database; the result is the command's, once it is durable."""
+    """Goes to the writer of a database; the result is the command's, once it is durable."""
 
+    database_id: int
     command: Command
     bulk: bool = False
 

@@ -1,5 +1,6 @@
 """The settings file: what it means, and that every mistake in it is told with its line."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -279,6 +280,29 @@ def test_what_is_no_host_name(written: str) -> None:
     ((line, text),) = problems(f"[server]\nhostname = {written}")
     assert line == 2
     assert text.startswith("server.hostname: Expected a host name")
+
+
+@pytest.mark.parametrize("written", ["['Ada.Byron', 'u1']", "[]"])
+def test_who_sets_quotas_is_a_list_of_aliases(written: str) -> None:
+    assert [*parse(f"[imap]\nquota_admins = {written}").imap.quota_admins] == ast.literal_eval(written)
+
+
+@pytest.mark.parametrize(
+    ("written", "place"), [("['u1', 'ada@example.com']", " (in item 2)"), ("['']", ""), ("[3]", ""), ("'u1'", None)]
+)
+def test_what_is_no_list_of_aliases(written: str, place: str | None) -> None:
+    ((line, text),) = problems(f"[imap]\nquota_admins = {written}")
+    assert line == 2
+    assert text.startswith("imap.quota_admins: Expected " + ("a list" if place is None else "an alias"))
+    assert text.endswith(place or "")
+
+
+@pytest.mark.parametrize("written", ["'help@example.com'", "'mailto:'", "'1:x'", "'mailto:a b'", "'tel:é'", "3"])
+def test_what_is_no_uri(written: str) -> None:
+    assert parse("[server]\nadmin = 'mailto:help@example.com'").server.admin == "mailto:help@example.com"
+    assert problems(f"[server]\nadmin = {written}") == [
+        (2, 'server.admin: Expected a URI like "mailto:help@example.com"')
+    ]
 
 
 keys = st.sampled_from(["imap", "listen", "tls.key", '"x"', "[log]", "level", "[[a]]", "total", "a.b"])

@@ -68,6 +68,20 @@ def test_metrics_and_readiness_are_told_over_http(house: Installed) -> None:
             get(house, "/else")
 
 
+def test_clients_can_ask_whom_to_turn_to(house: Installed) -> None:
+    """RFC 5464 3.2.1.1."""
+    with serving(house), imap(house, "ada") as client:
+        assert client.ok('GETMETADATA "" (/shared/admin)')[0] == '* METADATA "" (/shared/admin NIL)'
+        client.ok('SETMETADATA INBOX (/private/comment "kept")')
+    about = 'server.admin = "mailto:help@example.com"\nserver.comment = "Closed on Sunday"\n'
+    house.file.write_text(house.file.read_text() + about)
+    with serving(house), imap(house, "ada") as client:
+        assert client.ok('GETMETADATA (DEPTH 1) "" /shared')[0] == (
+            '* METADATA "" (/shared/admin "mailto:help@example.com" /shared/comment "Closed on Sunday")'
+        )
+        assert client.ok("GETMETADATA INBOX /private/comment")[0] == '* METADATA "INBOX" (/private/comment "kept")'
+
+
 def test_no_log_has_a_password(house: Installed) -> None:
     house.file.write_text(house.file.read_text() + 'log.level = "debug"\n')
     with serving(house) as server:

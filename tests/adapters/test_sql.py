@@ -98,7 +98,7 @@ def test_octets_keep_every_value(store: Store) -> None:
 def test_a_modseq_of_63_bits_fits(store: Store) -> None:
     huge = ModSeq((1 << 63) - 2)
     connection = store.database._engine._connection
-    list(connection.execute("UPDATE folder SET modseq = :modseq", {"modseq": huge}))
+    list(connection.execute("UPDATE folder SET modseq = :modseq, last_modseq = :modseq", {"modseq": huge}))
     store.append("INBOX", b"x")
     assert store.entries("INBOX")[0].modseq == huge + 1
     assert len(store.view(store.folder("INBOX").folder_id).clip(ALL)) == 1

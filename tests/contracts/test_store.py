@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from adapters.blobs.packs import Packs
 from adapters.stores.migrations import migrate
@@ -13,9 +14,12 @@ from adapters.stores.sql import SqlWriteTx
 from adapters.stores.sqlite import SqliteConnection
 from core.audit import AuditTx
 from core.errors import NoSuchMailbox
+from core.folders import GRAVEYARD
 from core.model import (
+    DELETED,
     MAX_UID,
     ROOT,
+    SEEN,
     UID,
     Blob,
     Entry,
@@ -132,7 +136,9 @@ def test_updating_a_folder_leaves_its_counters(tx: WriteTx) -> None:
     )
     after = tx.folder(ONE, INBOX)
     assert after == Folder(
-        ONE, INBOX, FolderId(7), "new", "\\Sent", False, 9, found.uidnext, found.modseq, UID(3), 3, 3, 0, 18
+        *(ONE, INBOX, FolderId(7), "new", "\\Sent", False, 9, found.uidnext, found.modseq, UID(3), 3, 3, 0, 18),
+        last_modseq=found.last_modseq,
+        prior_modseq=found.prior_modseq,
     )
 
 
@@ -196,6 +202,70 @@ def test_subscriptions_are_a_set(tx: WriteTx) -> None:
     tx.unsubscribe(ONE, "absent")
     assert tx.subscriptions(ONE) == {"a", "é"}
     assert tx.subscriptions(TWO) == set()
+
+
+def test_octets_of_what_is_deleted_are_added_up(tx: WriteTx) -> None:
+    assert tx.deleted_octets(ONE, INBOX) == 0
+    put(tx, 4, b"longer")
+    put(tx, 5, b"the longest")
+    change(tx, 3, 4, (-1, -1), (DELETED | SEEN, 0))
+    change(tx, 5, 5, (-1, -1), (SEEN, 0))
+    assert tx.deleted_octets(ONE, INBOX) == len(b"body 3" + b"longer")
+    assert (tx.deleted_octets(ONE, FolderId(9)), tx.deleted_octets(TWO, INBOX)) == (0, 0)
+
+
+def test_folders_and_messages_are_totalled(tx: WriteTx) -> None:
+    """Without places in the hierarchy, and without folders that are deleted but not yet purged."""
+    assert tx.totals(ONE) == (1, 3)
+    assert tx.totals(TWO) == (0, 0)
+    tx.insert_folder(folder(FolderId(7), "empty"), 5)
+    tx.insert_folder(replace(folder(FolderId(8), "place"), selectable=False), 5)
+    assert tx.totals(ONE) == (2, 3)
+    inbox = tx.folder(ONE, INBOX)
+    assert inbox is not None
+    tx.update_folder(replace(inbox, parent_id=GRAVEYARD))
+    assert tx.totals(ONE) == (1, 0)
+
+
+def test_annotations_are_by_folder_user_and_name(tx: WriteTx) -> None:
+    tx.put_annotation(ONE, INBOX, 0, "/shared/a", b"old")
+    tx.put_annotation(ONE, INBOX, 0, "/shared/a", b"\0\xff")
+    tx.put_annotation(ONE, INBOX, 0, "/shared/a/b", b"")
+    tx.put_annotation(ONE, INBOX, 7, "/shared/a", b"another's")
+    tx.put_annotation(ONE, ROOT, 0, "/shared/a", b"server")
+    assert list(tx.annotations(ONE, INBOX, 0, "/shared/", "/shared0")) == [
+        ("/shared/a", b"\0\xff"),
+        ("/shared/a/b", b""),
+    ]
+    assert dict(tx.annotations(ONE, INBOX, 0, "/shared/a", "/shared/a/")) == {"/shared/a": b"\0\xff"}
+    assert tx.annotation_sizes(ONE, INBOX, 0) == {"/shared/a": 2, "/shared/a/b": 0}
+    assert tx.annotation_usage(ONE, 0) == (3, 9 + 2 + 11 + 0 + 9 + 6)
+    assert tx.annotation_usage(TWO, 0) == (0, 0)
+    tx.delete_annotation(ONE, INBOX, 0, "/shared/a")
+    tx.delete_annotation(ONE, INBOX, 0, "/shared/absent")
+    assert tx.annotation_sizes(ONE, INBOX, 0) == {"/shared/a/b": 0}
+
+
+def test_annotations_are_ordered_as_octets(tx: WriteTx) -> None:
+    """A collation would put the slash elsewhere, and what is below a name could not be found by it."""
+    names = ["/shared/a", "/shared/a b", "/shared/a-b", "/shared/a/b", "/shared/a0", "/shared/a_b", "/shared/ab"]
+    for name in names:
+        tx.put_annotation(ONE, INBOX, 0, name, b"")
+    assert [name for name, _ in tx.annotations(ONE, INBOX, 0, "/", "0")] == names
+
+
+def test_annotations_of_all_users_are_copied_and_go_with_their_folder(tx: WriteTx) -> None:
+    other, _ = tx.next_folder(ONE, 100)
+    tx.insert_folder(folder(other, "other"), 5)
+    for user in (0, 7):
+        tx.put_annotation(ONE, INBOX, user, "/x", b"%d" % user)
+    tx.copy_annotations(ONE, INBOX, other)
+    tx.delete_folder(ONE, INBOX)
+    for user in (0, 7):
+        assert dict(tx.annotations(ONE, other, user, "/", "0")) == {"/x": b"%d" % user}
+        assert tx.annotation_sizes(ONE, INBOX, user) == {}
+    tx.delete_mailbox(ONE)
+    assert tx.annotation_usage(ONE, 7) == (0, 0)
 
 
 def test_deliveries_are_remembered_for_their_mailbox_until_they_expire(tx: WriteTx) -> None:

@@ -1,7 +1,7 @@
 import pytest
 from msgspec.structs import replace
 
-from core import folders, items
+from core import copying, folders, items
 from core.changes import FolderChange
 from core.commands import (
     Append,
@@ -481,7 +481,7 @@ class TestCopy:
     def test_too_many_messages_are_refused_before_anything_is_copied(
         self, store: Store, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(items, "COPY_ROWS", 3)
+        monkeypatch.setattr(copying, "COPY_ROWS", 3)
         store.create("a")
         for _ in range(4):
             store.append("INBOX", b"x", 0, "word")

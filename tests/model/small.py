@@ -7,7 +7,7 @@ import pytest
 
 from adapters.blobs import packs
 from adapters.stores import sql
-from core import folders, items, view
+from core import copying, folders, items, view
 from tests.model import oracle
 
 MASKED_KEYWORDS = 2
@@ -21,7 +21,8 @@ def small_limits() -> Iterator[None]:
         patch.setattr(folders, "FOLDER_DEPTH", oracle.DEPTH)
         patch.setattr(folders, "KEYWORDS_PER_FOLDER", oracle.KEYWORDS)
         patch.setattr(folders, "ROWS_PER_COMMAND", oracle.ROWS)
-        patch.setattr(items, "COPY_ROWS", oracle.COPIES)
+        for module in (items, copying):
+            patch.setattr(module, "COPY_ROWS", oracle.COPIES)
         patch.setattr(sql, "KEYWORDS_IN_MASK", MASKED_KEYWORDS)
         patch.setattr(sql, "_MASK", (1 << MASKED_KEYWORDS) - 1)
         patch.setattr(sql, "INLINE_OCTETS", 8)

@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from core.changes import Change, FolderRemoved, MailboxRemoved
+from core.changes import Change, FolderRemoved, MailboxRemoved, SeenChange
 from core.commands import (
     Append,
     ClaimRecent,
@@ -73,6 +73,7 @@ class StoreAndOracle(RuleBasedStateMachine):
                 self.views = {key: view for key, view in self.views.items() if key[0] != change.mailbox_id}
                 continue
             key = (change.mailbox_id, change.folder_id)
+            assert not isinstance(change, SeenChange), "only owners write here"
             if isinstance(change, FolderRemoved):
                 # INBOX renamed away is no longer the folder that was selected, but its messages live on.
                 self.views.pop(key, None)

@@ -5,15 +5,19 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from adapters.blobs.packs import Packs
 from adapters.server.spooling import MessageSpool
 from adapters.stores.database import MailboxDatabase
 from core.changes import Change
-from core.commands import CreateMailbox, Deliver, Delivery, NewFolder
+from core.commands import CreateFolder, CreateMailbox, Deliver, Delivery, FlagMode, NewFolder, SetGrant
 from core.errors import Refusal
 from core.model import MAX_UID, FolderId, MailboxId
-from core.recipients import Digest
-from core.view import Views
+from core.recipients import Digest, RecipientId
+from core.rights import ANYONE, Actor, Grant
+from core.watching import Views
+from protocols.imap.homes import Home
 from protocols.imap.kept import Kept
 from protocols.imap.services import Account, Keys
 from protocols.imap.session import Session
@@ -29,6 +33,14 @@ FOLDERS = (
 PASSWORD = b"pass"
 MESSAGE = b"Subject: x\r\n\r\nbody\r\n"
 PATIENCE = 1000  # pieces of work in one command, before a test is thought to hang
+
+
+PUBLIC = MailboxId(1_000)  # the mailbox of the public folders
+
+
+def account(user: int) -> Account:
+    """The account of u1, u2, ..."""
+    return Account(f"u{user}", MailboxId(user), 1, RecipientId(user))
 
 
 class TestEntropy:
@@ -49,7 +61,8 @@ class TestServer:
 
     __test__ = False
 
-    def __init__(self, directory: Path, *, users: int = 2) -> None:
+    def __init__(self, directory: Path, *, users: int = 2, far: Sequence[int] = ()) -> None:
+        """`far` are users whose mailboxes are in a second database."""
         self.clock = TestClock()
         self.entropy = TestEntropy()
         self.views = Views()
@@ -57,11 +70,13 @@ class TestServer:
         self.append_limit = 10_000_000
         self.plaintext_logins = True
         self.may_unauthenticate = True
+        self.annotations: dict[str, bytes] = {}
         self.has_tls = False
         self.takes_tokens = False
         self.channel_bindings: dict[str, bytes] = {}
         self.digests: list[Digest] = []  # that keys were asked for
         self.quotas: dict[str, int] = {}
+        self.quota_admins: set[str] = set()
         self.keys_of: dict[str, Keys] = {}
         self.failures: list[str] = []
         self.successes: list[str] = []
@@ -70,20 +85,45 @@ class TestServer:
         self.mounted = True
         self.published: list[Change] = []
         self.post: Callable[[Callable[[], None]], Any] = lambda run: run()  # how the writer tells what it did
-        self.packs = Packs(directory / "packs")
-        self.database = MailboxDatabase(
-            directory / "store.db",
-            self.packs,
+        self.packs: dict[int, Packs] = {}
+        self.stores: dict[int, MailboxDatabase] = {}
+        self.faults: list[BaseException] = []
+        self.far = far
+        self.is_silent = False  # as if what was committed were never told
+        for number in (1, 2) if far else (1,):
+            self._open(directory, number)
+        self.database = self.stores[1]
+        self.groups: dict[str, tuple[RecipientId, ...]] = {}  # that a user is in
+        self.owned_by: dict[str, tuple[str, ...]] = {}  # whose mailboxes a user has full access to
+        self.has_public_folders = False
+        self.users = 0
+        for number in range(1, users + 1):
+            self.add_user(number)
+
+    def add_user(self, number: int) -> None:
+        """The next user, with a mailbox."""
+        self.users = number
+        home = self.home(number)
+        self.stores[home.database_id].write(CreateMailbox(home.mailbox_id, b"g" * 16, FOLDERS, self.clock.now()))
+
+    def _open(self, directory: Path, number: int) -> None:
+        packs = self.packs[number] = Packs(directory / f"packs{number}")
+        self.stores[number] = MailboxDatabase(
+            directory / f"store{number}.db",
+            packs,
             at=self.clock.now(),
             publish=self._publish,
             post=lambda run: self.post(run),
             fault=self._fault,
         )
-        self.faults: list[BaseException] = []
-        for number in range(1, users + 1):
-            self.database.write(CreateMailbox(MailboxId(number), b"g" * 16, FOLDERS, self.clock.now()))
+
+    def home(self, user: int) -> Home:
+        """A user's own mailbox."""
+        return Home(MailboxId(user), 2 if user in self.far else 1)
 
     def _publish(self, changes: Any) -> None:
+        if self.is_silent:
+            return
         self.published += changes
         self.views.publish(changes)
 
@@ -92,7 +132,7 @@ class TestServer:
 
     def _account(self, login: str) -> Account | None:
         found = re.fullmatch(r"u(\d+)", login)
-        return Account(login, MailboxId(int(found[1])), 1) if found else None
+        return replace(account(user := int(found[1])), database_id=self.home(user).database_id) if found else None
 
     def sign_in_again(self, login: str, password: bytes) -> Account | None:
         return None
@@ -133,18 +173,76 @@ class TestServer:
     def is_mounted(self, account: Account) -> bool:
         return self.mounted
 
-    def spool(self, account: Account) -> MessageSpool:
-        return MessageSpool(1, self.packs, LARGEST)
+    def spool(self, home: Home) -> MessageSpool:
+        return MessageSpool(home.database_id, self.packs[home.database_id], LARGEST)
 
-    def quota(self, account: Account) -> int | None:
-        return self.quotas.get(account.name)
+    def quota(self, home: Home) -> int | None:
+        return self.quotas.get(f"u{home.mailbox_id}")
+
+    def may_set_quota(self, account: Account) -> bool:
+        return account.name in self.quota_admins
+
+    def set_quota(self, account: Account, home: Home, octets: int | None) -> None:
+        self.quotas.pop(f"u{home.mailbox_id}", None)
+        if octets is not None:
+            self.quotas[f"u{home.mailbox_id}"] = octets
+
+    def databases(self) -> Sequence[int]:
+        return tuple(self.stores)
+
+    def trustees(self, account: Account) -> frozenset[RecipientId]:
+        return frozenset((account.user, ANYONE, *self.groups.get(account.name, ())))
+
+    def full_access(self, account: Account) -> Sequence[tuple[str, Home]]:
+        return [(name, self.home(int(name[1:]))) for name in self.owned_by.get(account.name, ())]
+
+    def alias_of(self, mailbox_id: MailboxId) -> str | None:
+        return f"u{mailbox_id}" if mailbox_id != PUBLIC else None
+
+    def mailbox_of(self, account: Account, alias: str) -> Home | None:
+        other = self._account(alias)
+        if other is None or other.mailbox_id > self.users or other == account:
+            return None
+        is_owner = alias in self.owned_by.get(account.name, ())
+        by = None if is_owner else Actor(account.user, self.trustees(account))
+        return Home(other.mailbox_id, other.database_id, by)
+
+    def trustee(self, identifier: str) -> RecipientId | None:
+        if identifier == "anyone":
+            return ANYONE
+        if identifier.startswith("group:"):
+            return RecipientId(int(identifier.removeprefix("group:")))
+        other = self._account(identifier)
+        return other.user if other is not None and other.mailbox_id <= self.users else None
+
+    def identifier(self, trustee: RecipientId) -> str | None:
+        if trustee == ANYONE:
+            return "anyone"
+        return f"u{trustee}" if trustee <= self.users else f"group:{trustee}"
+
+    def public_folders(self, account: Account) -> Home | None:
+        return Home(PUBLIC, 1, Actor(account.user, self.trustees(account))) if self.has_public_folders else None
+
+    def share(self, path: str, *grants: Grant, user: int = 1) -> None:
+        """Lets others into a folder of a user's, whatever its list says already."""
+        for grant in grants:
+            give = (grant.trustee, grant.is_denied, FlagMode.REPLACE, grant.rights, None, grant.own_only)
+            self.stores[self.home(user).database_id].write(SetGrant(MailboxId(user), path, *give))
+
+    def make_public(self, path: str, *grants: Grant) -> None:
+        """A public folder."""
+        if not self.has_public_folders:
+            self.has_public_folders = True
+            self.database.write(CreateMailbox(PUBLIC, b"p" * 16, (), self.clock.now()))
+        self.database.write(CreateFolder(PUBLIC, NewFolder(path), self.clock.now()))
+        self.share(path, *grants, user=PUBLIC)
 
     def deliver(self, message: bytes, *, user: int = 1, prefix: bytes = b"", folder: str = "INBOX") -> None:
         """A message from outside, as LMTP brings it."""
-        spool = self.spool(Account("", MailboxId(user), 1))
+        spool = self.spool(self.home(user))
         spool.write(message)
         delivery = Delivery(MailboxId(user), prefix, None, folder)
-        self.database.write(Deliver(spool.finish(), (delivery,), self.clock.now(), None))
+        self.stores[self.home(user).database_id].write(Deliver(spool.finish(), (delivery,), self.clock.now(), None))
         spool.keep()
 
     def client(self, user: str | None = "u1", *, select: str | None = None, secure: bool = False) -> "Client":
@@ -157,7 +255,8 @@ class TestServer:
         return client
 
     def close(self) -> None:
-        self.database.close()
+        for database in self.stores.values():
+            database.close()
 
 
 class Client:
@@ -263,11 +362,11 @@ class Client:
 
     def _do(self, work: Work) -> Any:
         match work:
-            case Read(run=run):
-                with self.server.database.read() as tx:
+            case Read(database_id=number, run=run):
+                with self.server.stores[number].read() as tx:
                     return run(tx)
-            case Write(command=command):
-                return self.server.database.write(command)
+            case Write(database_id=number, command=command):
+                return self.server.stores[number].write(command)
             case Compute(run=compute):
                 return compute()
             case Pause(seconds=seconds):

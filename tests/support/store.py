@@ -35,6 +35,7 @@ from core.commands import (
     Flags,
     NewFolder,
     RenameFolder,
+    SetGrant,
     StoreFlags,
     Subscribe,
     SweepDeliveries,
@@ -42,6 +43,7 @@ from core.commands import (
 from core.errors import Refusal
 from core.folders import find, tree
 from core.model import MAX_UID, Blob, Entry, Folder, FolderId, Incoming, MailboxId, UIDRanges
+from core.rights import Grant
 from core.view import FolderView
 
 SECOND = 1_000_000
@@ -61,6 +63,7 @@ TABLES = (
     "expunged",
     "thread_key",
     "subscription",
+    "annotation",
     "delivery_seen",
 )
 
@@ -225,6 +228,12 @@ class Store:
 
     def subscribe(self, path: str, *, subscribed: bool = True) -> None:
         self.do(Subscribe(ONE, path, subscribed))
+
+    def share(self, path: str, *grants: Grant, mailbox: MailboxId = ONE) -> None:
+        """Puts lines into a folder's access control list."""
+        for grant in grants:
+            give = (grant.trustee, grant.is_denied, FlagMode.REPLACE, grant.rights, None, grant.own_only)
+            self.do(SetGrant(mailbox, path, *give))
 
     def append(self, path: str, body: bytes, system: int = 0, *keywords: str, mailbox: MailboxId = ONE) -> int:
         appended = self.do(self.appending(path, body, system, *keywords, mailbox=mailbox))

@@ -46,11 +46,11 @@ class Request(Struct, Generic[T], frozen=True, forbid_unknown_fields=True, omit_
 
 
 class Caller(Struct, frozen=True):
-    """Who asks: an account of this machine, directly or through the control channel."""
+    """Who asks: an account of this machine, directly or through the control channel, or a user who has signed in."""
 
-    uid: int
+    uid: int | None  # None: a user
     name: str
-    via: Literal["command", "control"]
+    via: Literal["command", "control", "imap"]
 
 
 class Progress(Struct, frozen=True):

@@ -15,6 +15,8 @@ DELETE FROM subscription WHERE mailbox_id = :mailbox
 DELETE FROM delivery_seen WHERE mailbox_id = :mailbox
 -- name: delete_threads
 DELETE FROM thread_key WHERE mailbox_id = :mailbox
+-- name: delete_all_annotations
+DELETE FROM annotation WHERE mailbox_id = :mailbox
 -- name: next_folder
 UPDATE mailbox SET next_folder_id = next_folder_id + 1,
   next_uidvalidity = CASE WHEN next_uidvalidity < :uidvalidity THEN :uidvalidity ELSE next_uidvalidity END + 1
@@ -27,19 +29,22 @@ UPDATE mailbox SET used_count = used_count + :count, used_bytes = used_bytes + :
 
 -- name: folders
 SELECT mailbox_id, folder_id, parent_id, name, special_use, selectable, uidvalidity, uidnext, modseq, recent_from,
-  n_exists, n_unseen, n_deleted, n_bytes, tombstone_floor FROM folder WHERE mailbox_id = :mailbox
+  n_exists, n_unseen, n_deleted, n_bytes, tombstone_floor, last_modseq, prior_modseq FROM folder WHERE mailbox_id = :mailbox
 -- name: folder
 SELECT mailbox_id, folder_id, parent_id, name, special_use, selectable, uidvalidity, uidnext, modseq, recent_from,
-  n_exists, n_unseen, n_deleted, n_bytes, tombstone_floor FROM folder WHERE mailbox_id = :mailbox AND folder_id = :folder
+  n_exists, n_unseen, n_deleted, n_bytes, tombstone_floor, last_modseq, prior_modseq FROM folder WHERE mailbox_id = :mailbox AND folder_id = :folder
 -- name: child
 SELECT mailbox_id, folder_id, parent_id, name, special_use, selectable, uidvalidity, uidnext, modseq, recent_from,
-  n_exists, n_unseen, n_deleted, n_bytes, tombstone_floor FROM folder WHERE mailbox_id = :mailbox AND parent_id = :parent AND name = :name
+  n_exists, n_unseen, n_deleted, n_bytes, tombstone_floor, last_modseq, prior_modseq FROM folder WHERE mailbox_id = :mailbox AND parent_id = :parent AND name = :name
+-- name: totals
+SELECT COUNT(folder_id), COALESCE(SUM(n_exists), 0) FROM folder WHERE mailbox_id = :mailbox AND parent_id <> -1 AND selectable = 1
 -- name: graveyard
 SELECT mailbox_id, folder_id FROM folder WHERE parent_id = -1 ORDER BY mailbox_id, folder_id
 -- name: insert_folder
 INSERT INTO folder(mailbox_id, folder_id, parent_id, name, special_use, selectable, created_at, uidvalidity, uidnext, modseq,
-  recent_from, n_exists, n_unseen, n_deleted, n_bytes)
-VALUES (:mailbox, :folder, :parent, :name, :special_use, :selectable, :at, :uidvalidity, :uidnext, :modseq, :recent_from, 0, 0, 0, 0)
+  last_modseq, prior_modseq, recent_from, n_exists, n_unseen, n_deleted, n_bytes)
+VALUES (:mailbox, :folder, :parent, :name, :special_use, :selectable, :at, :uidvalidity, :uidnext, :modseq, :modseq, 0, :recent_from,
+  0, 0, 0, 0)
 -- name: update_folder
 UPDATE folder SET parent_id = :parent, name = :name, special_use = :special_use, selectable = :selectable,
   uidvalidity = :uidvalidity, recent_from = :recent_from WHERE mailbox_id = :mailbox AND folder_id = :folder
@@ -47,13 +52,73 @@ UPDATE folder SET parent_id = :parent, name = :name, special_use = :special_use,
 DELETE FROM folder WHERE mailbox_id = :mailbox AND folder_id = :folder
 -- name: delete_keywords
 DELETE FROM keyword WHERE mailbox_id = :mailbox AND folder_id = :folder
+-- name: delete_annotations
+DELETE FROM annotation WHERE mailbox_id = :mailbox AND folder_id = :folder
+-- name: delete_acl
+DELETE FROM acl WHERE mailbox_id = :mailbox AND folder_id = :folder
+-- name: delete_all_seen
+DELETE FROM seen WHERE mailbox_id = :mailbox AND folder_id = :folder
+-- name: delete_readers
+DELETE FROM reader WHERE mailbox_id = :mailbox AND folder_id = :folder
 -- name: delete_tombstones
 DELETE FROM expunged WHERE mailbox_id = :mailbox AND folder_id = :folder
 -- name: count
-UPDATE folder SET uidnext = uidnext + :uids, modseq = modseq + 1, n_exists = n_exists + :exists, n_unseen = n_unseen + :unseen,
-  n_deleted = n_deleted + :deleted, n_bytes = n_bytes + :octets WHERE mailbox_id = :mailbox AND folder_id = :folder
+UPDATE folder SET uidnext = uidnext + :uids, prior_modseq = modseq, modseq = last_modseq + 1, last_modseq = last_modseq + 1,
+  n_exists = n_exists + :exists, n_unseen = n_unseen + :unseen, n_deleted = n_deleted + :deleted, n_bytes = n_bytes + :octets WHERE mailbox_id = :mailbox AND folder_id = :folder
 RETURNING mailbox_id, folder_id, parent_id, name, special_use, selectable, uidvalidity, uidnext, modseq, recent_from,
-  n_exists, n_unseen, n_deleted, n_bytes, tombstone_floor
+  n_exists, n_unseen, n_deleted, n_bytes, tombstone_floor, last_modseq, prior_modseq
+
+-- name: take_modseq
+UPDATE folder SET last_modseq = last_modseq + 1 WHERE mailbox_id = :mailbox AND folder_id = :folder RETURNING last_modseq
+
+-- name: grants
+SELECT trustee_id, rights, is_denied, own_only FROM acl
+WHERE mailbox_id = :mailbox AND folder_id = :folder ORDER BY trustee_id, is_denied
+-- name: all_grants
+SELECT folder_id, trustee_id, rights, is_denied, own_only FROM acl WHERE mailbox_id = :mailbox
+-- name: granted_to
+SELECT DISTINCT mailbox_id FROM acl WHERE trustee_id = :trustee AND is_denied = 0
+-- name: put_grant
+INSERT INTO acl(mailbox_id, folder_id, trustee_id, is_denied, rights, own_only)
+VALUES (:mailbox, :folder, :trustee, :is_denied, :rights, :own_only)
+ON CONFLICT(mailbox_id, folder_id, trustee_id, is_denied) DO UPDATE SET rights = excluded.rights, own_only = excluded.own_only
+-- name: delete_grant
+DELETE FROM acl WHERE mailbox_id = :mailbox AND folder_id = :folder AND trustee_id = :trustee AND is_denied = :is_denied
+
+-- name: annotations
+SELECT name, value FROM annotation
+WHERE mailbox_id = :mailbox AND user_id = :user AND folder_id = :folder AND name >= :first AND name < :until ORDER BY name
+-- name: annotation_sizes
+SELECT name, length(value) FROM annotation WHERE mailbox_id = :mailbox AND user_id = :user AND folder_id = :folder
+-- name: annotation_usage
+SELECT COUNT(name), COALESCE(SUM(length(name) + length(value)), 0) FROM annotation
+WHERE mailbox_id = :mailbox AND user_id = :user
+-- name: put_annotation
+INSERT INTO annotation(mailbox_id, user_id, folder_id, name, value) VALUES (:mailbox, :user, :folder, :entry, :value)
+ON CONFLICT(mailbox_id, user_id, folder_id, name) DO UPDATE SET value = excluded.value
+-- name: delete_annotation
+DELETE FROM annotation WHERE mailbox_id = :mailbox AND user_id = :user AND folder_id = :folder AND name = :entry
+-- name: copy_annotations
+INSERT INTO annotation(mailbox_id, user_id, folder_id, name, value)
+SELECT mailbox_id, user_id, :target, name, value FROM annotation WHERE mailbox_id = :mailbox AND folder_id = :folder
+
+-- name: seen
+SELECT uid_low, uid_high, is_seen, modseq FROM seen
+WHERE mailbox_id = :mailbox AND folder_id = :folder AND user_id = :user AND uid_low <= :high AND uid_high >= :low ORDER BY uid_low
+-- name: delete_seen
+DELETE FROM seen WHERE mailbox_id = :mailbox AND folder_id = :folder AND user_id = :user AND uid_low = :low
+-- name: insert_seen
+INSERT INTO seen(mailbox_id, folder_id, user_id, uid_low, uid_high, is_seen, modseq)
+VALUES (:mailbox, :folder, :user, :low, :high, :is_seen, :modseq)
+-- name: reader
+SELECT modseq FROM reader WHERE mailbox_id = :mailbox AND folder_id = :folder AND user_id = :user
+-- name: readers
+SELECT user_id, modseq FROM reader WHERE mailbox_id = :mailbox AND folder_id = :folder
+-- name: put_reader
+INSERT INTO reader(mailbox_id, folder_id, user_id, modseq) VALUES (:mailbox, :folder, :user, :modseq)
+ON CONFLICT(mailbox_id, folder_id, user_id) DO UPDATE SET modseq = excluded.modseq
+-- name: count_entries
+SELECT COUNT(uid) FROM entry WHERE mailbox_id = :mailbox AND folder_id = :folder AND uid BETWEEN :low AND :high
 
 -- name: subscriptions
 SELECT path FROM subscription WHERE mailbox_id = :mailbox
@@ -87,6 +152,10 @@ WHERE e.mailbox_id = :mailbox AND e.folder_id = :folder AND e.uid BETWEEN :low A
 SELECT e.uid, m.size, m.internal_at, m.internal_zone
 FROM entry e JOIN message m ON m.mailbox_id = e.mailbox_id AND m.message_id = e.message_id
 WHERE e.mailbox_id = :mailbox AND e.folder_id = :folder AND e.uid BETWEEN :low AND :high ORDER BY e.uid
+-- name: deleted_octets
+SELECT COALESCE(SUM(m.size), 0)
+FROM entry e JOIN message m ON m.mailbox_id = e.mailbox_id AND m.message_id = e.message_id
+WHERE e.mailbox_id = :mailbox AND e.folder_id = :folder AND (e.flags & :deleted) <> 0
 -- name: summaries
 SELECT e.uid, m.summary
 FROM entry e JOIN message m ON m.mailbox_id = e.mailbox_id AND m.message_id = e.message_id
@@ -107,12 +176,12 @@ WHERE e.mailbox_id = :mailbox AND e.folder_id = :folder AND e.uid BETWEEN :low A
 SELECT uid, saved_at FROM entry
 WHERE mailbox_id = :mailbox AND folder_id = :folder AND uid BETWEEN :low AND :high ORDER BY uid
 -- name: stored_entries
-SELECT e.uid, e.message_id, e.flags, e.keywords, m.size
+SELECT e.uid, e.message_id, e.flags, e.keywords, m.size, e.author
 FROM entry e JOIN message m ON m.mailbox_id = e.mailbox_id AND m.message_id = e.message_id
 WHERE e.mailbox_id = :mailbox AND e.folder_id = :folder AND e.uid BETWEEN :low AND :high ORDER BY e.uid LIMIT :limit
 -- name: insert_entry
-INSERT INTO entry(mailbox_id, folder_id, uid, message_id, modseq, flags, keywords, saved_at)
-VALUES (:mailbox, :folder, :uid, :message, :modseq, :flags, :keywords, :saved_at)
+INSERT INTO entry(mailbox_id, folder_id, uid, message_id, modseq, flags, keywords, saved_at, author)
+VALUES (:mailbox, :folder, :uid, :message, :modseq, :flags, :keywords, :saved_at, :author)
 -- name: insert_entry_keyword
 INSERT INTO entry_keyword(mailbox_id, folder_id, uid, bit) VALUES (:mailbox, :folder, :uid, :bit) ON CONFLICT DO NOTHING
 -- name: delete_entry_keyword
@@ -139,6 +208,8 @@ SELECT uid_low, uid_high FROM expunged
 WHERE mailbox_id = :mailbox AND folder_id = :folder AND modseq > :since ORDER BY modseq, uid_low
 -- name: crowded_tombstones
 SELECT mailbox_id, folder_id FROM expunged GROUP BY mailbox_id, folder_id HAVING COUNT(modseq) > :keep
+-- name: crowded_readers
+SELECT mailbox_id, folder_id, user_id FROM seen GROUP BY mailbox_id, folder_id, user_id HAVING COUNT(uid_low) > :keep
 -- name: count_tombstones
 SELECT COUNT(modseq) FROM expunged WHERE mailbox_id = :mailbox AND folder_id = :folder
 -- name: tombstone_after
@@ -155,6 +226,13 @@ INSERT INTO message(mailbox_id, message_id, scope, hash, n_entries, size, intern
   structure, parts, summary, utf8, thread_id)
 VALUES (:mailbox, :message, 0, :hash, :n_entries, :size, :internal_at, :internal_zone, :sent_at, :prefix, :envelope,
   :structure, :parts, :summary, :utf8, :thread)
+-- name: copy_message
+INSERT INTO message(mailbox_id, message_id, scope, hash, n_entries, size, internal_at, internal_zone, sent_at, prefix, envelope,
+  structure, parts, summary, utf8, thread_id)
+SELECT :to, :new, scope, hash, 1, size, internal_at, internal_zone, sent_at, prefix, envelope, structure, parts, summary, utf8, :thread
+FROM message WHERE mailbox_id = :mailbox AND message_id = :message
+-- name: message_summary
+SELECT summary FROM message WHERE mailbox_id = :mailbox AND message_id = :message
 -- name: add_reference
 UPDATE message SET n_entries = n_entries + 1 WHERE mailbox_id = :mailbox AND message_id = :message
 -- name: drop_reference

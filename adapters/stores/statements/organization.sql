@@ -37,6 +37,11 @@ SELECT r.recipient_id, r.alias, r.display_name, r.enabled, r.database_id, r.mail
   r.warn_bytes, r.prohibit_send_bytes, r.prohibit_all_bytes, r.created_at, p.spelling
 FROM recipient r JOIN proxy_address p ON p.recipient_id = r.recipient_id
 WHERE r.folded_alias = :folded ORDER BY p.position
+-- name: by_mailbox
+SELECT r.recipient_id, r.alias, r.display_name, r.enabled, r.database_id, r.mailbox_id, r.use_database_quota,
+  r.warn_bytes, r.prohibit_send_bytes, r.prohibit_all_bytes, r.created_at, p.spelling
+FROM recipient r JOIN proxy_address p ON p.recipient_id = r.recipient_id
+WHERE r.mailbox_id = :mailbox ORDER BY p.position
 -- name: by_address
 SELECT r.recipient_id, r.alias, r.display_name, r.enabled, r.database_id, r.mailbox_id, r.use_database_quota,
   r.warn_bytes, r.prohibit_send_bytes, r.prohibit_all_bytes, r.created_at, p.spelling

@@ -10,7 +10,7 @@ from typing import Final
 from protocols.imap import commands
 from protocols.imap.commands import Command
 from protocols.imap.fragments import TAG_CHARS, tag_of
-from protocols.imap.grammar import append, fetch, filters, mailboxes, search, sessions, sorting
+from protocols.imap.grammar import append, fetch, filters, mailboxes, metadata, quota, rights, search, sessions, sorting
 from protocols.imap.grammar.append import resume
 from protocols.imap.grammar.scanner import QUIRKS, BadCharset, BadSyntax, Scanner, UnknownCommand, base64
 
@@ -42,20 +42,30 @@ _COMMANDS: Final[dict[bytes, _Reader]] = {
     b"COMPRESS": sessions.compress,
     b"CREATE": mailboxes.create,
     b"DELETE": mailboxes.delete,
+    b"DELETEACL": rights.delete_acl,
     b"ENABLE": sessions.enable,
     b"ESEARCH": filters.esearch,
     b"EXAMINE": mailboxes.examine,
     b"EXPUNGE": _plain(commands.Expunge),
+    b"GETACL": rights.get_acl,
+    b"GETMETADATA": metadata.get_metadata,
+    b"GETQUOTA": quota.get_quota,
+    b"GETQUOTAROOT": quota.get_quota_root,
     b"ID": sessions.id_,
     b"IDLE": _plain(commands.Idle),
     b"LIST": mailboxes.list_,
+    b"LISTRIGHTS": rights.list_rights,
     b"LOGIN": sessions.login,
     b"LOGOUT": _plain(commands.Logout),
     b"LSUB": mailboxes.lsub,
+    b"MYRIGHTS": rights.my_rights,
     b"NAMESPACE": _plain(commands.Namespace),
     b"NOOP": _plain(commands.Noop),
     b"RENAME": mailboxes.rename,
     b"SELECT": mailboxes.select,
+    b"SETACL": rights.set_acl,
+    b"SETMETADATA": metadata.set_metadata,
+    b"SETQUOTA": quota.set_quota,
     b"STARTTLS": _plain(commands.Starttls),
     b"STATUS": mailboxes.status,
     b"SUBSCRIBE": mailboxes.subscribe,

@@ -9,6 +9,7 @@ from protocols.imap.commands import (
     Copy,
     Create,
     Delete,
+    Entries,
     Expunge,
     Known,
     List,
@@ -24,15 +25,16 @@ from protocols.imap.commands import (
     Unsubscribe,
 )
 from protocols.imap.grammar.fetch import page
+from protocols.imap.grammar.metadata import entries
 from protocols.imap.grammar.scanner import QUIRKS, BadSyntax, Scanner
 from protocols.imap.grammar.sequences import sequence_set
 
 _SELECT_OPTIONS: Final = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
-_RETURN_OPTIONS: Final = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE"})
+_RETURN_OPTIONS: Final = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "MYRIGHTS", "STATUS", "METADATA"})
 _STATUS_ITEMS: Final = frozenset(
     [
         *("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "APPENDLIMIT"),
-        *("HIGHESTMODSEQ", "MAILBOXID"),  # RFC 7162 3.1.7, RFC 8474 4.3
+        *("HIGHESTMODSEQ", "MAILBOXID", "DELETED-STORAGE"),  # RFC 7162 3.1.7, RFC 8474 4.3, RFC 9208 4.1.4
     ]
 )
 MAX_UID: Final = 0xFFFF_FFFF
@@ -194,11 +196,12 @@ def list_(scanner: Scanner, tag: bytes) -> List:
         patterns = (scanner.list_mailbox(),)
     returns: frozenset[str] = frozenset()
     items: tuple[str, ...] = ()
+    wanted: Entries | None = None
     if scanner.at(b" "):
         extended = True
-        returns, items = _return_options(scanner)
+        returns, items, wanted = _return_options(scanner)
     scanner.end()
-    return List(tag, reference, patterns, selections, returns, items, extended)
+    return List(tag, reference, patterns, selections, returns, items, wanted, extended)
 
 
 def _select_options(scanner: Scanner) -> frozenset[str]:
@@ -212,23 +215,26 @@ def _select_options(scanner: Scanner) -> frozenset[str]:
     return options
 
 
-def _return_options(scanner: Scanner) -> tuple[frozenset[str], tuple[str, ...]]:
+def _return_options(scanner: Scanner) -> tuple[frozenset[str], tuple[str, ...], Entries | None]:
     items: tuple[str, ...] = ()
+    wanted: Entries | None = None
 
     def option() -> str:
-        nonlocal items
-        position = scanner.position
-        if scanner.word() == b"STATUS":
+        nonlocal items, wanted
+        name = _option(scanner, _RETURN_OPTIONS, "LIST return option")
+        if name == "STATUS":
             scanner.space()
             items = _status_items(scanner)
-            return "STATUS"
-        scanner.position = position
-        return _option(scanner, _RETURN_OPTIONS, "LIST return option")
+        elif name == "METADATA":
+            scanner.space()
+            wanted = entries(scanner)
+        return name
 
     if scanner.word() != b"RETURN":
         raise BadSyntax("Too many arguments")
     scanner.space()
-    return frozenset(scanner.listing(option, limits.LIST_OPTIONS, "return options", empty=True)), items
+    options = frozenset(scanner.listing(option, limits.LIST_OPTIONS, "return options", empty=True))
+    return options, items, wanted
 
 
 def lsub(scanner: Scanner, tag: bytes) -> Lsub:

@@ -127,18 +127,32 @@ class Scanner:
             raise BadSyntax(f"Expected {what}")
         return self._string(found)
 
+    def nstring(self, what: str = "a quoted string, a literal or NIL") -> bytes | None:
+        return None if self.nil() else self.string(what)
+
+    def nil(self) -> bool:
+        """Whether NIL stands here; if so, it has been read."""
+        if self.text[self.position : self.position + 3].upper() != b"NIL":
+            return False
+        self.position += 3
+        return True
+
+    def literal8(self) -> bytes | None:
+        """RFC 3516 4.4: a literal that may hold NUL, if there is one here."""
+        return self._literal(binary=True) if self.at(b"~\0") else None
+
     def _string(self, found: re.Match[bytes]) -> bytes:
         quoted = found[2]
         if quoted is None:
             return self._literal()
         return _ESCAPED.sub(rb"\1", quoted) if b"\\" in quoted else quoted
 
-    def _literal(self) -> bytes:
+    def _literal(self, *, binary: bool = False) -> bytes:
         if self.used == len(self.literals):
             raise BadSyntax("A literal is not allowed here")  # the message of an APPEND
         literal = self.literals[self.used]
         self.used += 1
-        if b"\0" in literal:
+        if b"\0" in literal and not binary:
             raise BadSyntax("NUL is not allowed in a literal")  # RFC 9051 section 9: literal is *CHAR8
         return literal
 

@@ -56,7 +56,7 @@ def enable(scanner: Scanner, tag: bytes) -> Enable:
 def id_(scanner: Scanner, tag: bytes) -> Id:
     """RFC 2971 section 4: NIL, or pairs of a string and a string or NIL."""
     scanner.space()
-    if _nil(scanner):
+    if scanner.nil():
         scanner.end()
         return Id(tag, ())
     fields = scanner.listing(lambda: _id_field(scanner), limits.ID_FIELDS, "ID fields", empty=True)
@@ -72,15 +72,8 @@ def _id_field(scanner: Scanner) -> tuple[str, str | None]:
     if len(name) > limits.ID_FIELD:
         raise over_limit("ID field name is too long")
     scanner.space()
-    value = None if _nil(scanner) else scanner.string("an ID value")
+    value = scanner.nstring("an ID value")
     if value is not None and len(value) > limits.ID_VALUE:
         raise over_limit("ID value is too long")
     # For logs only, so what is no UTF-8 may be shown as such.
     return name.decode("utf-8", "replace").lower(), None if value is None else value.decode("utf-8", "replace")
-
-
-def _nil(scanner: Scanner) -> bool:
-    if scanner.text[scanner.position : scanner.position + 3].upper() != b"NIL":
-        return False
-    scanner.position += 3
-    return True

@@ -6,10 +6,9 @@ from base64 import b64decode, b64encode
 
 import pytest
 
-from core.model import MailboxId
 from protocols.imap.services import Account, Keys
 from protocols.imap.work import StartTls
-from tests.support.imap import Client, TestServer
+from tests.support.imap import Client, TestServer, account
 
 WRONG = b"NO [AUTHENTICATIONFAILED] Name or password is wrong\r\n"
 
@@ -143,14 +142,14 @@ def scram(client: Client, login: str, password: bytes) -> bytes:
 
 def test_scram_lets_in_who_knows_the_password(server: TestServer) -> None:
     """RFC 5802, RFC 7677."""
-    server.keys_of["u1"] = scram_keys(Account("u1", MailboxId(1), 1), b"pass")
+    server.keys_of["u1"] = scram_keys(account(1), b"pass")
     assert scram(server.client(None), "u1", b"pass").startswith(b"a1 OK [CAPABILITY ")
 
 
 def test_over_tls_scram_may_be_bound_to_the_certificate(server: TestServer) -> None:
     """RFC 5802 section 6: -PLUS is offered with TLS alone, and who could have used it may not be talked out of it."""
     server.channel_bindings = {"tls-server-end-point": b"hash"}
-    server.keys_of["u1"] = scram_keys(Account("u1", MailboxId(1), 1), b"pass")
+    server.keys_of["u1"] = scram_keys(account(1), b"pass")
     plain, client = server.client(None), server.client(None, secure=True)
     assert b"-PLUS" not in plain.greeting
     assert b" AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-256 " in client.greeting
@@ -239,7 +238,7 @@ def test_a_certificate_signs_in(server: TestServer) -> None:
 
 
 def test_scram_answers_a_wrong_password_and_an_unknown_name_alike(server: TestServer) -> None:
-    server.keys_of["u1"] = scram_keys(Account("u1", MailboxId(1), 1), b"pass")
+    server.keys_of["u1"] = scram_keys(account(1), b"pass")
     server.keys_of["x"] = scram_keys(None, b"nobody knows")
     client = server.client(None)
     assert scram(client, "u1", b"wrong") == b"a1 " + WRONG
@@ -317,6 +316,7 @@ def test_id_is_kept_and_answered(server: TestServer) -> None:
     assert client.session.client_id == (("name", "Thunder"), ("os", None))
 
 
-def test_there_is_one_personal_namespace(server: TestServer) -> None:
+def test_there_is_one_namespace_of_each_kind(server: TestServer) -> None:
     """RFC 2342."""
-    assert server.client().ok("NAMESPACE").startswith(b'* NAMESPACE (("" "/")) NIL NIL\r\n')
+    namespaces = b'* NAMESPACE (("" "/")) (("Other Users/" "/")) (("Public Folders/" "/"))\r\n'
+    assert server.client().ok("NAMESPACE").startswith(namespaces)

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from protocols.imap import do_messages, limits
+from protocols.imap import do_copy, do_messages, limits
 from tests.support.imap import Client, TestServer, room, second, untagged
 
 MESSAGE = b"Subject: x\r\n\r\nx\r\n"
@@ -355,7 +355,7 @@ def test_what_is_there_is_announced(server: TestServer, capability: str) -> None
 
 def test_progress_of_move_does_not_stand_still(server: TestServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """RFC 9585: what was moved is gone from the view, so that the number of the next slice's last message stays low."""
-    monkeypatch.setattr(do_messages, "ROWS_PER_COMMAND", 2)
+    monkeypatch.setattr(do_copy, "ROWS_PER_COMMAND", 2)
     client = room(server, 10)
     write = server.database.write
 

@@ -10,11 +10,12 @@ import pytest
 from core.changes import FolderChange
 from core.commands import FlagMode, Flags, StoreFlags
 from core.model import FLAGGED, UID, Entry, FolderId, MailboxId, ModSeq
-from core.view import FolderView, Views
+from core.view import FolderView
+from core.watching import Views
 from protocols.imap import selected
 from protocols.imap.selected import Selected
 from protocols.imap.work import Read
-from tests.support.imap import TestServer, room, second
+from tests.support.imap import TestServer, account, room, second
 
 ONE = MailboxId(1)
 INBOX = FolderId(1)
@@ -30,7 +31,7 @@ def held(count: int) -> Selected:
     watch = views.watch(ONE, INBOX, lambda change, newest: None)
     view = FolderView.of([Entry(UID(uid), 0, 0, ModSeq(1)) for uid in range(1, 2 * count + 10)], 1, ())
     watch.load(view)
-    here = Selected("INBOX", INBOX, watch, view, read_only=False, enabled={"QRESYNC", "CONDSTORE"})
+    here = Selected("INBOX", account(1).home, INBOX, watch, view, read_only=False, enabled={"QRESYNC", "CONDSTORE"})
     gone = tuple((uid, uid) for uid in range(2, 2 * count + 1, 2))
     for step, at in enumerate(range(0, count, 2_000), 1):
         change = FolderChange(ONE, INBOX, ModSeq(step), ModSeq(step + 1), expunged=gone[at : at + 2_000])

@@ -3,7 +3,7 @@
 import pytest
 
 from core.commands import Expunge, StoreFlags
-from protocols.imap import do_messages
+from protocols.imap import do_copy, do_messages
 from protocols.imap.work import Read, Write
 from tests.support.imap import MESSAGE, TestServer, room, second, untagged
 
@@ -258,7 +258,7 @@ def test_moving_into_the_same_folder_gives_new_uids(server: TestServer) -> None:
 
 
 def test_many_messages_are_moved_in_slices(server: TestServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(do_messages, "ROWS_PER_COMMAND", 2)
+    monkeypatch.setattr(do_copy, "ROWS_PER_COMMAND", 2)
     client = room(server, 3)
     assert untagged(client.ok("MOVE 1:3 Sent")) == [
         b"* OK [COPYUID 1700000002 1:2 1:2] Moved",

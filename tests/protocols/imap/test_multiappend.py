@@ -23,7 +23,7 @@ def literal(body: bytes, head: str = "", *, sync: bool = False) -> bytes:
 
 
 def files(server: TestServer) -> list[str]:
-    return sorted(os.listdir(server.packs._directory))
+    return sorted(os.listdir(server.packs[1]._directory))
 
 
 def bodies(client: Client, folder: str = "INBOX") -> list[bytes]:

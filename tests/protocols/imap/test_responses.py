@@ -151,6 +151,30 @@ def test_status_tells_what_was_asked() -> None:
     assert r.status("INBOX", {"MAILBOXID": "F1-2"}) == b'* STATUS "INBOX" (MAILBOXID (F1-2))\r\n'
 
 
+def test_quotas() -> None:
+    """RFC 9208 4.1, its examples; a root is a string or a literal, never an atom."""
+    assert r.quota_root("INBOX", ["#user/alice", "!partition/sda4"]) == (
+        b'* QUOTAROOT INBOX "#user/alice" "!partition/sda4"\r\n'
+    )
+    assert r.quota_root("Entwürfe", [""]) == b'* QUOTAROOT Entw&APw-rfe ""\r\n'
+    assert r.quota_root("comp.mail.mime", []) == b"* QUOTAROOT comp.mail.mime\r\n"
+    assert r.quota("#user/alice", [("STORAGE", 54, 111), ("MESSAGE", 42, 1000)]) == (
+        b'* QUOTA "#user/alice" (STORAGE 54 111 MESSAGE 42 1000)\r\n'
+    )
+    assert r.quota("zoë", []) == b"* QUOTA {4}\r\nzo\xc3\xab ()\r\n"
+    assert r.quota("zoë", [], utf8=True) == '* QUOTA "zoë" ()\r\n'.encode()
+
+
+def test_annotations_and_their_codes() -> None:
+    """RFC 5464 4.4.1, 5."""
+    assert r.metadata("", [("/shared/comment", b"My comment")]) == b'* METADATA "" (/shared/comment "My comment")\r\n'
+    assert r.metadata("Entwürfe", [("/shared/a b", None), ("/shared/c", b"\0")], utf8=True) == (
+        '* METADATA "Entwürfe" ("/shared/a b" NIL /shared/c ~{1}\r\n\0)\r\n'.encode()
+    )
+    assert r.metadata_max_size(7) == b"METADATA MAXSIZE 7"
+    assert r.metadata_long_entries(2199) == b"METADATA LONGENTRIES 2199"
+
+
 def test_namespaces() -> None:
     """RFC 2342 section 5, its examples."""
     assert r.namespace([("", "/")], [], []) == b'* NAMESPACE (("" "/")) NIL NIL\r\n'

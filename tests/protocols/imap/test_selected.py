@@ -5,9 +5,11 @@ from msgspec.structs import replace
 
 from core.changes import FolderChange, FolderRemoved
 from core.model import DELETED, SEEN, UID, Entry, FolderId, MailboxId, ModSeq, UIDRanges
-from core.view import FolderView, Views
+from core.view import FolderView
+from core.watching import Views
 from protocols.imap import selected as module
 from protocols.imap.selected import Selected, flag_octets
+from tests.support.imap import account
 
 PLACE = (MailboxId(1), FolderId(2))
 
@@ -28,7 +30,7 @@ class Room:
         if watch.view is None:
             watch.load(FolderView.of([entry(uid) for uid in range(1, count + 1)], 1, ()))
         assert watch.view is not None
-        selected = Selected("x", FolderId(2), watch, watch.view, read_only=False)
+        selected = Selected("x", account(1).home, FolderId(2), watch, watch.view, read_only=False)
         selected.shows_recent = False
         return selected
 

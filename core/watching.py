@@ -1,0 +1,279 @@
+"""Who watches which folder, and the newest view of each: one for all who come as owners, one for each other reader.
+
+The changes of a folder come in an order of their own, each naming the MODSEQ of the one before; who finds a gap reads
+the folder again.  Used from one thread, the one that changes are published on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from core.changes import Change, FolderChange, MailboxRemoved, SeenChange
+from core.model import FolderId, MailboxId
+from core.readerview import ReaderView, told_to_reader
+from core.recipients import RecipientId
+from core.seen import SeenMarks
+from core.view import FolderView
+
+# Of folders that nobody watches any more, for clients that come back to them: some 22 MB, and what has changed since.
+KEPT_MESSAGES = 1_000_000
+KEPT_LEAST = 1_000  # that any folder counts for, or there would be very many
+KEPT_CHANGES = 4_096  # entries of one folder that came, changed or went; after more it is read anew
+
+Listener = Callable[[Change, FolderView | None], None]
+Key = tuple[MailboxId, FolderId]
+
+
+class Watch:
+    """One listener's interest in a folder.  `view` is None until somebody has loaded it."""
+
+    def __init__(self, folder: _Watched | _Read, listener: Listener, forget: Callable[[Watch], None]) -> None:
+        self._folder = folder
+        self._forget = forget
+        self.listener = listener
+        folder.watches.append(self)
+
+    @property
+    def view(self) -> FolderView | None:
+        return self._folder.view
+
+    @property
+    def wants_marks(self) -> bool:
+        """Whether the folder is there, but not what the reader has seen of it: for `load_marks`."""
+        return isinstance(self._folder, _Read) and self._folder.base.view is not None
+
+    def load(self, loaded: FolderView) -> FolderView | None:
+        """Offers a view from a snapshot read since this watch began; None when it must be read once more."""
+        return self._folder.load(loaded)
+
+    def load_marks(self, marks: SeenMarks, modseq: int) -> FolderView | None:
+        """Offers the reader's marks from such a snapshot, in which the folder was at this MODSEQ."""
+        assert isinstance(self._folder, _Read), "owners have no marks"
+        return self._folder.load_marks(marks, modseq)
+
+    def close(self) -> None:
+        self._forget(self)
+
+    @property
+    def folder(self) -> _Watched | _Read:
+        return self._folder
+
+
+class _Watched:
+    """A folder that somebody watches: the newest view of it, or the changes since loading began.
+
+    While nobody does, `kept` is the view that the last one left, and the changes are those since then.
+    """
+
+    def __init__(self, key: Key) -> None:
+        self.key = key
+        self.view: FolderView | None = None
+        self.kept: FolderView | None = None
+        self.missed: list[FolderChange] = []
+        self.is_gone = False
+        self.n_missed = 0  # entries and ranges in them
+        self.watches: list[Watch] = []
+
+    def hear(self, change: FolderChange) -> None:
+        if self.view is None:
+            self.missed.append(change)
+            self.n_missed += 1 + len(change.arrived) + len(change.changed) + len(change.expunged)
+        elif change.since == self.view.modseq:
+            self.view = self.view.apply(change)
+        elif change.modseq > self.view.modseq:  # a gap: whoever needs the view reads it again
+            self.view, self.missed = None, [change]
+
+    def keep(self) -> None:
+        """The last one has left."""
+        self.kept, self.view, self.missed, self.n_missed = self.view, None, [], 0
+
+    def resume(self, modseq: int) -> None:
+        """Somebody is here again, who knows that the folder has come to this MODSEQ."""
+        if self.kept is not None and self.load(self.kept) is not None:
+            self.distrust(modseq)
+        self.kept = None
+
+    def distrust(self, modseq: int) -> None:
+        """A view that is older than this is read again.
+
+        Not everything was told, or not yet: what a commit that failed has left behind is seen by reading only.
+        """
+        if self.view is not None and self.view.modseq < modseq:
+            self.view, self.missed = None, []
+
+    def load(self, loaded: FolderView) -> FolderView | None:
+        if self.view is not None:
+            return self.view
+        for change in self.missed:
+            if change.modseq <= loaded.modseq:
+                continue
+            if change.since != loaded.modseq:
+                return None
+            loaded = loaded.apply(change)
+        self.view, self.missed = loaded, []
+        return loaded
+
+
+class _Read:
+    """A folder that a reader watches who is not its owner: the view that all share, and the reader's marks on it."""
+
+    def __init__(self, base: _Watched, user: RecipientId, watch: Callable[[Listener], Watch]) -> None:
+        self.key = base.key
+        self.user = user
+        self.base = base
+        self.watches: list[Watch] = []
+        self._watch = watch(lambda change, newest: None)  # keeps the shared view here
+        self._marks: SeenMarks | None = None
+        self._missed: list[SeenChange] = []
+        self._view: ReaderView | None = None
+
+    @property
+    def view(self) -> FolderView | None:
+        base, marks, view = self.base.view, self._marks, self._view
+        if base is None or marks is None:
+            return None
+        if view is None or view.base is not base or view.marks is not marks:
+            view = self._view = ReaderView(base, marks)
+        return view
+
+    def load(self, loaded: FolderView) -> FolderView | None:
+        self.base.load(loaded)
+        return self.view
+
+    def load_marks(self, marks: SeenMarks, modseq: int) -> FolderView | None:
+        # What the reader can see has one order: marks from a later moment than the messages would break it.
+        self.base.distrust(modseq)
+        if self._marks is not None:
+            return self.view
+        for change in self._missed:
+            if change.modseq > marks.modseq:
+                marks = marks.after(change)
+        self._marks, self._missed = marks, []
+        return self.view
+
+    def hear(self, change: FolderChange | SeenChange) -> FolderChange | None:
+        """What the change means to the reader, after the shared view has heard of it; None: nothing."""
+        before = self._view
+        own = change if isinstance(change, SeenChange) else change.own
+        if own is not None and own.user == self.user:
+            self._mark(own)
+        elif isinstance(change, SeenChange):
+            return None
+        after = self.view
+        if isinstance(before, ReaderView) and isinstance(after, ReaderView):
+            return told_to_reader(change, before, after) if after.modseq > before.modseq else None
+        return FolderChange(*self.key, change.since, change.modseq)  # a gap, for who had a view
+
+    def _mark(self, change: SeenChange) -> None:
+        if self._marks is None:
+            self._missed.append(change)
+        elif change.since == self._marks.modseq:
+            self._marks = self._marks.after(change)
+        elif change.modseq > self._marks.modseq:
+            self._marks, self._missed = None, [change]
+
+    def leave(self) -> None:
+        """Nobody needs it any more."""
+        self._watch.close()
+
+
+class Views:
+    """The views of all folders that are being watched, and of some that were a short time ago."""
+
+    def __init__(self) -> None:
+        self._folders: dict[Key, _Watched] = {}
+        self._readers: dict[Key, dict[RecipientId, _Read]] = {}
+        self._left: dict[Key, int] = {}  # how many messages are kept of each, oldest first
+
+    @property
+    def watched(self) -> int:
+        """How many folders somebody watches."""
+        return len(self._folders) - len(self._left)
+
+    def watch(
+        self,
+        mailbox_id: MailboxId,
+        folder_id: FolderId,
+        listener: Listener,
+        *,
+        modseq: int = 0,
+        user: RecipientId | None = None,
+    ) -> Watch:
+        """From now on the listener hears (change, the newest view or None) for this folder; None: as its owner.
+
+        A view that was kept is not taken if it is older than `modseq`, at which the folder has been seen.
+        """
+        key = (mailbox_id, folder_id)
+        if user is None:
+            folder = self._folders.setdefault(key, _Watched(key))
+            self._left.pop(key, None)
+            folder.resume(modseq)
+            return Watch(folder, listener, self._forget)
+        readers = self._readers.setdefault(key, {})
+        if user not in readers:
+            base = self._folders.setdefault(key, _Watched(key))
+            readers[user] = _Read(base, user, lambda silent: self.watch(*key, silent, modseq=modseq))
+        return Watch(readers[user], listener, self._forget)
+
+    def _forget(self, watch: Watch) -> None:
+        folder = watch.folder
+        if watch not in folder.watches:
+            return
+        folder.watches.remove(watch)
+        if folder.watches:
+            return
+        if isinstance(folder, _Read):
+            self._leave(folder)
+        elif folder.view is None or folder.is_gone:
+            self._drop(folder)
+        else:
+            self._keep(folder)
+
+    def _leave(self, reader: _Read) -> None:
+        readers = self._readers[reader.key]
+        del readers[reader.user]
+        if not readers:
+            del self._readers[reader.key]
+        reader.leave()
+
+    def _keep(self, folder: _Watched) -> None:
+        assert folder.view is not None, "there is something to keep"
+        self._left[folder.key] = max(len(folder.view), KEPT_LEAST)
+        folder.keep()
+        while sum(self._left.values()) > KEPT_MESSAGES:
+            self._drop(self._folders[next(iter(self._left))])
+
+    def _drop(self, folder: _Watched) -> None:
+        self._left.pop(folder.key, None)
+        self._folders.pop(folder.key, None)
+
+    def publish(self, changes: Iterable[Change]) -> None:
+        """Tells the listeners what was committed."""
+        for change in changes:
+            for folder in self._concerned(change):
+                if not isinstance(change, SeenChange):
+                    self._tell(folder, change)
+                for reader in tuple(self._readers.get(folder.key, {}).values()):
+                    told = reader.hear(change) if isinstance(change, FolderChange | SeenChange) else change
+                    if told is not None:
+                        _tell_each(reader.watches, told, reader.view)
+
+    def _tell(self, folder: _Watched, change: Change) -> None:
+        if isinstance(change, FolderChange):
+            folder.hear(change)
+        else:
+            folder.is_gone = True
+        if folder.key in self._left and (folder.is_gone or folder.n_missed > KEPT_CHANGES):
+            self._drop(folder)
+        _tell_each(folder.watches, change, folder.view)
+
+    def _concerned(self, change: Change) -> Sequence[_Watched]:
+        if isinstance(change, MailboxRemoved):
+            return [folder for key, folder in self._folders.items() if key[0] == change.mailbox_id]
+        folder = self._folders.get((change.mailbox_id, change.folder_id))
+        return (folder,) if folder else ()
+
+
+def _tell_each(watches: Iterable[Watch], change: Change, newest: FolderView | None) -> None:
+    for watch in tuple(watches):  # one that hears may close
+        watch.listener(change, newest)

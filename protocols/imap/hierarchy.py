@@ -1,0 +1,117 @@
+"""All folders that a session can name: the user's own, and those of others and of all that the user may know of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from msgspec import Struct
+
+from core import folders, rights
+from core.model import SEPARATOR, Folder, MailboxId
+from core.ports import ReadTx
+from core.rights import LOOKUP, NOTHING, Rights
+from protocols.imap.homes import OTHER_USERS, PUBLIC_FOLDERS, Home
+from protocols.imap.work import Asking, Read
+
+if TYPE_CHECKING:
+    from protocols.imap.session import Session
+
+NAMESPACES: Final = (OTHER_USERS, PUBLIC_FOLDERS)
+
+
+class Placed(Struct, frozen=True):
+    """A folder, whose mailbox it is in, and what the user may do there; no folder: a place that others lie below."""
+
+    home: Home
+    folder: Folder | None
+    rights: Rights = rights.OWNER
+    is_own: bool = False
+
+    @property
+    def is_selectable(self) -> bool:
+        return self.folder is not None and self.folder.selectable
+
+
+Tree = Mapping[str, Placed]  # by name; superiors before what is below them
+
+
+class Listed(Struct, frozen=True):
+    """The folders by name, as LIST needs them."""
+
+    folders: Tree
+    subscribed: set[str]
+    parents: set[str]  # the names that have something below them
+
+    def exists(self, name: str) -> bool:
+        placed = self.folders.get(name)
+        return placed is not None and placed.is_selectable
+
+
+def listed(session: Session, is_wanted: Callable[[str], bool]) -> Asking[Listed]:
+    """The user's own folders, and those below each of NAMESPACES that is wanted."""
+    home = session.signed_in.home
+
+    def read(tx: ReadTx) -> tuple[dict[str, Placed], set[str]]:
+        own = folders.tree(tx.folders(home.mailbox_id))
+        return {path: Placed(home, folder, is_own=True) for path, folder in own.items()}, tx.subscriptions(
+            home.mailbox_id
+        )
+
+    found, subscribed = yield home.read(read)
+    if is_wanted(OTHER_USERS):
+        for alias, other in (yield from _others(session)):
+            yield from _add(found, f"{OTHER_USERS}{SEPARATOR}{alias}{SEPARATOR}", other)
+    if is_wanted(PUBLIC_FOLDERS) and (public := session.services.public_folders(session.signed_in)) is not None:
+        yield from _add(found, f"{PUBLIC_FOLDERS}{SEPARATOR}", public)
+    return Listed(found, subscribed, {name.rpartition(SEPARATOR)[0] for name in found})
+
+
+def _others(session: Session) -> Asking[list[tuple[str, Home]]]:
+    """The mailboxes of others in which the user may be able to see something, in the order of their aliases."""
+    services, account = session.services, session.signed_in
+    homes = dict(services.full_access(account))
+    trustees = services.trustees(account)
+    for database_id in services.databases():
+        mailboxes: list[MailboxId] = yield Read(database_id, partial(_granted, trustees=trustees))
+        for mailbox_id in mailboxes:
+            alias = services.alias_of(mailbox_id)
+            if alias is not None and mailbox_id != account.mailbox_id and alias not in homes:
+                homes[alias] = Home(mailbox_id, database_id, rights.Actor(account.user, trustees))
+    return sorted(homes.items())
+
+
+def _granted(tx: ReadTx, trustees: frozenset[int]) -> list[MailboxId]:
+    return tx.granted_to(trustees)
+
+
+def _add(found: dict[str, Placed], prefix: str, home: Home) -> Asking[None]:
+    """The folders of a mailbox that the user may know of, and the places above them."""
+    tree: dict[str, Placed] = yield home.read(partial(visible, home=home))
+    for path, placed in tree.items():
+        name = prefix + path
+        for above in reversed([*superiors(name)]):
+            found.setdefault(above, Placed(home, None, NOTHING))
+        found[name] = placed
+
+
+def visible(tx: ReadTx, home: Home) -> dict[str, Placed]:
+    """The folders of a mailbox that the user may know of, by their paths in it."""
+    tree = folders.tree(tx.folders(home.mailbox_id))
+    if home.by is None:
+        return {path: Placed(home, folder) for path, folder in tree.items()}
+    lists, trustees = tx.all_grants(home.mailbox_id), home.by.trustees
+    found = {}
+    for path, folder in tree.items():
+        mine = rights.combined(grant for grant in lists.get(folder.folder_id, ()) if grant.trustee in trustees)
+        if folder.selectable and mine.granted & LOOKUP:
+            found[path] = Placed(home, folder, mine)
+    return found
+
+
+def superiors(name: str) -> Iterator[str]:
+    """The names above a name, from the nearest on."""
+    while SEPARATOR in name:
+        name = name.rpartition(SEPARATOR)[0]
+        yield name

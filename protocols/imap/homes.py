@@ -1,0 +1,75 @@
+"""Whose mailbox a name leads to: the user's own, another's below "Other Users/", or what all share (RFC 2342)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+
+from core.commands import Command
+from core.errors import NoSuchFolder, ProtectedFolder
+from core.folders import canonical
+from core.model import SEPARATOR, MailboxId
+from core.ports import ReadTx
+from core.rights import Actor
+from protocols.imap.work import Read, Write
+
+if TYPE_CHECKING:
+    from protocols.imap.session import Session
+
+OTHER_USERS: Final = "Other Users"
+PUBLIC_FOLDERS: Final = "Public Folders"
+
+
+class Home(Struct, frozen=True):
+    """A mailbox as somebody comes to it."""
+
+    mailbox_id: MailboxId
+    database_id: int
+    by: Actor | None = None  # None: as its owner, who may do everything
+
+    def read(self, run: Callable[[ReadTx], Any], *, heavy: bool = False) -> Read:
+        """Work that reads the mailbox."""
+        return Read(self.database_id, run, heavy)
+
+    def write(self, command: Command, *, bulk: bool = False) -> Write:
+        """Work that changes it."""
+        return Write(self.database_id, command, bulk)
+
+
+class Named(Struct, frozen=True):
+    """What a folder's name means to a session."""
+
+    home: Home
+    path: str  # in that mailbox
+
+
+def locate(session: Session, name: str) -> Named:
+    """The mailbox that a folder of this name is in, whether or not there is one.  Raises NoSuchFolder.
+
+    A mailbox that is not there and one in which nothing may be seen look the same: RFC 4314 6.
+    """
+    account = session.signed_in
+    first, _, rest = canonical(name).partition(SEPARATOR)
+    match first:
+        case "Other Users":
+            alias, _, path = rest.partition(SEPARATOR)
+            home = session.services.mailbox_of(account, alias)
+        case "Public Folders":
+            path, home = rest, session.services.public_folders(account)
+        case _:
+            return Named(account.home, name)
+    if home is None or not path:
+        raise NoSuchFolder("There is no such folder")
+    return Named(home, path)
+
+
+def within(session: Session, home: Home, name: str) -> str:
+    """The path of a folder that must be in this mailbox.  Raises ProtectedFolder, whether or not there is another."""
+    with suppress(NoSuchFolder):
+        named = locate(session, name)
+        if named.home == home:
+            return named.path
+    raise ProtectedFolder("That must stay within one mailbox")

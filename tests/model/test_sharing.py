@@ -1,0 +1,230 @@
+r"""Owner and readers in one folder against a naive oracle: flags that all share, and \Seen of each reader by himself.
+
+Each session is a client that believes whatever it is told (RFC 9051 7.4, 7.5); what it has made of that is compared
+with what the oracle says this user must see (T-2.2).
+"""
+
+import re
+import tempfile
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from core.audit import audit
+from core.commands import JoinSeen
+from core.folders import find
+from core.model import FolderId, MailboxId
+from core.rights import Grant, mask
+from tests.model.test_imap_views import Naive
+from tests.support.imap import Client, TestServer, account
+
+ONE = MailboxId(1)
+USERS = ("u1", "u2", "u2", "u3")  # the owner, a reader twice, another reader
+SESSION = st.integers(0, len(USERS) - 1)
+FLAGS = st.sampled_from(["\\Seen", "\\Seen", "\\Seen $a", "\\Deleted", "\\Flagged", "\\Seen \\Flagged", "$a", ""])
+MODE = st.sampled_from(["+", "-", ""])
+LOW = st.integers(1, 10)
+SEEN = b"\\Seen"
+
+
+class Sharer(Naive):
+    """A naive client of one user."""
+
+    def __init__(self, client: Client, name: str) -> None:
+        self.name = name
+        super().__init__(client)
+
+    def enter(self) -> None:
+        self.messages = []
+        self.hear(self.client.ok(f'SELECT "{self.path}"'))
+        self.look()
+
+    @property
+    def path(self) -> str:
+        return "INBOX" if self.name == "u1" else "Other Users/u1/INBOX"
+
+    def shown(self) -> dict[int | None, frozenset[bytes] | None]:
+        return {message.uid: message.flags for message in self.messages}
+
+
+class Oracle:
+    r"""Messages with the flags that all see, and for each user the messages that are \Seen."""
+
+    def __init__(self) -> None:
+        self.flags: dict[int, set[bytes]] = {}
+        self.seen: dict[str, set[int]] = {name: set() for name in USERS}
+        self.next = 1
+
+    def add(self, flags: str, user: str) -> None:
+        words = set(flags.encode().split())
+        if SEEN in words:
+            self.seen[user].add(self.next)
+        self.flags[self.next] = words - {SEEN}
+        self.next += 1
+
+    def store(self, uids: set[int], mode: str, flags: str, user: str) -> None:
+        words = set(flags.encode().split())
+        for uid in uids & self.flags.keys():
+            before = self.of(uid, user)
+            after = before | words if mode == "+" else before - words if mode == "-" else words
+            self.flags[uid] = set(after - {SEEN})
+            (self.seen[user].add if SEEN in after else self.seen[user].discard)(uid)
+
+    def remove(self, uids: set[int]) -> None:
+        for uid in uids:
+            self.flags.pop(uid, None)
+
+    def of(self, uid: int, user: str) -> frozenset[bytes]:
+        return frozenset(self.flags[uid] | ({SEEN} if uid in self.seen[user] else set()))
+
+    def shown(self, user: str) -> dict[int, frozenset[bytes]]:
+        return {uid: self.of(uid, user) for uid in self.flags}
+
+
+class Shared(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.directory = tempfile.TemporaryDirectory()
+        self.server = TestServer(Path(self.directory.name), users=3)
+        self.server.share("INBOX", *(Grant(account(user).user, mask("lrswipte")) for user in (2, 3)))
+        self.oracle = Oracle()
+        self.clients: list[Sharer] = []
+
+    @initialize(count=st.integers(0, 4))
+    def begin(self, count: int) -> None:
+        for _ in range(count):
+            self.deliver()
+        with self.server.database.read() as tx:
+            inbox = find(tx, ONE, "INBOX")
+        assert inbox is not None
+        self.inbox: FolderId = inbox.folder_id
+        self.clients = [Sharer(self.server.client(name), name) for name in USERS]
+
+    @rule()
+    def deliver(self) -> None:
+        self.server.deliver(b"Subject: x\r\n\r\nx")
+        self.oracle.add("", "u1")
+
+    def _known(self, session: int, low: int, width: int) -> tuple[Sharer, set[int]]:
+        """The session, once it knows the UIDs of all that it sees, and those in a range."""
+        naive = self.clients[session]
+        naive.look()
+        if any(message.uid is None for message in naive.messages):
+            naive.look()  # of what came with the answer to the first
+        uids = {message.uid for message in naive.messages if message.uid is not None}
+        return naive, {uid for uid in uids if low <= uid <= low + width}
+
+    @rule(session=SESSION, low=LOW, width=st.integers(0, 5), mode=MODE, flags=FLAGS, silent=st.booleans())
+    def store(self, session: int, low: int, width: int, mode: str, flags: str, silent: bool) -> None:
+        naive, uids = self._known(session, low, width)
+        naive.says(f"UID STORE {low}:{low + width} {mode}FLAGS{'.SILENT' if silent else ''} ({flags})")
+        self.oracle.store(uids, mode, flags, naive.name)
+        if silent:
+            for message in naive.messages:
+                message.flags = None  # a client would work it out; here it asks
+
+    @rule(session=SESSION, low=LOW)
+    def read(self, session: int, low: int) -> None:
+        naive, uids = self._known(session, low, 1)
+        naive.says(f"UID FETCH {low}:{low + 1} BODY[]")
+        self.oracle.store(uids, "+", "\\Seen", naive.name)
+
+    @rule(session=SESSION, flags=FLAGS)
+    def append(self, session: int, flags: str) -> None:
+        naive = self.clients[session]
+        assert b" OK " in naive.says(f'APPEND "{naive.path}" ({flags}) {{1+}}\r\nx')
+        self.oracle.add(flags, naive.name)
+
+    @rule(session=SESSION, low=LOW, verb=st.sampled_from(["COPY", "MOVE"]))
+    def carry(self, session: int, low: int, verb: str) -> None:
+        naive, uids = self._known(session, low, 1)
+        assert b" OK " in naive.says(f'UID {verb} {low}:{low + 1} "{naive.path}"')
+        there = sorted(uids & self.oracle.flags.keys())
+        for uid in there:
+            self.oracle.add(b" ".join(self.oracle.of(uid, naive.name)).decode(), naive.name)
+        if verb == "MOVE":
+            self.oracle.remove(set(there))
+
+    @rule(session=SESSION)
+    def expunge(self, session: int) -> None:
+        naive = self.clients[session]
+        naive.says("EXPUNGE")
+        self.oracle.remove({uid for uid, flags in self.oracle.flags.items() if b"\\Deleted" in flags})
+
+    @rule(user=st.sampled_from([2, 3]))
+    def marks_are_joined(self, user: int) -> None:
+        self.server.database.write(JoinSeen(ONE, self.inbox, account(user).user))
+
+    @rule(session=SESSION, low=LOW)
+    def search(self, session: int, low: int) -> None:
+        naive = self.clients[session]
+        naive.says("NOOP")
+        found = re.search(rb"ALL ([\d,:]+)", naive.client.ok(f"UID SEARCH RETURN (ALL) UID {low}:* UNSEEN"))
+        expected = [uid for uid in sorted(self.oracle.flags) if uid not in self.oracle.seen[naive.name]]
+        top = max(self.oracle.flags, default=0)
+        expected = [uid for uid in expected if uid >= low or uid == top]
+        assert _uids(found[1] if found else b"") == expected
+
+    @rule(session=SESSION)
+    def status(self, session: int) -> None:
+        """STATUS needs no session in the folder."""
+        naive = self.clients[session]
+        client = self.server.client(naive.name)
+        answer = client.ok(f'STATUS "{naive.path}" (MESSAGES UNSEEN)')
+        client.leave()
+        unseen = self.oracle.flags.keys() - self.oracle.seen[naive.name]
+        assert b"(MESSAGES %d UNSEEN %d)" % (len(self.oracle.flags), len(unseen)) in answer
+
+    @rule(session=SESSION)
+    def idle(self, session: int) -> None:
+        naive = self.clients[session]
+        if not naive.is_idling:
+            naive.says("IDLE")
+            naive.is_idling = True
+
+    @rule(session=SESSION)
+    def enter_again(self, session: int) -> None:
+        self.clients[session].wake()
+        self.clients[session].enter()
+        assert self.clients[session].shown() == self.oracle.shown(self.clients[session].name)
+
+    @rule(session=SESSION)
+    def noop(self, session: int) -> None:
+        """What was told adds up to what this user must see."""
+        naive = self.clients[session]
+        naive.says("NOOP")
+        naive.look()
+        assert naive.shown() == self.oracle.shown(naive.name)
+
+    @invariant()
+    def who_idles_knows_everything(self) -> None:
+        for naive in self.clients:
+            heard = naive.client.heard()
+            assert naive.is_idling or heard == b"", "nobody speaks unasked"
+            naive.hear(heard)
+            if naive.is_idling:
+                assert len(naive.messages) == len(self.oracle.flags)
+                assert all(m.flags in (None, self.oracle.of(m.uid, naive.name)) for m in naive.messages if m.uid)
+
+    def teardown(self) -> None:
+        try:
+            assert self.server.faults == []
+            with self.server.database.read() as tx:
+                assert list(audit(tx)) == []
+        finally:
+            self.server.close()
+            self.directory.cleanup()
+
+
+def _uids(ranges: bytes) -> list[int]:
+    found: list[int] = []
+    for run in filter(None, ranges.split(b",")):
+        low, _, high = run.partition(b":")
+        found += range(int(low), int(high or low) + 1)
+    return found
+
+
+TestShared = Shared.TestCase
+TestShared.settings = settings(max_examples=max(100, settings().max_examples), stateful_step_count=100)
