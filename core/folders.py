@@ -11,10 +11,12 @@ from core.commands import (
     CreateFolder,
     DeleteFolder,
     FlagMode,
+    GrantsSet,
     NewFolder,
     PurgeFolder,
     RenameFolder,
     SetGrant,
+    SetGrants,
     Subscribe,
 )
 from core.errors import (
@@ -50,7 +52,7 @@ from core.model import (
     ranges,
 )
 from core.ports import Counters, ReadTx, StoredEntry, WriteTx
-from core.rights import LOOKUP, Actor
+from core.rights import LOOKUP, Actor, Grant
 
 # Deleted folders wait here, out of every listing, until their messages are purged in slices.
 GRAVEYARD = FolderId(-1)
@@ -407,8 +409,45 @@ def set_grant(tx: WriteTx, command: SetGrant) -> Outcome:
         return None, ()
     if old is None and len(known) >= GRANTS_PER_FOLDER:
         raise LimitExceeded(f"An access control list may not have more than {GRANTS_PER_FOLDER} lines")
-    tx.put_grant(*place, rights.Grant(command.trustee, after, command.is_denied, command.own_only))
+    tx.put_grant(*place, Grant(command.trustee, after, command.is_denied, command.own_only))
     return None, ()
+
+
+def set_grants(tx: WriteTx, command: SetGrants) -> Outcome:
+    """T-2.5: what holds for a folder, for all that are below it as well; lists are read and written in one go."""
+    top = selectable(tx, command.mailbox_id, command.path)
+    if command.recursive:
+        lists, reached = tx.all_grants(command.mailbox_id), _with_below(tx, command.mailbox_id, command.path)
+    else:
+        lists, reached = {top.folder_id: tx.grants(top.mailbox_id, top.folder_id)}, [top]
+    new = [Grant(command.trustee, command.rights, own_only=command.own_only)] if command.rights else []
+    changes = []
+    for folder in reached:
+        known = lists.get(folder.folder_id, [])
+        old = [grant for grant in known if grant.trustee == command.trustee]
+        if old != new:
+            changes.append((folder, old))
+        if new and not old and len(known) >= GRANTS_PER_FOLDER:
+            raise LimitExceeded(f"An access control list may not have more than {GRANTS_PER_FOLDER} lines")
+    for folder, old in changes:
+        for grant in old:
+            tx.delete_grant(folder.mailbox_id, folder.folder_id, grant.trustee, is_denied=grant.is_denied)
+        for grant in new:
+            tx.put_grant(folder.mailbox_id, folder.folder_id, grant)
+    return GrantsSet(len(changes), any(_loses(old, new) for _, old in changes)), ()
+
+
+def _loses(old: Sequence[Grant], new: Sequence[Grant]) -> bool:
+    """Whether a trustee may do less by the new lines than by the old."""
+    before, after = rights.combined(old), rights.combined(new)
+    return bool(before.granted & ~after.granted or (after.own_only & before.granted) & ~before.own_only)
+
+
+def _with_below(tx: ReadTx, mailbox_id: MailboxId, path: str) -> list[Folder]:
+    """The folder of that path and all below it that can hold messages."""
+    prefix = f"{canonical(path)}{SEPARATOR}"
+    found = tree(tx.folders(mailbox_id)).items()
+    return [folder for name, folder in found if folder.selectable and f"{name}{SEPARATOR}".startswith(prefix)]
 
 
 # ---------------------------------------------------------------------------------------------- keywords

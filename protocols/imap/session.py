@@ -57,6 +57,7 @@ class Session:
         self.is_secure = is_secure
         self.certificate_names: tuple[str, ...] = ()  # in the certificate that the client has shown, if we trust it
         self.account: Account | None = None
+        self.impersonator: Account | None = None  # who really signed in, if it is not the account's owner
         self.selected: Selected | None = None
         self.enabled: set[str] = set()
         self.client_id: tuple[tuple[str, str | None], ...] = ()
@@ -403,14 +404,14 @@ class Session:
             found.append("LOGINDISABLED")
         return found + [f"AUTH={name}" for name in self.mechanisms]
 
-    def sign_in(self, account: Account) -> None:
-        self.account = account
+    def sign_in(self, account: Account, impersonator: Account | None = None) -> None:
+        self.account, self.impersonator = account, impersonator
         self._fragments.limits = replace(limits.AFTER_LOGIN, append=self.services.append_limit)
 
     def sign_out(self) -> None:
         """RFC 8437 3: nothing of what the client has enabled or said stays, nor of what may be sent to it."""
         self.services.release(self.signed_in)
-        self.account = None
+        self.account = self.impersonator = None
         self.enabled.clear()
         self.client_id = ()
         self._strange_commands = self._strange_octets = 0
