@@ -12,6 +12,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from core import folders, rights
+from core.changes import AnnotationsChange, Change, TreeChange
 from core.commands import SetAnnotations
 from core.errors import (
     AnnotationTooLarge,
@@ -99,10 +100,13 @@ def set_values(tx: WriteTx, command: SetAnnotations) -> Outcome:
         _check_folder(values, mine)
         if SPECIAL_USE in values:
             _set_use(tx, folder, values.pop(SPECIAL_USE), command.by)
+    changes: list[Change] = [] if len(values) == len(command.values) else [TreeChange(command.mailbox_id)]
     for private, user in ((True, command.user), (False, SHARED)):
         some = {name: value for name, value in values.items() if is_private(name) is private}
         _store(tx, command.mailbox_id, folder_id, user, some)
-    return None, ()
+        if some:
+            changes.append(AnnotationsChange(command.mailbox_id, folder_id, user, tuple(some)))
+    return None, tuple(changes)
 
 
 def _check_server(values: Iterable[str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 
 from core import rights
-from core.changes import Change, FolderRemoved
+from core.changes import Change, FolderRemoved, TreeChange
 from core.commands import (
     CreateFolder,
     DeleteFolder,
@@ -144,7 +144,7 @@ def create(tx: WriteTx, command: CreateFolder) -> Outcome:
     _check_above(tx, command.mailbox_id, names, command.by)
     _check_room(tx, command.mailbox_id, names)
     check_use(tx, command.mailbox_id, command.folder.special_use)
-    return make(tx, command.mailbox_id, command.folder, command.at), ()
+    return make(tx, command.mailbox_id, command.folder, command.at), (TreeChange(command.mailbox_id),)
 
 
 def check_use(tx: ReadTx, mailbox_id: MailboxId, use: str | None) -> None:
@@ -255,7 +255,7 @@ def delete(tx: WriteTx, command: DeleteFolder) -> Outcome:
         prune(tx, mailbox_id, folder.parent_id)
     if folder.n_exists <= ROWS_PER_COMMAND:  # the others are left to maintenance, in slices
         purge_slice(tx, mailbox_id, folder.folder_id)
-    return None, (FolderRemoved(mailbox_id, folder.folder_id),)
+    return None, (FolderRemoved(mailbox_id, folder.folder_id), TreeChange(mailbox_id))
 
 
 def is_inbox(folder: Folder) -> bool:
@@ -338,7 +338,7 @@ def rename(tx: WriteTx, command: RenameFolder) -> Outcome:
         raise InvalidName(f"Folders may not be nested deeper than {FOLDER_DEPTH}")
     tx.update_folder(replace(folder, parent_id=_ensure(tx, mailbox_id, above, command.at), name=name))
     prune(tx, mailbox_id, folder.parent_id)
-    return None, ()
+    return None, (TreeChange(mailbox_id),)
 
 
 def _rename_inbox(tx: WriteTx, folder: Folder, above: Sequence[str], name: str, at: int) -> Outcome:
@@ -350,7 +350,7 @@ def _rename_inbox(tx: WriteTx, folder: Folder, above: Sequence[str], name: str, 
     adopt(tx, inbox, children)
     tx.copy_annotations(mailbox_id, folder.folder_id, inbox.folder_id)  # RFC 5464 4.1: INBOX keeps them too
     tx.update_folder(replace(folder, parent_id=_ensure(tx, mailbox_id, above, at), name=name))
-    return None, (FolderRemoved(mailbox_id, folder.folder_id),)
+    return None, (FolderRemoved(mailbox_id, folder.folder_id), TreeChange(mailbox_id))
 
 
 def _height(folders: Sequence[Folder], folder_id: FolderId) -> int:
@@ -381,7 +381,7 @@ def subscribe(tx: WriteTx, command: Subscribe) -> Outcome:
         if len(known) >= FOLDERS_PER_MAILBOX:
             raise LimitExceeded(f"A mailbox may not have more than {FOLDERS_PER_MAILBOX} subscriptions")
         tx.subscribe(command.mailbox_id, path)
-    return None, ()
+    return None, (TreeChange(command.mailbox_id),)
 
 
 # ---------------------------------------------------------------------------------------------- access control
@@ -406,11 +406,12 @@ def set_grant(tx: WriteTx, command: SetGrant) -> Outcome:
     after = _changed(command.mode, old.rights if old is not None else 0, command.rights)
     if not after:
         tx.delete_grant(*place, command.trustee, is_denied=command.is_denied)
-        return None, ()
+        return None, (TreeChange(command.mailbox_id, is_of_rights=True),)
     if old is None and len(known) >= GRANTS_PER_FOLDER:
         raise LimitExceeded(f"An access control list may not have more than {GRANTS_PER_FOLDER} lines")
-    tx.put_grant(*place, Grant(command.trustee, after, command.is_denied, command.own_only))
-    return None, ()
+    own_only = command.own_only if old is None or command.mode is FlagMode.REPLACE else old.own_only
+    tx.put_grant(*place, Grant(command.trustee, after, command.is_denied, own_only))
+    return None, (TreeChange(command.mailbox_id, is_of_rights=True),)
 
 
 def set_grants(tx: WriteTx, command: SetGrants) -> Outcome:
@@ -434,7 +435,8 @@ def set_grants(tx: WriteTx, command: SetGrants) -> Outcome:
             tx.delete_grant(folder.mailbox_id, folder.folder_id, grant.trustee, is_denied=grant.is_denied)
         for grant in new:
             tx.put_grant(folder.mailbox_id, folder.folder_id, grant)
-    return GrantsSet(len(changes), any(_loses(old, new) for _, old in changes)), ()
+    told = (TreeChange(command.mailbox_id, is_of_rights=True),) if changes else ()
+    return GrantsSet(len(changes), any(_loses(old, new) for _, old in changes)), told
 
 
 def _loses(old: Sequence[Grant], new: Sequence[Grant]) -> bool:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from core.changes import Change, FolderChange, MailboxRemoved, SeenChange
+from core.changes import AnnotationsChange, Change, FolderChange, FolderRemoved, MailboxRemoved, SeenChange, TreeChange
+from core.following import Following
 from core.model import FolderId, MailboxId
 from core.readerview import ReaderView, told_to_reader
 from core.recipients import RecipientId
@@ -183,6 +184,7 @@ class Views:
     def __init__(self) -> None:
         self._folders: dict[Key, _Watched] = {}
         self._readers: dict[Key, dict[RecipientId, _Read]] = {}
+        self.following = Following()
         self._left: dict[Key, int] = {}  # how many messages are kept of each, oldest first
 
     @property
@@ -247,9 +249,11 @@ class Views:
         self._left.pop(folder.key, None)
         self._folders.pop(folder.key, None)
 
-    def publish(self, changes: Iterable[Change]) -> None:
-        """Tells the listeners what was committed."""
+    def publish(self, changes: Sequence[Change]) -> None:
+        """Tells the listeners what was committed, and then the followers of whole mailboxes."""
         for change in changes:
+            if isinstance(change, TreeChange | AnnotationsChange):
+                continue
             for folder in self._concerned(change):
                 if not isinstance(change, SeenChange):
                     self._tell(folder, change)
@@ -257,8 +261,9 @@ class Views:
                     told = reader.hear(change) if isinstance(change, FolderChange | SeenChange) else change
                     if told is not None:
                         _tell_each(reader.watches, told, reader.view)
+        self.following.publish(changes)
 
-    def _tell(self, folder: _Watched, change: Change) -> None:
+    def _tell(self, folder: _Watched, change: FolderChange | FolderRemoved | MailboxRemoved) -> None:
         if isinstance(change, FolderChange):
             folder.hear(change)
         else:
@@ -267,7 +272,7 @@ class Views:
             self._drop(folder)
         _tell_each(folder.watches, change, folder.view)
 
-    def _concerned(self, change: Change) -> Sequence[_Watched]:
+    def _concerned(self, change: FolderChange | SeenChange | FolderRemoved | MailboxRemoved) -> Sequence[_Watched]:
         if isinstance(change, MailboxRemoved):
             return [folder for key, folder in self._folders.items() if key[0] == change.mailbox_id]
         folder = self._folders.get((change.mailbox_id, change.folder_id))

@@ -35,4 +35,5 @@ def do_append(session: Session, request: commands.Append | Opened) -> Steps:
     finally:
         intake.discard()
     uids = ((appended.uid, appended.uid + appended.count - 1),)
+    session.put_here(home, appended.uidvalidity, uids)
     return "Appended", responses.append_uid(appended.uidvalidity, uids)

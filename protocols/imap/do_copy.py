@@ -86,6 +86,7 @@ def _transfer(session: Session, uids: UIDRanges, there: Named, *, move: bool) ->
         copied: Copied = yield home.write(command, bulk=is_large)
     except NoSuchFolder as no:
         raise try_create(no) from None
+    session.put_here(far, copied.uidvalidity, copied.target)
     return copied
 
 
@@ -104,6 +105,7 @@ def _carry_over(session: Session, uids: UIDRanges, there: Named, *, move: bool) 
         for _, entry in list(selected.view.numbered(uids)):
             yield from carrier.take(entry, selected.view.keywords)
         copied = yield from carrier.file()
+        session.put_here(there.home, copied.uidvalidity, copied.target)
     finally:
         carrier.discard()
     if move and copied.source:

@@ -58,7 +58,7 @@ def do_fetch(session: Session, command: commands.Fetch) -> Steps:
         while uids:
             piece: Piece = yield home.read(partial(render, snapshot=snapshot, plan=how, uids=uids), heavy=is_heavy)
             is_lossy, is_unknown = is_lossy or piece.is_lossy, is_unknown or piece.is_unknown
-            yield from _send(session, home, piece)
+            yield from send_piece(session, home, piece)
             uids = tuple((max(low, piece.last_uid + 1), high) for low, high in uids if high > piece.last_uid)
     if is_unknown:
         raise Rejected("A part has an unknown transfer encoding", code=responses.UNKNOWN_CTE)
@@ -104,7 +104,20 @@ def _is_long(selected: Selected, uids: UIDRanges) -> bool:
     return high - low > FEW_MESSAGES and selected.view.number(high) - selected.view.number(low) > FEW_MESSAGES
 
 
-def _send(session: Session, home: Home, piece: Piece) -> Asking[None]:
+def tell_messages(session: Session, uids: UIDRanges, items: tuple[commands.FetchItem, ...]) -> Asking[None]:
+    """What a client has asked to be told of messages that come (RFC 5465 5.2, 7)."""
+    selected, home = here(session)
+    how = plan(_without_uid(items) if selected.uid_only else items)
+    for some in selected.view.slices(uids, PIECE_MESSAGES):
+        left: UIDRanges = some
+        while left:
+            run = partial(render, snapshot=snapshot_of(session, selected), plan=how, uids=left)
+            piece: Piece = yield home.read(run, heavy=True)
+            yield from send_piece(session, home, piece)
+            left = tuple((max(low, piece.last_uid + 1), high) for low, high in left if high > piece.last_uid)
+
+
+def send_piece(session: Session, home: Home, piece: Piece) -> Asking[None]:
     """Sends a piece; what is large in it, part by part."""
     for octets in piece.octets:
         if isinstance(octets, bytes):

@@ -139,4 +139,6 @@ def do_set_metadata(session: Session, command: commands.SetMetadata) -> Steps:
     if home != account.home and any(name == SPECIAL_USE for name, _ in command.values):
         raise Rejected("Special uses are of your own folders", code=responses.USEATTR)
     yield home.write(SetAnnotations(home.mailbox_id, path, account.user, command.values, home.by))
+    if session.notifier is not None:
+        session.notifier.forgive_annotations(command.mailbox, [name for name, _ in command.values])
     return "SETMETADATA completed"

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from msgspec import Struct
 
 from core.errors import NoSuchFolder, Refusal
-from core.model import Folder, merged, ranges, without
+from core.model import Folder, UIDRanges, common, merged, ranges, without
 from core.ports import ReadTx
 from core.view import FolderView
 from protocols.imap import commands, limits, responses, sorting
 from protocols.imap.chosen import EVERYTHING, here, snapshot_of
 from protocols.imap.comparing import FEW_FOUND, computed, ordered, threaded
 from protocols.imap.contexts import Context
+from protocols.imap.do_messages import tell_messages
 from protocols.imap.do_select import load
 from protocols.imap.fetching import Snapshot
 from protocols.imap.filters import chosen_folders, is_selected
@@ -181,7 +182,7 @@ def _context(
         return None
     selected, _ = here(session)
     key = frozen(command.criteria, selected.view, selected.saved)
-    return Context(command.tag, command.uid, key, ranges(uids), folder)
+    return Context(command.tag, command.uid, key, ranges(uids), folder, command.told)
 
 
 def do_cancel_update(session: Session, command: commands.CancelUpdate) -> str:
@@ -218,7 +219,19 @@ def _caught_up(session: Session, context: Context) -> Asking[None]:
     looked = tuple((low, min(high, matched.last_uid)) for low, high in uids if low <= matched.last_uid)
     context.behind = merged(context.behind, without(uids, looked))
     alive = selected.alive(looked)
+    if context.told and (come := selected.contexts.come(context, alive, ranges(matched.uids))):
+        yield from _tell_come(session, context, come)
+        alive = selected.alive(looked)
     session.outgoing += selected.contexts.judge(context, selected.view, alive, ranges(matched.uids))
+
+
+def _tell_come(session: Session, context: Context, come: UIDRanges) -> Asking[None]:
+    """RFC 5465 7: behind EXISTS and before ESEARCH, and together with what NOTIFY asked for (5.2)."""
+    selected, _ = here(session)
+    asked_twice = common(come, selected.fresh)
+    selected.fresh = without(selected.fresh, asked_twice)
+    yield from tell_messages(session, without(come, asked_twice), context.told)
+    yield from tell_messages(session, asked_twice, tuple(dict.fromkeys((*selected.wants.items, *context.told))))
 
 
 # ---------------------------------------------------------------------------------------------- ESEARCH

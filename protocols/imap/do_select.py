@@ -57,7 +57,7 @@ def do_select(session: Session, command: commands.Select) -> Steps:
     selected = Selected(
         command.mailbox, home, folder.folder_id, watch, view, read_only=command.examine, enabled=session.enabled
     )
-    selected.rights = may
+    selected.rights, selected.uidvalidity, selected.wants = may, folder.uidvalidity, session.wants
     selected.recent_from, selected.shows_recent = recent_from, not session.is_rev2
     session.select(selected)
     session.outgoing += _describe(selected, folder, rev2=session.is_rev2)

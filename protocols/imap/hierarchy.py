@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from msgspec import Struct
 
 from core import folders, rights
-from core.model import SEPARATOR, Folder, MailboxId
+from core.model import SEPARATOR, Folder, FolderId, MailboxId
 from core.ports import ReadTx
 from core.rights import LOOKUP, NOTHING, Rights
 from protocols.imap.homes import OTHER_USERS, PUBLIC_FOLDERS, Home
@@ -28,6 +28,12 @@ class Placed(Struct, frozen=True):
     folder: Folder | None
     rights: Rights = rights.OWNER
     is_own: bool = False
+
+    @property
+    def key(self) -> tuple[MailboxId, FolderId] | None:
+        """By what a folder is known whatever its name is; None: it is none that can be selected."""
+        folder = self.folder
+        return None if folder is None or not folder.selectable else (folder.mailbox_id, folder.folder_id)
 
     @property
     def is_selectable(self) -> bool:

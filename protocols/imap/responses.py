@@ -33,6 +33,7 @@ INUSE: Final = b"INUSE"
 LIMIT: Final = b"LIMIT"
 NONEXISTENT: Final = b"NONEXISTENT"
 NOPERM: Final = b"NOPERM"
+NOTIFICATIONOVERFLOW: Final = b"NOTIFICATIONOVERFLOW"  # RFC 5465
 NOTSAVED: Final = b"NOTSAVED"
 OVERQUOTA: Final = b"OVERQUOTA"
 PARSE: Final = b"PARSE"
@@ -174,6 +175,11 @@ def metadata_max_size(octets: int) -> bytes:
 def metadata_long_entries(octets: int) -> bytes:
     """RFC 5464 4.2.1: values were left out, of which the largest has so many octets."""
     return code(b"METADATA LONGENTRIES", octets)
+
+
+def bad_event(events: Iterable[str]) -> bytes:
+    """RFC 5465 8, BADEVENT: the events that there are."""
+    return b"BADEVENT (%s)" % " ".join(events).encode("ascii")
 
 
 def append_uid(uid_validity: int, uids: Ranges) -> bytes:
@@ -328,6 +334,12 @@ def _value(octets: bytes | None, *, utf8: bool) -> bytes:
     if octets is not None and b"\0" in octets:
         return literal_header(len(octets), binary=True) + octets
     return nstring(octets, utf8=utf8)
+
+
+def metadata_changed(name: str, entries: Iterable[str], *, utf8: bool = False) -> bytes:
+    """METADATA with the names of what has changed (RFC 5464 4.4.2)."""
+    names = b" ".join([astring(entry.encode("ascii")) for entry in entries])
+    return b"* METADATA %s %s\r\n" % (mailbox_string(name, utf8=utf8), names)
 
 
 def status(name: str, items: Mapping[str, int | str], *, utf8: bool = False) -> bytes:

@@ -64,8 +64,8 @@ def seen(connection: imaplib.IMAP4, pattern: str = "*") -> list[str]:
 
 
 def said(connection: imaplib.IMAP4, folder: str) -> str:
-    """How a SELECT is answered, less the tag."""
-    status, lines = connection.select(f'"{folder}"')
+    """How an EXAMINE is answered, less the tag."""
+    status, lines = connection.select(f'"{folder}"', readonly=True)  # else imaplib takes READ-ONLY for a failure
     return f"{status} {lines[0].decode() if status == 'NO' and lines[0] is not None else ''}".strip()
 
 
