@@ -135,6 +135,18 @@ class ReadTx(Protocol):
         """(UID, encoded summary) of a range of UIDs."""
         ...
 
+    def dates(
+        self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int
+    ) -> Iterator[tuple[int, int, int, int | None]]:
+        """(UID, size, internal_at, sent_at) of a range of UIDs."""
+        ...
+
+    def dated_summaries(
+        self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int
+    ) -> Iterator[tuple[int, int, int, int | None, bytes]]:
+        """The same with their encoded summaries."""
+        ...
+
     def grants(self, mailbox_id: MailboxId, folder_id: FolderId) -> list[Grant]:
         """The folder's access control list."""
         ...

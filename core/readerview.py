@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from core.changes import FolderChange, SeenChange
-from core.model import Entry, FolderId, MailboxId, ModSeq, UIDRanges, common, merged, ranges
+from core.model import SEEN, Entry, FolderId, MailboxId, ModSeq, UIDRanges, common, merged, ranges
 from core.recipients import RecipientId
 from core.seen import SeenMarks
 from core.view import FolderView
@@ -38,6 +38,17 @@ class ReaderView(FolderView):
         changed = super().changed_since(uid_ranges, modseq)
         marked = self.marks.changed_since(modseq)
         return merged(changed, ranges(entry.uid for _, entry in super().numbered(common(uid_ranges, marked))))
+
+    def changed(self, uid_ranges: UIDRanges, modseq: int) -> Iterator[tuple[int, Entry]]:
+        """As of any view."""
+        return self.numbered(self.changed_since(uid_ranges, modseq))
+
+    def flagged(self, uid_ranges: UIDRanges, has: int, lacks: int) -> list[int]:
+        """As of any view."""
+        if not (has | lacks) & SEEN:
+            return super().flagged(uid_ranges, has, lacks)
+        found = ((entry.uid, entry.flags) for _, entry in self.numbered(uid_ranges))
+        return [uid for uid, flags in found if flags & has == has and not flags & lacks]
 
     def difference(self, newer: FolderView, mailbox_id: MailboxId, folder_id: FolderId) -> FolderChange:
         """As of any view; both are the same reader's."""

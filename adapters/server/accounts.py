@@ -22,6 +22,7 @@ from core.recipients import ALIAS_OCTETS, DatabaseId, Digest, Recipient, Recipie
 from core.rights import ANYONE, Actor
 from core.watching import Views
 from protocols.imap.homes import Home
+from protocols.imap.kept import Kept
 from protocols.imap.services import Account, Keys
 
 
@@ -53,6 +54,7 @@ class Accounts:
     ) -> None:
         """`quota_admins`: folded aliases.  `administer` carries out what the user of a name asks for."""
         self.views = views
+        self.kept = Kept()
         self.clock = clock
         self.entropy = entropy
         self.append_limit = append_limit

@@ -147,6 +147,16 @@ class SqlReadTx:
     def summaries(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> Iterator[tuple[int, bytes]]:
         return self._rows("summaries", mailbox=mailbox_id, folder=folder_id, low=low, high=high)
 
+    def dates(
+        self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int
+    ) -> Iterator[tuple[int, int, int, int | None]]:
+        return self._rows("dates", mailbox=mailbox_id, folder=folder_id, low=low, high=high)
+
+    def dated_summaries(
+        self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int
+    ) -> Iterator[tuple[int, int, int, int | None, bytes]]:
+        return self._rows("dated_summaries", mailbox=mailbox_id, folder=folder_id, low=low, high=high)
+
     def grants(self, mailbox_id: MailboxId, folder_id: FolderId) -> list[Grant]:
         return [_grant(row) for row in self._rows("grants", mailbox=mailbox_id, folder=folder_id)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from core import folders, rights, seen
@@ -85,16 +86,16 @@ def _catch_up(session: Session, known: commands.Known) -> Asking[None]:
     """RFC 7162 3.2.5: what vanished and what changed since the client was last here."""
     selected = session.selected
     assert selected is not None, "it was just selected"
+    if known.modseq >= selected.view.modseq:
+        return  # nothing: what came since this view is told later
     snapshot = snapshot_of(session, selected)
     matched = matched_up_to(snapshot, known.numbers, known.uids_of_numbers)
     read = partial(vanished, snapshot=snapshot, asked=known.uids, since=known.modseq, matched=matched)
     session.outgoing += responses.vanished((yield selected.home.read(read, heavy=True)), earlier=True)
     asked = EVERYTHING if known.uids is None else known.uids.resolve(MAX_UID)
-    changed = selected.view.changed_since(asked, known.modseq)
-    for uids in selected.view.slices(changed, PIECE_MESSAGES):
-        session.outgoing += [
-            selected.flags_line(number, entry, uid=True) for number, entry in selected.view.numbered(uids)
-        ]
+    changed = selected.view.changed(asked, known.modseq)
+    while some := list(islice(changed, PIECE_MESSAGES)):
+        session.outgoing += [selected.flags_line(number, entry, uid=True) for number, entry in some]
         yield Pause(0.0)
 
 

@@ -419,13 +419,18 @@ def _namespaces(group: NamespaceList, *, utf8: bool) -> bytes:
 def search(numbers: Iterable[int], modseq: int | None = None) -> bytes:
     """SEARCH, to IMAP4rev1 and commands without RETURN; with the highest MODSEQ of what was found if it was asked."""
     tail = b"\r\n" if modseq is None else b" (MODSEQ %d)\r\n" % modseq
-    return b"".join((b"* SEARCH", *[b" %d" % number for number in numbers], tail))
+    return b"".join((b"* SEARCH", _listed(numbers), tail))
 
 
 def sort(numbers: Iterable[int], modseq: int | None = None) -> bytes:
     """SORT, to commands without RETURN (RFC 5256 4, RFC 7162 3.1.9)."""
     tail = b"\r\n" if modseq is None else b" (MODSEQ %d)\r\n" % modseq
-    return b"".join((b"* SORT", *[b" %d" % number for number in numbers], tail))
+    return b"".join((b"* SORT", _listed(numbers), tail))
+
+
+def _listed(numbers: Iterable[int]) -> bytes:
+    """A space before each."""
+    return "".join([f" {number}" for number in numbers]).encode("ascii")
 
 
 def esearch(

@@ -10,6 +10,7 @@ from core.ports import Clock, Entropy
 from core.recipients import Digest, RecipientId
 from core.watching import Views
 from protocols.imap.homes import Home
+from protocols.imap.kept import Kept
 
 
 class Account(Struct, frozen=True):
@@ -64,6 +65,8 @@ class Services(Protocol):
     def entropy(self) -> Entropy: ...
     @property
     def views(self) -> Views: ...
+    @property
+    def kept(self) -> Kept: ...
     @property
     def append_limit(self) -> int:
         """The largest message, in octets (RFC 7889)."""

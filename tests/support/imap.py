@@ -18,6 +18,7 @@ from core.recipients import Digest, RecipientId
 from core.rights import ANYONE, Actor, Grant
 from core.watching import Views
 from protocols.imap.homes import Home
+from protocols.imap.kept import Kept
 from protocols.imap.services import Account, Keys
 from protocols.imap.session import Session
 from protocols.imap.work import Compute, Pause, Read, StartTls, Work, Write
@@ -65,6 +66,7 @@ class TestServer:
         self.clock = TestClock()
         self.entropy = TestEntropy()
         self.views = Views()
+        self.kept = Kept()
         self.append_limit = 10_000_000
         self.plaintext_logins = True
         self.may_unauthenticate = True

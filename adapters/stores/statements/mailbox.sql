@@ -164,6 +164,14 @@ WHERE e.mailbox_id = :mailbox AND e.folder_id = :folder AND (e.flags & :deleted)
 SELECT e.uid, m.summary
 FROM entry e JOIN message m ON m.mailbox_id = e.mailbox_id AND m.message_id = e.message_id
 WHERE e.mailbox_id = :mailbox AND e.folder_id = :folder AND e.uid BETWEEN :low AND :high ORDER BY e.uid
+-- name: dates
+SELECT e.uid, m.size, m.internal_at, m.sent_at
+FROM entry e JOIN message m ON m.mailbox_id = e.mailbox_id AND m.message_id = e.message_id
+WHERE e.mailbox_id = :mailbox AND e.folder_id = :folder AND e.uid BETWEEN :low AND :high ORDER BY e.uid
+-- name: dated_summaries
+SELECT e.uid, m.size, m.internal_at, m.sent_at, m.summary
+FROM entry e JOIN message m ON m.mailbox_id = e.mailbox_id AND m.message_id = e.message_id
+WHERE e.mailbox_id = :mailbox AND e.folder_id = :folder AND e.uid BETWEEN :low AND :high ORDER BY e.uid
 -- name: objects
 SELECT e.uid, e.message_id, CASE WHEN m.thread_id = 0 THEN m.message_id ELSE m.thread_id END
 FROM entry e JOIN message m ON m.mailbox_id = e.mailbox_id AND m.message_id = e.message_id
