@@ -125,6 +125,7 @@ class Filing(Struct, frozen=True):
     flags: Flags
     internal_at: int
     internal_zone: int
+    email_id: str | None = None  # of a message that comes from another database
 
 
 class Append(Struct, frozen=True):

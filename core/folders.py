@@ -175,7 +175,7 @@ def _check_above(tx: ReadTx, mailbox_id: MailboxId, names: Sequence[str], by: Ac
         raise NoSuchFolder("There is no such folder")
     rights.require(tx, above, by, rights.CREATE)
     there = find(tx, mailbox_id, SEPARATOR.join(names))
-    if there is not None and not rights.of(tx, there, by).granted & rights.LOOKUP:
+    if there is not None and there.selectable and not rights.of(tx, there, by).granted & rights.LOOKUP:
         raise NoPermission("You may not do that in this folder")
 
 
@@ -219,8 +219,11 @@ def insert(
 
 
 def _inherit(tx: WriteTx, folder: Folder) -> None:
-    """RFC 4314 4: a new folder begins with the access control list of the folder above it (T-2.5)."""
-    for grant in tx.grants(folder.mailbox_id, folder.parent_id):
+    """RFC 4314 4: a new folder begins with the access control list of the nearest folder above it (T-2.5)."""
+    above = tx.folder(folder.mailbox_id, folder.parent_id)
+    while above is not None and not above.selectable:
+        above = tx.folder(folder.mailbox_id, above.parent_id)
+    for grant in tx.grants(folder.mailbox_id, above.folder_id) if above is not None else ():
         tx.put_grant(folder.mailbox_id, folder.folder_id, grant)
 
 

@@ -19,4 +19,5 @@ ROWS_PER_COMMAND: Final = 2_000  # a command holds the writer for some 20 ms at 
 TOMBSTONES_PER_FOLDER: Final = 10_000  # ranges of UIDs; a client that was away for longer is told what is missing
 SEEN_RANGES: Final = 4_096  # of one reader in one folder; more are joined, and cost some 100 octets each until then
 COPY_ROWS: Final = 50_000  # COPY must be all or nothing, so it may hold the writer longer, but not for ever
+FAR_COPY_ROWS: Final = 10_000  # to another mailbox, where each message gets a row of its own
 DELIVERIES_PER_COMMAND: Final = 100  # recipients of one message that are filed in one transaction

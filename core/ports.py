@@ -45,6 +45,7 @@ class NewMessage(Struct, frozen=True, array_like=True):
     summary: bytes
     utf8: bytes | None
     thread_id: MessageId
+    email_id: str | None = None
 
 
 class NewEntry(Struct, frozen=True, array_like=True):
@@ -115,8 +116,8 @@ class ReadTx(Protocol):
 
     def objects(
         self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int
-    ) -> Iterator[tuple[int, int, int]]:
-        """(UID, message, thread) of a range of UIDs."""
+    ) -> Iterator[tuple[int, int, int, str | None]]:
+        """(UID, message, thread, the message's own name if it has one) of a range of UIDs."""
         ...
 
     def saved_dates(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> Iterator[tuple[int, int]]:
@@ -262,9 +263,15 @@ class WriteTx(ReadTx, Protocol):
 
     def insert_messages(self, messages: Sequence[NewMessage]) -> None: ...
     def copy_message(
-        self, mailbox_id: MailboxId, message_id: MessageId, to: MailboxId, new_id: MessageId, thread_id: MessageId
+        self,
+        mailbox_id: MailboxId,
+        message_id: MessageId,
+        to: MailboxId,
+        new_id: MessageId,
+        thread_id: MessageId,
+        name: str,
     ) -> None:
-        """The message as one of another mailbox, with one entry."""
+        """The message as one of another mailbox, with one entry; its name there, if it has none yet."""
         ...
 
     def insert_entries(self, entries: Sequence[NewEntry]) -> None:

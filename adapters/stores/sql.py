@@ -131,7 +131,7 @@ class SqlReadTx:
 
     def objects(
         self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int
-    ) -> Iterator[tuple[int, int, int]]:
+    ) -> Iterator[tuple[int, int, int, str | None]]:
         return self._rows("objects", mailbox=mailbox_id, folder=folder_id, low=low, high=high)
 
     def saved_dates(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> Iterator[tuple[int, int]]:
@@ -416,15 +416,23 @@ class SqlWriteTx(SqlReadTx):
                     "summary": m.summary,
                     "utf8": m.utf8,
                     "thread": m.thread_id,
+                    "email_id": m.email_id,
                 }
                 for m in messages
             ),
         )
 
     def copy_message(
-        self, mailbox_id: MailboxId, message_id: MessageId, to: MailboxId, new_id: MessageId, thread_id: MessageId
+        self,
+        mailbox_id: MailboxId,
+        message_id: MessageId,
+        to: MailboxId,
+        new_id: MessageId,
+        thread_id: MessageId,
+        name: str,
     ) -> None:
-        self._do("copy_message", mailbox=mailbox_id, message=message_id, to=to, new=new_id, thread=thread_id)
+        place = {"mailbox": mailbox_id, "message": message_id, "to": to}
+        self._do("copy_message", **place, new=new_id, thread=thread_id, email_id=name)
 
     def insert_entries(self, entries: Sequence[NewEntry]) -> None:
         self._run_many(

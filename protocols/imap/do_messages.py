@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from core import folders
 from core.commands import Expunge, FlagMode, Flags, Stored, StoreFlags
 from core.errors import NoPermission, Refusal
 from core.flags import check_store
@@ -222,8 +223,9 @@ def do_expunge(session: Session, command: commands.Expunge) -> Steps:
     """RFC 9051 6.4.3, 6.4.9."""
     selected, home = here(session)
     writable(selected)
-    if not selected.rights.granted & EXPUNGE:
-        raise NoPermission("You may not remove messages from this folder")
+    if home.by is not None:  # also where nothing is marked
+        place = (home.mailbox_id, selected.folder_id, home.by, EXPUNGE)
+        yield home.read(lambda tx: folders.existing(tx, *place))
     wanted = EVERYTHING if command.uids is None else chosen(selected, command.uids, uid=True)
     gone = 0
     newest = selected.newest  # all that are \Deleted go, though their flags are still to be told (RFC 9051 6.4.3)

@@ -151,7 +151,7 @@ def _describe(selected: Selected, folder: Folder, *, rev2: bool) -> list[bytes]:
         lines.append(responses.recent(selected.recent_count()))
     if rev2:
         lines.append(_normalized(selected.path))
-    elif (folder.n_unseen or selected.home.by is not None) and not selected.uid_only:
+    elif _has_unseen(selected, folder) and not selected.uid_only:
         lines += _first_unseen(view)
     lines.append(responses.untagged(b"OK", "UIDs stay", responses.code(b"UIDVALIDITY", folder.uidvalidity)))
     # The view's, not the row's, which may count messages that are told as new in a moment: a client that had been told
@@ -167,6 +167,11 @@ def _normalized(path: str) -> bytes:
     """RFC 9051 6.3.2: LIST, with OLDNAME if the client did not spell the name as we do."""
     known = folders.canonical(path)
     return responses.list_((), SEPARATOR, known, old_name=path if path != known else None, utf8=True)
+
+
+def _has_unseen(selected: Selected, folder: Folder) -> bool:
+    """Whether to look for the first unseen message: for readers only where that is soon done, for it is not counted."""
+    return bool(folder.n_unseen) if selected.home.by is None else folder.n_exists <= HEAVY_FOLDER
 
 
 def _first_unseen(view: FolderView) -> list[bytes]:
@@ -196,7 +201,7 @@ def do_close(session: Session, command: commands.Close) -> Steps:
         newest = selected.newest
         for uids in newest.slices(EVERYTHING, ROWS_PER_COMMAND):
             if any(entry.flags & DELETED for _, entry in newest.numbered(uids)):
-                with suppress(NoPermission):  # RFC 4314 4: CLOSE closes all the same
+                with suppress(NoPermission, NoSuchFolder):  # RFC 4314 4: CLOSE closes all the same
                     yield home.write(Expunge(home.mailbox_id, selected.folder_id, uids, home.by), bulk=True)
     yield from leave(session)
     return "Closed"

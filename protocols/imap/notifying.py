@@ -14,7 +14,6 @@ from msgspec import Struct
 
 from core.annotations import SERVER, SHARED
 from core.changes import AnnotationsChange, Change, FolderChange, SeenChange, TreeChange
-from core.folders import canonical
 from core.following import Follower
 from core.model import SEPARATOR, FolderId, MailboxId, UIDRanges, common, merged, ranges, without
 from core.recipients import RecipientId
@@ -22,6 +21,7 @@ from protocols.imap import limits
 from protocols.imap.commands import EventGroup, FetchItem
 from protocols.imap.contexts import bounded
 from protocols.imap.hierarchy import Listed, Placed
+from protocols.imap.homes import known_as
 
 EVENTS: Final = {
     "MESSAGENEW": "MessageNew",
@@ -168,14 +168,14 @@ class Notifier:
 
     def forgive_names(self, *names: str) -> None:
         """Likewise of folders made, renamed, deleted, and subscribed to, and of those right above them."""
-        for name in map(canonical, names):
+        for name in map(known_as, names):
             self.own_names |= {name, name.rpartition(SEPARATOR)[0]}
 
     def forgive_annotations(self, folder: str, names: Collection[str]) -> None:
         """Likewise; no folder is the server."""
         for key, pending in list(self.annotations.items()):
             known = "" if key[1] == SERVER else self.watched[key].name
-            if known == canonical(folder):
+            if known == known_as(folder):
                 self.annotations[key] = {name: None for name in pending if name not in names}
                 if not self.annotations[key]:
                     del self.annotations[key]

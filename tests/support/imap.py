@@ -85,6 +85,7 @@ class TestServer:
         self.mounted = True
         self.published: list[Change] = []
         self.post: Callable[[Callable[[], None]], Any] = lambda run: run()  # how the writer tells what it did
+        directory.mkdir(exist_ok=True)
         self.packs: dict[int, Packs] = {}
         self.stores: dict[int, MailboxDatabase] = {}
         self.faults: list[BaseException] = []
