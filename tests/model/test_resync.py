@@ -78,7 +78,8 @@ class Cache:
             self.look()
 
     def look(self) -> None:
-        """Asks for what has come."""
+        """Asks for what has come; first it hears of what has changed, lest it take that for all."""
+        self.hear(self.client.ok("NOOP"))
         answer = self.client.ok(f"UID FETCH {self.complete + 1}:* (FLAGS MODSEQ)")
         self.hear(answer)
         self.complete = max([self.complete, *self.messages])

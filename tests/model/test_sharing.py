@@ -22,6 +22,7 @@ from tests.support.imap import Client, TestServer, account
 
 ONE = MailboxId(1)
 USERS = ("u1", "u2", "u2", "u3")  # the owner, a reader twice, another reader
+EVENTS = "MessageNew (uid flags) MessageExpunge FlagChange"
 SESSION = st.integers(0, len(USERS) - 1)
 FLAGS = st.sampled_from(["\\Seen", "\\Seen", "\\Seen $a", "\\Deleted", "\\Flagged", "\\Seen \\Flagged", "$a", ""])
 MODE = st.sampled_from(["+", "-", ""])
@@ -32,10 +33,13 @@ SEEN = b"\\Seen"
 class Sharer(Naive):
     """A naive client of one user."""
 
-    def __init__(self, client: Client, name: str, *, resynchronizes: bool) -> None:
+    def __init__(self, client: Client, name: str, *, resynchronizes: bool, is_notified: bool) -> None:
         self.name = name
+        self.is_notified = is_notified  # RFC 5465: told at once, as if it idled for ever
         if resynchronizes:
             client.ok("ENABLE QRESYNC")
+        if is_notified:
+            client.ok(f"NOTIFY SET (selected ({EVENTS}))")
         super().__init__(client)
 
     def hear(self, answer: bytes) -> list[int]:
@@ -128,7 +132,10 @@ class Shared(RuleBasedStateMachine):
         assert inbox is not None
         self.inbox: FolderId = inbox.folder_id
         clients = [(self.server.client(name), name) for name in USERS]
-        self.clients = [Sharer(c, name, resynchronizes=at > 1) for at, (c, name) in enumerate(clients)]
+        self.clients = [
+            Sharer(client, name, resynchronizes=at > 1, is_notified=at % 2 == 1)
+            for at, (client, name) in enumerate(clients)
+        ]
 
     @rule()
     def deliver(self) -> None:
@@ -245,10 +252,11 @@ class Shared(RuleBasedStateMachine):
     @invariant()
     def who_idles_knows_everything(self) -> None:
         for naive in self.clients:
-            heard = naive.client.heard()
-            assert naive.is_idling or heard == b"", "nobody speaks unasked"
+            heard = naive.client.heard() + naive.client.turn()
+            is_told = naive.is_idling or naive.is_notified
+            assert is_told or heard == b"", "nobody speaks unasked"
             naive.hear(heard)
-            if naive.is_idling:
+            if is_told:
                 assert len(naive.messages) == len(self.oracle.flags)
                 assert all(m.flags in (None, self.oracle.of(m.uid, naive.name)) for m in naive.messages if m.uid)
 
