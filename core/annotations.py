@@ -40,6 +40,7 @@ SERVER: Final = ROOT  # in place of a folder's number
 SHARED: Final = RecipientId(0)  # in place of a user's number; no recipient has it
 SPECIAL_USE: Final = "/private/specialuse"  # RFC 6154 4: it is the folder's special use itself
 RESERVED: Final = "/shared/vendor/penfold/"  # what is below it we set
+ROLE: Final = f"{RESERVED}role"  # what Exchange calls what the user may do: it tells of own messages only (T-2.4)
 
 _CONTENT: Final = rights.READ | rights.KEEP_SEEN | rights.WRITE | rights.INSERT | rights.POST
 

@@ -100,8 +100,13 @@ class Grant(Struct, frozen=True):
 
 def role_of(grant: Grant) -> str | None:
     """The role that a line is, if it is exactly one."""
-    role = Role(grant.rights, grant.own_only)
-    return next((name for name, known in ROLES.items() if known == role and not grant.is_denied), None)
+    return None if grant.is_denied else role_in(combined([grant]))
+
+
+def role_in(mine: Rights) -> str | None:
+    """The role that somebody has in a folder, if what he may do there is exactly one."""
+    role = Role(mine.granted, bool(mine.own_only))
+    return next((name for name, known in ROLES.items() if known == role), None)
 
 
 def of(tx: ReadTx, folder: Folder, by: Actor | None) -> Rights:
