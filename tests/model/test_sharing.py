@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from core.audit import audit
-from core.commands import JoinSeen
+from core.commands import Expunge, FlagMode, Flags, JoinSeen, StoreFlags
 from core.folders import find
-from core.model import FolderId, MailboxId
-from core.rights import Grant, mask
+from core.model import MAX_UID, FolderId, MailboxId
+from core.rights import Actor, Grant, mask
+from protocols.imap.commands import SYSTEM_FLAGS
 from tests.model.test_imap_views import Naive
-from tests.support.imap import Client, TestServer, account
+from tests.support.imap import Client, Held, TestServer, account
 
 ONE = MailboxId(1)
 USERS = ("u1", "u2", "u2", "u3")  # the owner, a reader twice, another reader
@@ -121,6 +122,7 @@ class Shared(RuleBasedStateMachine):
         self.server.share("INBOX", *(Grant(account(user).user, mask("lrswipte")) for user in (2, 3)))
         self.oracle = Oracle()
         self.clients: list[Sharer] = []
+        self.held = Held(self.server)  # commits that nobody has been told of
         self.modseqs: dict[tuple[str, int], tuple[frozenset[bytes], int]] = {}  # as last seen by each user
 
     @initialize(count=st.integers(0, 4))
@@ -139,12 +141,37 @@ class Shared(RuleBasedStateMachine):
 
     @rule()
     def deliver(self) -> None:
+        self.held.release()
         self.server.deliver(b"Subject: x\r\n\r\nx")
         self.oracle.add("", "u1")
 
+    @rule(low=LOW, width=st.integers(0, 5), mode=MODE, flags=FLAGS, user=st.sampled_from([1, 2, 3]))
+    def stores_and_is_told_late(self, low: int, width: int, mode: str, flags: str, user: int) -> None:
+        """As the writer's thread runs ahead of the event loop."""
+        words = flags.split()
+        system = sum(bit for bit, name in _system_flags() if name in words)
+        given = Flags(system, tuple(word for word in words if word.startswith("$")))
+        by = None if user == 1 else Actor(account(user).user, frozenset((account(user).user,)))
+        uids = {uid for uid in self.oracle.flags if low <= uid <= low + width}
+        how = {"+": FlagMode.ADD, "-": FlagMode.REMOVE, "": FlagMode.REPLACE}[mode]
+        self.held.commit(StoreFlags(ONE, self.inbox, ((low, low + width),), how, given, by=by))
+        self.oracle.store(uids, mode, flags, f"u{user}")
+
+    @rule()
+    def expunges_and_is_told_late(self) -> None:
+        self.held.commit(Expunge(ONE, self.inbox, ((1, MAX_UID),)))
+        self.oracle.remove({uid for uid, flags in self.oracle.flags.items() if b"\\Deleted" in flags})
+
+    def _told(self, session: int) -> Sharer:
+        """The session, once all have been told of everything."""
+        self.held.release()
+        for naive in self.clients:
+            naive.hear(naive.client.heard() + naive.client.turn())
+        return self.clients[session]
+
     def _known(self, session: int, low: int, width: int) -> tuple[Sharer, set[int]]:
         """The session, once it knows the UIDs of all that it sees, and those in a range."""
-        naive = self.clients[session]
+        naive = self._told(session)
         naive.look()
         if any(message.uid is None for message in naive.messages):
             naive.look()  # of what came with the answer to the first
@@ -168,7 +195,7 @@ class Shared(RuleBasedStateMachine):
 
     @rule(session=SESSION, flags=FLAGS)
     def append(self, session: int, flags: str) -> None:
-        naive = self.clients[session]
+        naive = self._told(session)
         assert b" OK " in naive.says(f'APPEND "{naive.path}" ({flags}) {{1+}}\r\nx')
         self.oracle.add(flags, naive.name)
 
@@ -184,17 +211,18 @@ class Shared(RuleBasedStateMachine):
 
     @rule(session=SESSION)
     def expunge(self, session: int) -> None:
-        naive = self.clients[session]
+        naive = self._told(session)
         naive.says("EXPUNGE")
         self.oracle.remove({uid for uid, flags in self.oracle.flags.items() if b"\\Deleted" in flags})
 
     @rule(user=st.sampled_from([2, 3]))
     def marks_are_joined(self, user: int) -> None:
+        self.held.release()
         self.server.database.write(JoinSeen(ONE, self.inbox, account(user).user))
 
     @rule(session=SESSION, low=LOW)
     def search(self, session: int, low: int) -> None:
-        naive = self.clients[session]
+        naive = self._told(session)
         naive.says("NOOP")
         found = re.search(rb"ALL ([\d,:]+)", naive.client.ok(f"UID SEARCH RETURN (ALL) UID {low}:* UNSEEN"))
         expected = [uid for uid in sorted(self.oracle.flags) if uid not in self.oracle.seen[naive.name]]
@@ -205,7 +233,7 @@ class Shared(RuleBasedStateMachine):
     @rule(session=SESSION)
     def status(self, session: int) -> None:
         """STATUS needs no session in the folder."""
-        naive = self.clients[session]
+        naive = self._told(session)
         client = self.server.client(naive.name)
         answer = client.ok(f'STATUS "{naive.path}" (MESSAGES UNSEEN UIDNEXT HIGHESTMODSEQ)')
         client.leave()
@@ -237,14 +265,16 @@ class Shared(RuleBasedStateMachine):
 
     @rule(session=SESSION)
     def enter_again(self, session: int) -> None:
-        self.clients[session].wake()
-        self.clients[session].enter()
-        assert self.clients[session].shown() == self.oracle.shown(self.clients[session].name)
+        """Also in the midst of what is still to be told to all."""
+        naive = self.clients[session]
+        naive.wake()
+        naive.enter()
+        assert self.held or naive.shown() == self.oracle.shown(naive.name)
 
     @rule(session=SESSION)
     def noop(self, session: int) -> None:
         """What was told adds up to what this user must see."""
-        naive = self.clients[session]
+        naive = self._told(session)
         naive.says("NOOP")
         naive.look()
         assert naive.shown() == self.oracle.shown(naive.name)
@@ -256,11 +286,12 @@ class Shared(RuleBasedStateMachine):
             is_told = naive.is_idling or naive.is_notified
             assert is_told or heard == b"", "nobody speaks unasked"
             naive.hear(heard)
-            if is_told:
+            if is_told and not self.held:
                 assert len(naive.messages) == len(self.oracle.flags)
                 assert all(m.flags in (None, self.oracle.of(m.uid, naive.name)) for m in naive.messages if m.uid)
 
     def teardown(self) -> None:
+        self.held.release()
         try:
             assert self.server.faults == []
             with self.server.database.read() as tx:
@@ -268,6 +299,11 @@ class Shared(RuleBasedStateMachine):
         finally:
             self.server.close()
             self.directory.cleanup()
+
+
+def _system_flags() -> list[tuple[int, str]]:
+    """(bit, name) of the system flags."""
+    return [(1 << bit, name) for bit, name in enumerate(SYSTEM_FLAGS)]
 
 
 def _uids(ranges: bytes) -> list[int]:

@@ -1,9 +1,10 @@
 """An IMAP session in conversation with a test: no sockets, no threads but the writer's, everything at once."""
 
 import re
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from msgspec.structs import replace
 
@@ -11,7 +12,7 @@ from adapters.blobs.packs import Packs
 from adapters.server.spooling import MessageSpool
 from adapters.stores.database import MailboxDatabase
 from core.changes import Change
-from core.commands import CreateFolder, CreateMailbox, Deliver, Delivery, FlagMode, NewFolder, SetGrant
+from core.commands import Command, CreateFolder, CreateMailbox, Deliver, Delivery, FlagMode, NewFolder, SetGrant
 from core.errors import Refusal
 from core.model import MAX_UID, FolderId, MailboxId
 from core.recipients import Digest, RecipientId
@@ -386,6 +387,40 @@ class Client:
                 return None
             case StartTls():
                 return None
+
+
+class Held:
+    """While it lasts, what the writer has to tell waits, as it waits for the event loop."""
+
+    def __init__(self, server: TestServer) -> None:
+        self._server = server
+        self._waiting: list[Callable[[], None]] = []
+        self._arrived = threading.Semaphore(0)
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def commit(self, command: Command) -> None:
+        """Carries a command out, of which nobody hears yet."""
+        before, self._server.post = self._server.post, self._hold
+        self._server.database.submit(command, lambda result, error: None)
+        assert self._arrived.acquire(timeout=30)
+        self._server.post = before
+
+    def _hold(self, run: Callable[[], None]) -> None:
+        self._waiting.append(run)
+        self._arrived.release()
+
+    def release(self) -> None:
+        """Tells all of it, in order."""
+        while self._waiting:
+            self._waiting.pop(0)()
+
+    def __exit__(self, *raised: object) -> None:
+        self.release()
 
 
 def room(server: TestServer, count: int, flags: str = "") -> Client:

@@ -1,10 +1,7 @@
 r"""\Seen of each reader of a shared folder: T-2.2, and RFC 7162 for each by himself."""
 
 import re
-import threading
-from collections.abc import Callable
 from pathlib import Path
-from typing import Self
 
 import pytest
 
@@ -12,7 +9,7 @@ from core.commands import Command, Expunge, FlagMode, Flags, StoreFlags
 from core.errors import Unavailable
 from core.model import DELETED, FLAGGED, SEEN, FolderId
 from core.rights import Actor, Grant, mask
-from tests.support.imap import MESSAGE, PUBLIC, Client, TestServer, account, untagged
+from tests.support.imap import MESSAGE, PUBLIC, Client, Held, TestServer, account, untagged
 
 BOARD = '"Public Folders/board"'
 EVERYTHING_BUT_ADMIN = mask("lrswipkxte")
@@ -334,33 +331,6 @@ def test_a_database_that_fails_takes_away_its_own_folders_only(
 
 
 # ---------------------------------------------------------------------------------------------- told late
-
-
-class Held:
-    """While it lasts, what the writer has to tell waits, as it waits for the event loop."""
-
-    def __init__(self, server: TestServer) -> None:
-        self._server = server
-        self._waiting: list[Callable[[], None]] = []
-        self._arrived = threading.Semaphore(0)
-
-    def __enter__(self) -> Self:
-        self._server.post = self._hold
-        return self
-
-    def _hold(self, run: Callable[[], None]) -> None:
-        self._waiting.append(run)
-        self._arrived.release()
-
-    def commit(self, command: Command) -> None:
-        """Carries a command out, of which nobody hears yet."""
-        self._server.database.submit(command, lambda result, error: None)
-        assert self._arrived.acquire(timeout=30)
-
-    def __exit__(self, *raised: object) -> None:
-        self._server.post = lambda run: run()
-        for run in self._waiting:
-            run()
 
 
 def delete_first(board: TestServer) -> tuple[Command, ...]:
