@@ -21,6 +21,7 @@ from core.recipients import Digest, Recipient, RecipientId, effective, fold_name
 from core.rights import ANYONE, Actor
 from core.watching import Views
 from protocols.imap.homes import Home
+from protocols.imap.policy import ClientPolicy
 from protocols.imap.services import Account, Keys
 
 
@@ -45,6 +46,7 @@ class Accounts:
         append_limit: int,
         plaintext_logins: bool,
         may_unauthenticate: bool,
+        client_policy: ClientPolicy,
         annotations: Mapping[str, bytes],
         has_tls: bool,
         channel_bindings: Mapping[str, bytes],
@@ -57,6 +59,7 @@ class Accounts:
         self.append_limit = append_limit
         self.plaintext_logins = plaintext_logins
         self.may_unauthenticate = may_unauthenticate
+        self.client_policy = client_policy
         self.annotations = annotations
         self.has_tls = has_tls
         self.channel_bindings = channel_bindings

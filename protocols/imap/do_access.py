@@ -12,6 +12,7 @@ from protocols.imap.do_select import leave
 from protocols.imap.fragments import Line
 from protocols.imap.grammar import BadSyntax, base64
 from protocols.imap.homes import OTHER_USERS, PUBLIC_FOLDERS
+from protocols.imap.policy import is_hidden
 from protocols.imap.refusals import Rejected, bad
 from protocols.imap.services import Account
 from protocols.imap.work import Answer, Asking, Await, Compute, Pause, StartDeflate, StartTls, Steps, StopDeflate
@@ -67,10 +68,12 @@ def do_namespace(session: Session, command: commands.Namespace) -> str:
 
 
 def do_enable(session: Session, command: commands.Enable) -> str:
-    """RFC 5161: what we do not know is passed over."""
-    if session.selected is not None and "IMAP4REV2" in command.capabilities:
+    """RFC 5161: what we do not know is passed over, and so is what this client is not offered."""
+    hidden = session.hidden
+    offered = [name for name in command.capabilities if name in ENABLES and not is_hidden(name, hidden)]
+    if session.selected is not None and "IMAP4REV2" in offered:
         session.selected.shows_recent = False
-    new = [name for name in command.capabilities if name in ENABLES and name not in session.enabled]
+    new = [name for name in offered if name not in session.enabled]
     session.send(responses.enabled([ENABLES[name][0] for name in new]))
     for name in new:
         session.enable(name, *ENABLES[name][1:])

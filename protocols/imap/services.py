@@ -10,6 +10,7 @@ from core.ports import Clock, Entropy
 from core.recipients import Digest, RecipientId
 from core.watching import Views
 from protocols.imap.homes import Home
+from protocols.imap.policy import ClientPolicy
 
 
 class Account(Struct, frozen=True):
@@ -77,6 +78,11 @@ class Services(Protocol):
     @property
     def may_unauthenticate(self) -> bool:
         """Whether a client may sign out and stay connected (RFC 8437 8: not where a proxy checks who signs in)."""
+        ...
+
+    @property
+    def client_policy(self) -> ClientPolicy:
+        """Which capabilities which clients are not offered."""
         ...
 
     @property

@@ -41,6 +41,7 @@ from protocols.imap.fragments import (
     Refused,
 )
 from protocols.imap.grammar import BadCharset, BadSyntax, UnknownCommand, parse
+from protocols.imap.policy import ClientId, is_hidden
 from protocols.imap.refusals import Rejected, bad, rejected, uid_required
 from protocols.imap.selected import Selected
 from protocols.imap.services import Account, Services
@@ -59,7 +60,7 @@ class Session:
         self.account: Account | None = None
         self.selected: Selected | None = None
         self.enabled: set[str] = set()
-        self.client_id: tuple[tuple[str, str | None], ...] = ()
+        self.client_id: ClientId = ()
         self.outgoing: list[bytes] = []
         self.is_closing = False
         self.is_idling = False
@@ -387,8 +388,17 @@ class Session:
             certificate=self.certificate_names,
         )
 
+    @property
+    def hidden(self) -> frozenset[str]:
+        """The capabilities that this client is not offered; by what it has said of itself so far."""
+        return self.services.client_policy.hidden(self.account.name if self.account else None, self.client_id)
+
     def capabilities(self) -> list[str]:
-        """What is announced in this state (RFC 9051 6.1.1)."""
+        """What is announced in this state (RFC 9051 6.1.1), but for what this client is not offered."""
+        hidden = self.hidden
+        return [name for name in self._capabilities() if not is_hidden(name, hidden)]
+
+    def _capabilities(self) -> list[str]:
         if self.account is not None:
             found = [*ALWAYS, *AFTER_LOGIN, f"APPENDLIMIT={self.services.append_limit}"]
             if self.services.may_unauthenticate:
