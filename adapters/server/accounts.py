@@ -124,6 +124,10 @@ class Accounts:
     def is_mounted(self, account: Account) -> bool:
         return self._executor.is_mounted(account.database_id)
 
+    @property
+    def is_busy(self) -> bool:
+        return self._executor.is_busy
+
     def spool(self, home: Home) -> MessageSpool:
         return self._spool(home.database_id)
 

@@ -257,8 +257,10 @@ def _client_policy(given: Imap) -> ClientPolicy:
         )
         for each in given.clients
     )
-    faults = FAULTS if given.use_shipped_client_table else ()
-    return ClientPolicy(frozenset(map(str, given.hide_capabilities)), tuple(rules), faults)
+    knows = given.use_shipped_client_table
+    return ClientPolicy(
+        frozenset(map(str, given.hide_capabilities)), tuple(rules), FAULTS if knows else (), puts_off=knows
+    )
 
 
 def _reactor() -> Any:

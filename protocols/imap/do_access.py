@@ -12,7 +12,7 @@ from protocols.imap.do_select import leave
 from protocols.imap.fragments import Line
 from protocols.imap.grammar import BadSyntax, base64
 from protocols.imap.homes import OTHER_USERS, PUBLIC_FOLDERS
-from protocols.imap.policy import is_hidden
+from protocols.imap.policy import is_background, is_hidden
 from protocols.imap.refusals import Rejected, bad
 from protocols.imap.services import Account
 from protocols.imap.work import Answer, Asking, Await, Compute, Pause, StartDeflate, StartTls, Steps, StopDeflate
@@ -54,8 +54,11 @@ def do_logout(session: Session, command: commands.Logout) -> Steps:
 
 
 def do_id(session: Session, command: commands.Id) -> str:
-    """RFC 2971."""
+    """RFC 2971.  Apple's Mail puts off for a day what it fetches in the background when its ID is refused (TN3189)."""
     session.client_id = command.fields
+    services = session.services
+    if services.client_policy.puts_off and is_background(command.fields) and services.is_busy:
+        raise Rejected("Too busy for this; another day", code=responses.UNAVAILABLE)
     session.send(responses.id_({"name": "Penfold"}))
     return "Completed"
 

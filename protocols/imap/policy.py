@@ -1,7 +1,7 @@
 """Which capabilities are kept from a client: by what it says of itself (RFC 2971), by its account, or from everybody.
 
 RFC 2971 3 says that servers must not work around clients' faults by ID.  This does, for there is nothing else to know a
-client by whose users would see no mail; it only ever takes an offer back, and never refuses what a client asks for.
+client by whose users would see no mail.  It only takes offers back, and puts off what a client offers to put off.
 Without `imap.use_shipped_client_table` and rules of an administrator's own, ID changes nothing.
 """
 
@@ -60,6 +60,7 @@ class ClientPolicy(Struct, frozen=True):
     from_everybody: frozenset[str] = frozenset()
     rules: tuple[Rule, ...] = ()
     faults: tuple[Fault, ...] = ()
+    puts_off: bool = False  # whether what clients fetch in the background may be put off
 
     def hidden(self, account: str | None, client: ClientId) -> frozenset[str]:
         """What is not offered on a connection; `account` is who has signed in.
@@ -71,6 +72,16 @@ class ClientPolicy(Struct, frozen=True):
         if all(rule.client.is_anyone for rule in rules):
             found += [fault.hides for fault in self.faults if fault.client.matches(client)]
         return _with_dependents(frozenset().union(*found))
+
+
+def is_background(client: ClientId) -> bool:
+    """Whether a connection of Apple's Mail is for what its user does not wait for (Apple TN3189)."""
+    said = dict(client)
+    events = {event.strip().lower() for event in (said.get("event") or "").split(",")}
+    return (said.get("name") or "").lower().startswith("com.apple.") and not events.isdisjoint(_BACKGROUND)
+
+
+_BACKGROUND: Final = frozenset({"back-fill", "indexer"})
 
 
 def is_hidden(capability: str, hidden: frozenset[str]) -> bool:

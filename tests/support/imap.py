@@ -70,7 +70,8 @@ class TestServer:
         self.append_limit = 10_000_000
         self.plaintext_logins = True
         self.may_unauthenticate = True
-        self.client_policy = ClientPolicy(faults=FAULTS)
+        self.client_policy = ClientPolicy(faults=FAULTS, puts_off=True)
+        self.is_busy = False
         self.annotations: dict[str, bytes] = {}
         self.has_tls = False
         self.takes_tokens = False

@@ -251,6 +251,37 @@ def test_what_needs_it_is_hidden_with_it(server: TestServer, name: str, gone: se
     assert before - offered(server.client()) == gone
 
 
+# ---------------------------------------------------------------------------------------------- what can wait
+
+
+@pytest.mark.parametrize(
+    ("name", "event", "is_put_off"),
+    [
+        ("com.apple.email.maild", '"back-fill"', True),
+        ("com.apple.email.maild", '"periodic,back-fill"', True),
+        ("com.apple.email.maild", '"indexer"', True),
+        ("com.apple.email.maild", '"periodic,push"', False),
+        ("com.apple.email.maild", '"back-filled"', False),
+        ("com.apple.email.maild", "NIL", False),
+        ("iPhone Mail", '"back-fill"', False),
+        ("NotApple", '"indexer"', False),
+    ],
+)
+def test_what_apple_s_mail_fetches_in_the_background_is_put_off_when_busy(
+    server: TestServer, name: str, event: str, is_put_off: bool
+) -> None:
+    """Apple TN3189; and never otherwise."""
+    said = f'ID ("name" "{name}" "version" "1" "event" {event})'
+    client = server.client()
+    client.ok(said)
+    server.is_busy = True
+    answer = client.no(said, "UNAVAILABLE") if is_put_off else client.ok(said)
+    assert (b"* ID " in answer) is not is_put_off
+    client.ok("NOOP")
+    server.client_policy = ClientPolicy()
+    client.ok(said)
+
+
 # ---------------------------------------------------------------------------------------------- what can be hidden
 
 
