@@ -40,6 +40,7 @@ from core.commands import (
     RenameFolder,
     Replace,
     SetAnnotations,
+    SetGrants,
     StoreFlags,
     Subscribe,
     SweepBlobs,
@@ -48,6 +49,7 @@ from core.commands import (
 from core.errors import Refusal
 from core.model import DELETED, FLAGGED, SEEN, UID, FolderId
 from core.recipients import RecipientId
+from core.rights import ALL as ALL_RIGHTS
 from tests.support.store import ALL, DAY, MORNING, ONE, TABLES, TWO, Store, incoming
 
 Postgres = psycopg.Connection[tuple[Any, ...]]
@@ -179,6 +181,8 @@ def commands() -> Iterator[Command]:
         yield CreateMailbox(mailbox, b"\0\xff" * 8, (NewFolder("INBOX"), NewFolder("a", "\\Sent")), MORNING)
     yield CreateFolder(ONE, NewFolder("Café/b/c"), MORNING)
     yield CreateFolder(ONE, NewFolder("Café"), MORNING)
+    yield SetGrants(ONE, "Café", RecipientId(7), ALL_RIGHTS, own_only=True, recursive=True)
+    yield SetGrants(ONE, "Café/b", RecipientId(7), 0)
     yield append("INBOX", b"\0binary\xff", SEEN | DELETED, "one", "two")
     yield append("INBOX", bytes(range(256)) * 200, FLAGGED)
     yield append("INBOX", b"wide", 0, *words)

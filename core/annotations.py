@@ -12,6 +12,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from core import folders, rights
+from core.changes import AnnotationsChange, Change, TreeChange
 from core.commands import SetAnnotations
 from core.errors import (
     AnnotationTooLarge,
@@ -39,6 +40,7 @@ SERVER: Final = ROOT  # in place of a folder's number
 SHARED: Final = RecipientId(0)  # in place of a user's number; no recipient has it
 SPECIAL_USE: Final = "/private/specialuse"  # RFC 6154 4: it is the folder's special use itself
 RESERVED: Final = "/shared/vendor/penfold/"  # what is below it we set
+ROLE: Final = f"{RESERVED}role"  # what Exchange calls what the user may do: it tells of own messages only (T-2.4)
 
 _CONTENT: Final = rights.READ | rights.KEEP_SEEN | rights.WRITE | rights.INSERT | rights.POST
 
@@ -99,10 +101,13 @@ def set_values(tx: WriteTx, command: SetAnnotations) -> Outcome:
         _check_folder(values, mine)
         if SPECIAL_USE in values:
             _set_use(tx, folder, values.pop(SPECIAL_USE), command.by)
+    changes: list[Change] = [] if len(values) == len(command.values) else [TreeChange(command.mailbox_id)]
     for private, user in ((True, command.user), (False, SHARED)):
         some = {name: value for name, value in values.items() if is_private(name) is private}
         _store(tx, command.mailbox_id, folder_id, user, some)
-    return None, ()
+        if some:
+            changes.append(AnnotationsChange(command.mailbox_id, folder_id, user, tuple(some)))
+    return None, tuple(changes)
 
 
 def _check_server(values: Iterable[str]) -> None:

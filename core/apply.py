@@ -20,6 +20,7 @@ APPLY: dict[type, Callable[[WriteTx, Any], Outcome]] = {
     commands.Subscribe: folders.subscribe,
     commands.SetGrant: folders.set_grant,
     commands.SetAnnotations: annotations.set_values,
+    commands.SetGrants: folders.set_grants,
     commands.Append: items.append,
     commands.Replace: items.replace_message,
     commands.Copy: copying.copy,

@@ -53,4 +53,20 @@ class MailboxRemoved(Struct, frozen=True):
     mailbox_id: MailboxId
 
 
-Change = FolderChange | SeenChange | FolderRemoved | MailboxRemoved
+class TreeChange(Struct, frozen=True):
+    """Folders were made, renamed or deleted, or subscriptions or rights were changed: LIST may have another answer."""
+
+    mailbox_id: MailboxId
+    is_of_rights: bool = False
+
+
+class AnnotationsChange(Struct, frozen=True):
+    """Annotations were set or taken away."""
+
+    mailbox_id: MailboxId
+    folder_id: FolderId  # core.annotations.SERVER: of none
+    user: RecipientId  # whose they are; core.annotations.SHARED: all can see them
+    names: tuple[str, ...]
+
+
+Change = FolderChange | SeenChange | FolderRemoved | MailboxRemoved | TreeChange | AnnotationsChange

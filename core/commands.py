@@ -98,6 +98,20 @@ class SetAnnotations(Struct, frozen=True):
     by: Actor | None = None
 
 
+class SetGrants(Struct, frozen=True):
+    """What a trustee has in a folder, and if asked in all below it: this line in each, and no other (T-2.5).
+
+    Without rights the trustee's lines go.  In all folders or in none; the result is `GrantsSet`.
+    """
+
+    mailbox_id: MailboxId
+    path: str
+    trustee: RecipientId
+    rights: int
+    own_only: bool = False
+    recursive: bool = False
+
+
 class Subscribe(Struct, frozen=True):
     mailbox_id: MailboxId
     path: str
@@ -111,6 +125,7 @@ class Filing(Struct, frozen=True):
     flags: Flags
     internal_at: int
     internal_zone: int
+    email_id: str | None = None  # of a message that comes from another database
 
 
 class Append(Struct, frozen=True):
@@ -203,11 +218,12 @@ class ForgetTombstones(Struct, frozen=True):
 
 
 class JoinSeen(Struct, frozen=True):
-    """Makes few ranges of a reader's many; the result is how many went."""
+    """Makes few ranges of a reader's many, in slices; the result is the UID to go on from, 0 at the end."""
 
     mailbox_id: MailboxId
     folder_id: FolderId
     user: RecipientId
+    start: int = 1
 
 
 class SweepBlobs(Struct, frozen=True):
@@ -234,6 +250,7 @@ Command = (
     | Subscribe
     | SetGrant
     | SetAnnotations
+    | SetGrants
     | Append
     | Replace
     | Copy
@@ -254,6 +271,13 @@ class Appended(Struct, frozen=True):
     uidvalidity: int
     uid: int
     count: int = 1
+
+
+class GrantsSet(Struct, frozen=True):
+    """In how many folders something changed, and whether anything was taken away in one of them."""
+
+    folders: int
+    took_away: bool
 
 
 class Stored(Struct, frozen=True):

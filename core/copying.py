@@ -13,8 +13,8 @@ from core.folders import Outcome, existing, keyword_mask, learn_keywords, select
 from core.formats.mime import Summary
 from core.intake import thread_keys
 from core.items import check_quota, enter, join_thread, remove
-from core.limits import COPY_ROWS
-from core.model import Folder, FolderId, MailboxId, MessageId, ranges
+from core.limits import COPY_ROWS, FAR_COPY_ROWS
+from core.model import Folder, FolderId, MailboxId, MessageId, email_id, ranges
 from core.ports import ReadTx, StoredEntry, WriteTx
 from core.rights import Actor
 from core.seen import marks
@@ -32,7 +32,7 @@ def copy(tx: WriteTx, command: Copy) -> Outcome:
     is_far = command.to is not None and command.to != command.mailbox_id
     mailbox_id, by = (command.to, command.to_by) if command.to is not None else (command.mailbox_id, command.by)
     target = selectable(tx, mailbox_id, command.target, by, rights.INSERT)
-    rows = rows_of(tx, source, command.uids, COPY_ROWS)
+    rows = rows_of(tx, source, command.uids, FAR_COPY_ROWS if is_far else COPY_ROWS)
     if not rows:
         return Copied(target.uidvalidity, (), ()), ()
     if command.move:
@@ -60,7 +60,7 @@ def check_taken(tx: ReadTx, place: tuple[MailboxId, FolderId], by: Actor | None,
         raise NoPermission("Messages of this folder cannot be moved to another database")
 
 
-_TAKING = rights.DELETE_MESSAGES | rights.EXPUNGE
+_TAKING = rights.READ | rights.DELETE_MESSAGES | rights.EXPUNGE  # RFC 6851 4.2
 
 
 def _carried(
@@ -103,5 +103,6 @@ def _far_message(tx: WriteTx, source: Folder, target: Folder, row: StoredEntry) 
     message_id = tx.take_messages(target.mailbox_id, 1, row.size)
     summary = _SUMMARY.decode(tx.message_summary(source.mailbox_id, row.message_id))
     thread_id = join_thread(tx, target.mailbox_id, message_id, thread_keys(summary))
-    tx.copy_message(source.mailbox_id, row.message_id, target.mailbox_id, message_id, thread_id)
+    name = email_id(source.mailbox_id, row.message_id)
+    tx.copy_message(source.mailbox_id, row.message_id, target.mailbox_id, message_id, thread_id, name)
     return message_id

@@ -63,7 +63,7 @@ def rows_of(tx: ReadTx, folder: Folder, uids: Sequence[tuple[int, int]], limit: 
 
 def store_flags(tx: WriteTx, command: StoreFlags) -> Outcome:
     """RFC 9051 6.4.6.  What would not change is left alone and keeps its MODSEQ (RFC 7162 3.1.3)."""
-    folder = existing(tx, command.mailbox_id, command.folder_id, command.by)
+    folder = existing(tx, command.mailbox_id, command.folder_id)
     may = _checked(tx, folder, command)
     flags = may.of(command.flags)
     learned = None
@@ -94,7 +94,7 @@ def store_flags(tx: WriteTx, command: StoreFlags) -> Outcome:
 
 def check_store(tx: ReadTx, command: StoreFlags) -> None:
     """Raises what `store_flags` would for want of rights."""
-    _checked(tx, existing(tx, command.mailbox_id, command.folder_id, command.by), command)
+    _checked(tx, existing(tx, command.mailbox_id, command.folder_id), command)
 
 
 def _checked(tx: ReadTx, folder: Folder, command: StoreFlags) -> Permitted:

@@ -6,15 +6,17 @@ from collections.abc import Iterable, Sequence
 from msgspec.structs import replace
 
 from core import rights
-from core.changes import Change, FolderRemoved
+from core.changes import Change, FolderRemoved, TreeChange
 from core.commands import (
     CreateFolder,
     DeleteFolder,
     FlagMode,
+    GrantsSet,
     NewFolder,
     PurgeFolder,
     RenameFolder,
     SetGrant,
+    SetGrants,
     Subscribe,
 )
 from core.errors import (
@@ -50,7 +52,7 @@ from core.model import (
     ranges,
 )
 from core.ports import Counters, ReadTx, StoredEntry, WriteTx
-from core.rights import LOOKUP, Actor
+from core.rights import LOOKUP, Actor, Grant
 
 # Deleted folders wait here, out of every listing, until their messages are purged in slices.
 GRAVEYARD = FolderId(-1)
@@ -142,7 +144,7 @@ def create(tx: WriteTx, command: CreateFolder) -> Outcome:
     _check_above(tx, command.mailbox_id, names, command.by)
     _check_room(tx, command.mailbox_id, names)
     check_use(tx, command.mailbox_id, command.folder.special_use)
-    return make(tx, command.mailbox_id, command.folder, command.at), ()
+    return make(tx, command.mailbox_id, command.folder, command.at), (TreeChange(command.mailbox_id),)
 
 
 def check_use(tx: ReadTx, mailbox_id: MailboxId, use: str | None) -> None:
@@ -173,7 +175,7 @@ def _check_above(tx: ReadTx, mailbox_id: MailboxId, names: Sequence[str], by: Ac
         raise NoSuchFolder("There is no such folder")
     rights.require(tx, above, by, rights.CREATE)
     there = find(tx, mailbox_id, SEPARATOR.join(names))
-    if there is not None and not rights.of(tx, there, by).granted & rights.LOOKUP:
+    if there is not None and there.selectable and not rights.of(tx, there, by).granted & rights.LOOKUP:
         raise NoPermission("You may not do that in this folder")
 
 
@@ -217,8 +219,11 @@ def insert(
 
 
 def _inherit(tx: WriteTx, folder: Folder) -> None:
-    """RFC 4314 4: a new folder begins with the access control list of the folder above it (T-2.5)."""
-    for grant in tx.grants(folder.mailbox_id, folder.parent_id):
+    """RFC 4314 4: a new folder begins with the access control list of the nearest folder above it (T-2.5)."""
+    above = tx.folder(folder.mailbox_id, folder.parent_id)
+    while above is not None and not above.selectable:
+        above = tx.folder(folder.mailbox_id, above.parent_id)
+    for grant in tx.grants(folder.mailbox_id, above.folder_id) if above is not None else ():
         tx.put_grant(folder.mailbox_id, folder.folder_id, grant)
 
 
@@ -253,7 +258,7 @@ def delete(tx: WriteTx, command: DeleteFolder) -> Outcome:
         prune(tx, mailbox_id, folder.parent_id)
     if folder.n_exists <= ROWS_PER_COMMAND:  # the others are left to maintenance, in slices
         purge_slice(tx, mailbox_id, folder.folder_id)
-    return None, (FolderRemoved(mailbox_id, folder.folder_id),)
+    return None, (FolderRemoved(mailbox_id, folder.folder_id), TreeChange(mailbox_id))
 
 
 def is_inbox(folder: Folder) -> bool:
@@ -336,7 +341,7 @@ def rename(tx: WriteTx, command: RenameFolder) -> Outcome:
         raise InvalidName(f"Folders may not be nested deeper than {FOLDER_DEPTH}")
     tx.update_folder(replace(folder, parent_id=_ensure(tx, mailbox_id, above, command.at), name=name))
     prune(tx, mailbox_id, folder.parent_id)
-    return None, ()
+    return None, (TreeChange(mailbox_id),)
 
 
 def _rename_inbox(tx: WriteTx, folder: Folder, above: Sequence[str], name: str, at: int) -> Outcome:
@@ -348,7 +353,7 @@ def _rename_inbox(tx: WriteTx, folder: Folder, above: Sequence[str], name: str, 
     adopt(tx, inbox, children)
     tx.copy_annotations(mailbox_id, folder.folder_id, inbox.folder_id)  # RFC 5464 4.1: INBOX keeps them too
     tx.update_folder(replace(folder, parent_id=_ensure(tx, mailbox_id, above, at), name=name))
-    return None, (FolderRemoved(mailbox_id, folder.folder_id),)
+    return None, (FolderRemoved(mailbox_id, folder.folder_id), TreeChange(mailbox_id))
 
 
 def _height(folders: Sequence[Folder], folder_id: FolderId) -> int:
@@ -379,7 +384,7 @@ def subscribe(tx: WriteTx, command: Subscribe) -> Outcome:
         if len(known) >= FOLDERS_PER_MAILBOX:
             raise LimitExceeded(f"A mailbox may not have more than {FOLDERS_PER_MAILBOX} subscriptions")
         tx.subscribe(command.mailbox_id, path)
-    return None, ()
+    return None, (TreeChange(command.mailbox_id),)
 
 
 # ---------------------------------------------------------------------------------------------- access control
@@ -404,11 +409,50 @@ def set_grant(tx: WriteTx, command: SetGrant) -> Outcome:
     after = _changed(command.mode, old.rights if old is not None else 0, command.rights)
     if not after:
         tx.delete_grant(*place, command.trustee, is_denied=command.is_denied)
-        return None, ()
+        return None, (TreeChange(command.mailbox_id, is_of_rights=True),)
     if old is None and len(known) >= GRANTS_PER_FOLDER:
         raise LimitExceeded(f"An access control list may not have more than {GRANTS_PER_FOLDER} lines")
-    tx.put_grant(*place, rights.Grant(command.trustee, after, command.is_denied, command.own_only))
-    return None, ()
+    own_only = command.own_only if old is None or command.mode is FlagMode.REPLACE else old.own_only
+    tx.put_grant(*place, Grant(command.trustee, after, command.is_denied, own_only))
+    return None, (TreeChange(command.mailbox_id, is_of_rights=True),)
+
+
+def set_grants(tx: WriteTx, command: SetGrants) -> Outcome:
+    """T-2.5: what holds for a folder, for all that are below it as well; lists are read and written in one go."""
+    top = selectable(tx, command.mailbox_id, command.path)
+    if command.recursive:
+        lists, reached = tx.all_grants(command.mailbox_id), _with_below(tx, command.mailbox_id, command.path)
+    else:
+        lists, reached = {top.folder_id: tx.grants(top.mailbox_id, top.folder_id)}, [top]
+    new = [Grant(command.trustee, command.rights, own_only=command.own_only)] if command.rights else []
+    changes = []
+    for folder in reached:
+        known = lists.get(folder.folder_id, [])
+        old = [grant for grant in known if grant.trustee == command.trustee]
+        if old != new:
+            changes.append((folder, old))
+        if new and not old and len(known) >= GRANTS_PER_FOLDER:
+            raise LimitExceeded(f"An access control list may not have more than {GRANTS_PER_FOLDER} lines")
+    for folder, old in changes:
+        for grant in old:
+            tx.delete_grant(folder.mailbox_id, folder.folder_id, grant.trustee, is_denied=grant.is_denied)
+        for grant in new:
+            tx.put_grant(folder.mailbox_id, folder.folder_id, grant)
+    told = (TreeChange(command.mailbox_id, is_of_rights=True),) if changes else ()
+    return GrantsSet(len(changes), any(_loses(old, new) for _, old in changes)), told
+
+
+def _loses(old: Sequence[Grant], new: Sequence[Grant]) -> bool:
+    """Whether a trustee may do less by the new lines than by the old."""
+    before, after = rights.combined(old), rights.combined(new)
+    return bool(before.granted & ~after.granted or (after.own_only & before.granted) & ~before.own_only)
+
+
+def _with_below(tx: ReadTx, mailbox_id: MailboxId, path: str) -> list[Folder]:
+    """The folder of that path and all below it that can hold messages."""
+    prefix = f"{canonical(path)}{SEPARATOR}"
+    found = tree(tx.folders(mailbox_id)).items()
+    return [folder for name, folder in found if folder.selectable and f"{name}{SEPARATOR}".startswith(prefix)]
 
 
 # ---------------------------------------------------------------------------------------------- keywords

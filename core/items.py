@@ -89,7 +89,8 @@ def _file_all(tx: WriteTx, folder: Folder, command: Append) -> tuple[Appended, F
     for filing in filings:
         tx.put_blob(filing.message.blob, at)
         times = (filing.internal_at, filing.internal_zone)
-        rows.append(_insert(tx, folder, filing.message, b"", *times, filing.flags.system, masks[filing.flags.keywords]))
+        marks = (filing.flags.system, masks[filing.flags.keywords])
+        rows.append(_insert(tx, folder, filing.message, b"", *times, *marks, filing.email_id))
     change = enter(tx, folder, rows, at, command.by)
     return Appended(folder.uidvalidity, change.arrived[0].uid, len(rows)), replace(change, keywords=learned)
 
@@ -111,6 +112,7 @@ def _insert(
     internal_zone: int = 0,
     flags: int = 0,
     keywords: int = 0,
+    email_id: str | None = None,
 ) -> StoredEntry:
     """The message itself, and its entry, which has no UID yet."""
     mailbox_id, size = folder.mailbox_id, len(prefix) + message.blob.size
@@ -132,6 +134,7 @@ def _insert(
         message.summary,
         message.utf8,
         thread_id,
+        email_id,
     )
     tx.insert_messages((row,))
     return StoredEntry(UID(0), message_id, flags, keywords, size)

@@ -175,6 +175,11 @@ class Incoming(Struct, frozen=True):
     thread_keys: tuple[bytes, ...] = ()  # by which the messages of one conversation find each other
 
 
+def email_id(mailbox_id: MailboxId, message_id: int) -> str:
+    """RFC 8474 5.1, EMAILID: what a message is called, also in mailboxes that it is copied to."""
+    return f"M{mailbox_id:x}-{message_id:x}"
+
+
 class Item(Struct, frozen=True):
     """A message in a folder with its stored columns, as FETCH and SEARCH read them."""
 
@@ -192,4 +197,5 @@ class Item(Struct, frozen=True):
     utf8: bytes | None
     hash: bytes
     thread_id: MessageId  # the number of the conversation's first message
+    email_id: str | None = None  # what it is called wherever it is, if not by its number here (RFC 8474 5.1)
     summary: bytes = b""  # only where it was asked for

@@ -45,6 +45,7 @@ class NewMessage(Struct, frozen=True, array_like=True):
     summary: bytes
     utf8: bytes | None
     thread_id: MessageId
+    email_id: str | None = None
 
 
 class NewEntry(Struct, frozen=True, array_like=True):
@@ -115,8 +116,8 @@ class ReadTx(Protocol):
 
     def objects(
         self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int
-    ) -> Iterator[tuple[int, int, int]]:
-        """(UID, message, thread) of a range of UIDs."""
+    ) -> Iterator[tuple[int, int, int, str | None]]:
+        """(UID, message, thread, the message's own name if it has one) of a range of UIDs."""
         ...
 
     def saved_dates(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> Iterator[tuple[int, int]]:
@@ -133,6 +134,18 @@ class ReadTx(Protocol):
 
     def summaries(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> Iterator[tuple[int, bytes]]:
         """(UID, encoded summary) of a range of UIDs."""
+        ...
+
+    def dates(
+        self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int
+    ) -> Iterator[tuple[int, int, int, int | None]]:
+        """(UID, size, internal_at, sent_at) of a range of UIDs."""
+        ...
+
+    def dated_summaries(
+        self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int
+    ) -> Iterator[tuple[int, int, int, int | None, bytes]]:
+        """The same with their encoded summaries."""
         ...
 
     def grants(self, mailbox_id: MailboxId, folder_id: FolderId) -> list[Grant]:
@@ -171,7 +184,10 @@ class ReadTx(Protocol):
         """How many annotations a mailbox has, and the octets of all their names and values."""
         ...
 
-    def count_entries(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> int: ...
+    def count_seen(self, mailbox_id: MailboxId, folder_id: FolderId, user: int) -> int:
+        """How many of the messages a reader has seen."""
+        ...
+
     def deleted_octets(self, mailbox_id: MailboxId, folder_id: FolderId) -> int:
         r"""The sizes of the messages that are marked as \Deleted, together."""
         ...
@@ -247,9 +263,15 @@ class WriteTx(ReadTx, Protocol):
 
     def insert_messages(self, messages: Sequence[NewMessage]) -> None: ...
     def copy_message(
-        self, mailbox_id: MailboxId, message_id: MessageId, to: MailboxId, new_id: MessageId, thread_id: MessageId
+        self,
+        mailbox_id: MailboxId,
+        message_id: MessageId,
+        to: MailboxId,
+        new_id: MessageId,
+        thread_id: MessageId,
+        name: str,
     ) -> None:
-        """The message as one of another mailbox, with one entry."""
+        """The message as one of another mailbox, with one entry; its name there, if it has none yet."""
         ...
 
     def insert_entries(self, entries: Sequence[NewEntry]) -> None:

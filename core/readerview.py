@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from msgspec.structs import replace
 
 from core.changes import FolderChange, SeenChange
-from core.model import Entry, FolderId, MailboxId, ModSeq, UIDRanges, common, merged, ranges
+from core.model import SEEN, Entry, FolderId, MailboxId, ModSeq, UIDRanges, common, merged, ranges
 from core.recipients import RecipientId
 from core.seen import SeenMarks
 from core.view import FolderView
@@ -38,6 +38,17 @@ class ReaderView(FolderView):
         changed = super().changed_since(uid_ranges, modseq)
         marked = self.marks.changed_since(modseq)
         return merged(changed, ranges(entry.uid for _, entry in super().numbered(common(uid_ranges, marked))))
+
+    def changed(self, uid_ranges: UIDRanges, modseq: int) -> Iterator[tuple[int, Entry]]:
+        """As of any view."""
+        return self.numbered(self.changed_since(uid_ranges, modseq))
+
+    def flagged(self, uid_ranges: UIDRanges, has: int, lacks: int) -> list[int]:
+        """As of any view."""
+        if not (has | lacks) & SEEN:
+            return super().flagged(uid_ranges, has, lacks)
+        found = ((entry.uid, entry.flags) for _, entry in self.numbered(uid_ranges))
+        return [uid for uid, flags in found if flags & has == has and not flags & lacks]
 
     def difference(self, newer: FolderView, mailbox_id: MailboxId, folder_id: FolderId) -> FolderChange:
         """As of any view; both are the same reader's."""
@@ -73,22 +84,21 @@ def _since(older: SeenMarks, newer: SeenMarks, mailbox_id: MailboxId, folder_id:
 
 
 def told_to_reader(change: FolderChange | SeenChange, before: ReaderView, after: ReaderView) -> FolderChange:
-    """What a change means to the reader who had one view and has the other now."""
+    """What a change means to the reader who had one view before it and has the other after it."""
+    place = (change.mailbox_id, change.folder_id)
     own = change if isinstance(change, SeenChange) else change.own
     if before.marks is after.marks:
         own = None
+    told = FolderChange(*place, ModSeq(before.modseq), ModSeq(after.modseq), own=own)
+    shared = told if isinstance(change, SeenChange) or before.base is after.base else change
     marked = () if own is None else merged(own.seen, own.unseen)
-    shown = after.marks.shown
-    told = FolderChange(change.mailbox_id, change.folder_id, ModSeq(before.modseq), ModSeq(after.modseq), own=own)
-    if isinstance(change, SeenChange):
-        return replace(told, changed=tuple(entry for _, entry in after.numbered(marked)))
-    arrived = {entry.uid for entry in change.arrived}
+    arrived = {entry.uid for entry in shared.arrived}
     again = {entry.uid: entry for _, entry in after.numbered(marked) if entry.uid not in arrived}
-    changed = {entry.uid: shown(entry) for entry in change.changed} | again
+    changed = {entry.uid: after.marks.shown(entry) for entry in shared.changed} | again
     return replace(
         told,
-        arrived=tuple(map(shown, change.arrived)),
+        arrived=tuple(map(after.marks.shown, shared.arrived)),
         changed=tuple(changed[uid] for uid in sorted(changed)),
-        expunged=change.expunged,
-        keywords=change.keywords,
+        expunged=shared.expunged,
+        keywords=shared.keywords,
     )

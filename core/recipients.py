@@ -24,6 +24,8 @@ LABEL_OCTETS: Final = 63  # RFC 1035 2.3.4
 ADDRESSES_PER_RECIPIENT: Final = 500  # far beyond what people have; a recipient is read and cached as a whole
 
 POSTMASTER: Final = "postmaster"
+ANYONE_NAME: Final = "anyone"  # RFC 4314 3: what access control lists call everybody, so nobody else is
+GROUP_PREFIX: Final = "group:"  # before the name of a group where a recipient could be meant; no alias has a ":"
 _KB: Final = 1024
 
 
@@ -57,6 +59,26 @@ class NoSuchDatabase(Refusal):
 
 class DatabaseExists(Refusal):
     """Another mailbox database has this name."""
+
+
+class NoSuchGroup(Refusal):
+    """There is no such group, or nobody of that name is in it."""
+
+
+class GroupExists(Refusal):
+    """Another group has this name."""
+
+
+class GroupLoop(Refusal):
+    """The group would be in itself."""
+
+
+class PublicFoldersElsewhere(Refusal):
+    """The organization's public folders are in another mailbox database."""
+
+
+class NoSuchTrustee(Refusal):
+    """Neither a recipient nor a group is called so."""
 
 
 class InvalidPassword(Refusal):
@@ -104,6 +126,7 @@ class Recipient(Struct, frozen=True):
     primary_address: str
     secondary_addresses: tuple[str, ...]
     created_at: int
+    may_impersonate: bool = False  # sign in as any other recipient
 
     @property
     def addresses(self) -> tuple[str, ...]:
@@ -123,6 +146,21 @@ class NewRecipient(Struct, frozen=True):
     enabled: bool = True
     use_database_quota: bool = True
     own_quota: Quota = Quota()
+
+
+class Group(Struct, frozen=True):
+    """A security group: its members may do what it may.  Its number is one of the recipients'."""
+
+    group_id: RecipientId
+    name: str
+    created_at: int
+
+
+class PublicFolders(Struct, frozen=True):
+    """Where the folders are that all share: one mailbox that no recipient has."""
+
+    mailbox_id: MailboxId
+    database_id: DatabaseId
 
 
 Digest = Literal["sha1", "sha256"]  # that SCRAM is done with, as hashlib calls it
@@ -236,7 +274,7 @@ _LOCAL_PART = re.compile(rf'{_ATOM}(?:\.{_ATOM})*+|"(?:[ !#-\[\]-~\u00a1-\U0010f
 _LABEL = re.compile(r"[A-Za-z0-9\u00a1-\U0010ffff](?:[A-Za-z0-9\u00a1-\U0010ffff-]*[A-Za-z0-9\u00a1-\U0010ffff])?")
 # No "+": it would look like a detail.  No "/", "*", "%", "@": aliases become folder names, and login names have an @.
 _ALIAS_MARKS = frozenset("!#$&'-.=^_~")
-_DATABASE_MARKS = frozenset(" -._()")
+_WORD_MARKS = frozenset(" -._()")
 # Unicode's general categories of letters, the marks on them, and digits.
 _ALPHANUMERIC = frozenset({"Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd"})
 # Control, format (invisible, or turning the direction of text), private, surrogate, unassigned, line separators.
@@ -268,15 +306,19 @@ def check_alias(alias: str) -> str:
     _check_name(alias, ALIAS_OCTETS, _ALIAS_MARKS)
     if alias.endswith(".") or ".." in alias:  # so that every alias can be a local part
         raise InvalidAlias("Dots may stand only between other characters")
-    return fold_name(alias)
+    if (folded := fold_name(alias)) == ANYONE_NAME:
+        raise InvalidAlias(f"Access control lists mean everybody by {ANYONE_NAME}")
+    return folded
+
+
+def check_group_name(name: str) -> str:
+    """The folded form of a group's name.  Raises InvalidAlias."""
+    return _check_words(name, ALIAS_OCTETS)
 
 
 def check_database_name(name: str) -> str:
     """The folded form of a mailbox database's name.  Raises InvalidAlias."""
-    _check_name(name, NAME_OCTETS, _DATABASE_MARKS)
-    if name.endswith(" "):
-        raise InvalidAlias("The name ends in a space")
-    return fold_name(name)
+    return _check_words(name, NAME_OCTETS)
 
 
 def check_display_name(name: str) -> str:
@@ -284,6 +326,13 @@ def check_display_name(name: str) -> str:
     if not name.strip() or not _fits(name, NAME_OCTETS) or not all(map(_is_seen, name)):
         raise InvalidAlias("Not a name to show: it is empty, too long, or has characters that cannot be seen")
     return name
+
+
+def _check_words(name: str, octets: int) -> str:
+    _check_name(name, octets, _WORD_MARKS)
+    if name.endswith(" "):
+        raise InvalidAlias("The name ends in a space")
+    return fold_name(name)
 
 
 def _check_name(name: str, octets: int, marks: frozenset[str]) -> None:

@@ -6,7 +6,7 @@ Whoever acts as a mailbox's owner may do everything there, and no list is asked.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from msgspec import Struct
@@ -48,6 +48,13 @@ OWNER: Final = Rights()
 NOTHING: Final = Rights(0)
 
 
+class Role(Struct, frozen=True):
+    """Rights that go together, under a name that administrators know."""
+
+    rights: int
+    own_only: bool = False
+
+
 class Actor(Struct, frozen=True):
     """In whose name a command is given, where it is not the owner's."""
 
@@ -68,6 +75,20 @@ def letters(rights: int) -> str:
     return "".join(letter for bit, letter in enumerate(LETTERS) if rights >> bit & 1)
 
 
+# Exchange's roles in public folders; to edit or delete only what is one's own has no letter in IMAP.
+ROLES: Final[Mapping[str, Role]] = {
+    "Owner": Role(mask("lrswipkxtea")),
+    "PublishingEditor": Role(mask("lrswipkte")),
+    "Editor": Role(mask("lrswipte")),
+    "PublishingAuthor": Role(mask("lrswipkte"), own_only=True),
+    "Author": Role(mask("lrswipte"), own_only=True),
+    "NonEditingAuthor": Role(mask("lrsipte"), own_only=True),
+    "Reviewer": Role(mask("lrs")),
+    "Contributor": Role(mask("lip")),
+    "None": Role(0),
+}
+
+
 class Grant(Struct, frozen=True):
     """One line of a folder's list."""
 
@@ -75,6 +96,17 @@ class Grant(Struct, frozen=True):
     rights: int
     is_denied: bool = False  # taken away, whatever others are given (RFC 4314 2: an identifier with a minus sign)
     own_only: bool = False
+
+
+def role_of(grant: Grant) -> str | None:
+    """The role that a line is, if it is exactly one."""
+    return None if grant.is_denied else role_in(combined([grant]))
+
+
+def role_in(mine: Rights) -> str | None:
+    """The role that somebody has in a folder, if what he may do there is exactly one."""
+    role = Role(mine.granted, bool(mine.own_only))
+    return next((name for name, known in ROLES.items() if known == role), None)
 
 
 def of(tx: ReadTx, folder: Folder, by: Actor | None) -> Rights:

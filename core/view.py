@@ -15,13 +15,15 @@ from core.changes import FolderChange
 from core.model import KEYWORDS_IN_MASK, UID, Entry, FolderId, MailboxId, ModSeq, UIDRanges, ranges, without
 
 CHUNK_MESSAGES = 1024
+NEWS = 64  # messages of a chunk that are known as those that changed last; beyond, the chunk is looked through
+FEW = 16  # times more messages than are asked for, and they are looked up one by one
 _MASK = (1 << KEYWORDS_IN_MASK) - 1
 
 
 class Chunk:
     """Up to CHUNK_MESSAGES messages in UID order, as columns.  Never changed once it is in a view."""
 
-    __slots__ = ("_newest", "flags", "keywords", "modseqs", "uids", "wide")
+    __slots__ = ("_newest", "flags", "keywords", "modseqs", "news", "settled", "uids", "wide")
 
     def __init__(self, uids: array[int], flags: array[int], keywords: array[int], modseqs: array[int]) -> None:
         self.uids = uids
@@ -29,6 +31,8 @@ class Chunk:
         self.keywords = keywords
         self.modseqs = modseqs
         self.wide: dict[int, int] = {}  # by UID: keywords that the column has no room for
+        self.news: set[int] = set()  # UIDs: all that came or changed after MODSEQ `settled`, if that is known
+        self.settled = 0
         self._newest = 0
 
     @classmethod
@@ -45,6 +49,9 @@ class Chunk:
     def copy(self) -> Chunk:
         chunk = Chunk(self.uids[:], self.flags[:], self.keywords[:], self.modseqs[:])
         chunk.wide = dict(self.wide)
+        chunk.news = set(self.news)
+        chunk.settled = self.settled or self.newest
+        chunk._newest = self.newest
         return chunk
 
     @property
@@ -64,10 +71,39 @@ class Chunk:
         self.flags[index] = entry.flags
         self.keywords[index] = entry.keywords & _MASK
         self.modseqs[index] = entry.modseq
+        self.news.add(entry.uid)
+        if entry.modseq > self._newest:
+            self._newest = entry.modseq
         if entry.keywords > _MASK:
             self.wide[entry.uid] = entry.keywords
         else:
             self.wide.pop(entry.uid, None)
+
+    def extend(self, more: Chunk) -> None:
+        """Adds messages behind the last; only on a copy that no view holds yet."""
+        self.uids += more.uids
+        self.flags += more.flags
+        self.keywords += more.keywords
+        self.modseqs += more.modseqs
+        self.wide |= more.wide
+        self.news.update(more.uids)
+        self._newest = max(self._newest, more.newest)
+        self.settle()
+
+    def settle(self) -> None:
+        """Forgets what changed last where that is much; to be called after any `put`."""
+        if len(self.news) > NEWS:
+            self.news.clear()
+            self.settled = self._newest
+
+    def changed_since(self, first: int, stop: int, modseq: int) -> Iterable[int]:
+        """The places from `first` to before `stop` of messages that have changed after a MODSEQ."""
+        if self.newest <= modseq:
+            return ()
+        if 0 < self.settled <= modseq:
+            places = sorted([bisect_left(self.uids, uid) for uid in self.news])
+            return [place for place in places if first <= place < stop and self.modseqs[place] > modseq]
+        return [place for place, at in enumerate(self.modseqs[first:stop], first) if at > modseq]
 
     def without(self, low: int, high: int) -> Chunk:
         """The messages outside a range of UIDs."""
@@ -79,6 +115,8 @@ class Chunk:
             self.modseqs[:start] + self.modseqs[stop:],
         )
         chunk.wide = {uid: keywords for uid, keywords in self.wide.items() if not low <= uid <= high}
+        chunk.news = {uid for uid in self.news if not low <= uid <= high}
+        chunk.settled = self.settled
         return chunk
 
 
@@ -128,6 +166,41 @@ class FolderView:
         place = self._find(uid)
         return 0 if place is None else self._starts[place[0]] + place[1] + 1
 
+    def numbers(self, uids: Sequence[int]) -> list[int]:
+        """The message sequence numbers of UIDs, 0 of those that are not here."""
+        if FEW * len(uids) < len(self):
+            return list(map(self.number, uids))
+        known = dict(zip(self.all_uids(), range(1, len(self) + 1), strict=True))
+        return [known.get(uid, 0) for uid in uids]
+
+    def all_uids(self) -> array[int]:
+        """The UIDs of all messages."""
+        uids = array("I")
+        for chunk in self._chunks:
+            uids += chunk.uids
+        return uids
+
+    def flagged(self, uid_ranges: UIDRanges, has: int, lacks: int) -> list[int]:
+        """The UIDs in the ranges of messages that have all of some flags, and none of some others."""
+        found: list[int] = []
+        for chunk, _, first, stop in self._parts(uid_ranges):
+            uids = chunk.uids[first:stop]
+            if has | lacks:
+                flags = zip(uids, chunk.flags[first:stop], strict=True)
+                found += [uid for uid, some in flags if some & has == has and not some & lacks]
+            else:
+                found += uids
+        return found
+
+    def _parts(self, uid_ranges: UIDRanges) -> Iterator[tuple[Chunk, int, int, int]]:
+        """The chunks that have messages in the ranges, how many precede each, and which of its own are meant."""
+        for low, high in uid_ranges:
+            at = max(bisect_right(self._firsts, low) - 1, 0)
+            for chunk, start in zip(self._chunks[at:], self._starts[at:], strict=False):
+                if chunk.uids[0] > high:
+                    break
+                yield chunk, start, bisect_left(chunk.uids, low), bisect_right(chunk.uids, high)
+
     def entry(self, uid: int) -> Entry | None:
         """The message of that UID, if it is here."""
         place = self._find(uid)
@@ -135,41 +208,29 @@ class FolderView:
 
     def numbered(self, uid_ranges: UIDRanges) -> Iterator[tuple[int, Entry]]:
         """(message sequence number, entry) of every message whose UID lies in the ranges, in order."""
-        for low, high in uid_ranges:
-            at = max(bisect_right(self._firsts, low) - 1, 0)
-            for chunk, start in zip(self._chunks[at:], self._starts[at:], strict=False):
-                if chunk.uids[0] > high:
-                    break
-                first, stop = bisect_left(chunk.uids, low), bisect_right(chunk.uids, high)
-                for index in range(first, stop):
-                    yield start + index + 1, chunk.entry(index)
+        for chunk, start, first, stop in self._parts(uid_ranges):
+            for index in range(first, stop):
+                yield start + index + 1, chunk.entry(index)
 
     def changed_since(self, uid_ranges: UIDRanges, modseq: int) -> UIDRanges:
         """The messages among these UIDs that have changed after a MODSEQ; chunks without any cost nothing."""
         found: list[int] = []
-        for low, high in uid_ranges:
-            at = max(bisect_right(self._firsts, low) - 1, 0)
-            for chunk in self._chunks[at:]:
-                if chunk.uids[0] > high:
-                    break
-                if chunk.newest > modseq:
-                    first, stop = bisect_left(chunk.uids, low), bisect_right(chunk.uids, high)
-                    found += [chunk.uids[index] for index in range(first, stop) if chunk.modseqs[index] > modseq]
+        for chunk, _, first, stop in self._parts(uid_ranges):
+            found += map(chunk.uids.__getitem__, chunk.changed_since(first, stop, modseq))
         return ranges(found)
+
+    def changed(self, uid_ranges: UIDRanges, modseq: int) -> Iterator[tuple[int, Entry]]:
+        """The same with their message sequence numbers, in order."""
+        for chunk, start, first, stop in self._parts(uid_ranges):
+            for index in chunk.changed_since(first, stop, modseq):
+                yield start + index + 1, chunk.entry(index)
 
     def missing(self, uid_ranges: UIDRanges) -> UIDRanges:
         """The UIDs of the ranges of which this view has no message."""
         gone: list[tuple[int, int]] = []
         for low, high in uid_ranges:
-            gone += without(((low, high),), ranges(self._uids_between(low, high)))
+            gone += without(((low, high),), ranges(self.flagged(((low, high),), 0, 0)))
         return tuple(gone)
-
-    def _uids_between(self, low: int, high: int) -> Iterator[int]:
-        """The UIDs of a range that are here; what lies outside it costs nothing."""
-        for chunk in self._chunks[max(bisect_right(self._firsts, low) - 1, 0) :]:
-            if chunk.uids[0] > high:
-                break
-            yield from chunk.uids[bisect_left(chunk.uids, low) : bisect_right(chunk.uids, high)]
 
     def uids_of_numbers(self, numbers: UIDRanges) -> UIDRanges:
         """UID ranges that hold, of this view, just the messages with these sequence numbers (which all exist)."""
@@ -294,6 +355,8 @@ def _mark(chunks: list[Chunk], entries: Iterable[Entry]) -> None:
                 chunks[at] = chunks[at].copy()
                 copied.add(at)
             chunks[at].put(index, entry)
+    for at in copied:
+        chunks[at].settle()
 
 
 def _arrive(chunks: list[Chunk], entries: Sequence[Entry]) -> None:
@@ -302,11 +365,6 @@ def _arrive(chunks: list[Chunk], entries: Sequence[Entry]) -> None:
         return
     room = CHUNK_MESSAGES - len(chunks[-1].uids) if chunks else 0
     if room:
-        last, new = chunks[-1].copy(), Chunk.of(entries[:room])
-        last.uids += new.uids
-        last.flags += new.flags
-        last.keywords += new.keywords
-        last.modseqs += new.modseqs
-        last.wide |= new.wide
-        chunks[-1] = last
+        chunks[-1] = chunks[-1].copy()
+        chunks[-1].extend(Chunk.of(entries[:room]))
     chunks += FolderView.of(entries[room:], 0, ())._chunks

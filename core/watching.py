@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from core.changes import Change, FolderChange, MailboxRemoved, SeenChange
-from core.model import FolderId, MailboxId
+from core.changes import AnnotationsChange, Change, FolderChange, FolderRemoved, MailboxRemoved, SeenChange, TreeChange
+from core.following import Following
+from core.model import FolderId, MailboxId, ModSeq
 from core.readerview import ReaderView, told_to_reader
 from core.recipients import RecipientId
-from core.seen import SeenMarks
 from core.view import FolderView
 
 # Of folders that nobody watches any more, for clients that come back to them: some 22 MB, and what has changed since.
@@ -38,18 +38,13 @@ class Watch:
         return self._folder.view
 
     @property
-    def wants_marks(self) -> bool:
-        """Whether the folder is there, but not what the reader has seen of it: for `load_marks`."""
-        return isinstance(self._folder, _Read) and self._folder.base.view is not None
+    def shared(self) -> FolderView | None:
+        """What a reader's view can be made of without reading the messages again."""
+        return self._folder.base.view if isinstance(self._folder, _Read) else None
 
     def load(self, loaded: FolderView) -> FolderView | None:
         """Offers a view from a snapshot read since this watch began; None when it must be read once more."""
         return self._folder.load(loaded)
-
-    def load_marks(self, marks: SeenMarks, modseq: int) -> FolderView | None:
-        """Offers the reader's marks from such a snapshot, in which the folder was at this MODSEQ."""
-        assert isinstance(self._folder, _Read), "owners have no marks"
-        return self._folder.load_marks(marks, modseq)
 
     def close(self) -> None:
         self._forget(self)
@@ -89,17 +84,10 @@ class _Watched:
 
     def resume(self, modseq: int) -> None:
         """Somebody is here again, who knows that the folder has come to this MODSEQ."""
-        if self.kept is not None and self.load(self.kept) is not None:
-            self.distrust(modseq)
-        self.kept = None
-
-    def distrust(self, modseq: int) -> None:
-        """A view that is older than this is read again.
-
-        Not everything was told, or not yet: what a commit that failed has left behind is seen by reading only.
-        """
-        if self.view is not None and self.view.modseq < modseq:
+        if self.kept is not None and (view := self.load(self.kept)) is not None and view.modseq < modseq:
+            # Not everything was told, or not yet: what a commit that failed has left behind is seen by reading only.
             self.view, self.missed = None, []
+        self.kept = None
 
     def load(self, loaded: FolderView) -> FolderView | None:
         if self.view is not None:
@@ -115,62 +103,74 @@ class _Watched:
 
 
 class _Read:
-    """A folder that a reader watches who is not its owner: the view that all share, and the reader's marks on it."""
+    """A folder that a reader watches who is not its owner: messages as all see them, and the reader's marks on them.
+
+    Both are advanced by the changes as these are published; what they have in common with the shared view is one copy.
+    """
 
     def __init__(self, base: _Watched, user: RecipientId, watch: Callable[[Listener], Watch]) -> None:
         self.key = base.key
         self.user = user
         self.base = base
+        self.view: ReaderView | None = None
         self.watches: list[Watch] = []
         self._watch = watch(lambda change, newest: None)  # keeps the shared view here
-        self._marks: SeenMarks | None = None
-        self._missed: list[SeenChange] = []
-        self._view: ReaderView | None = None
-
-    @property
-    def view(self) -> FolderView | None:
-        base, marks, view = self.base.view, self._marks, self._view
-        if base is None or marks is None:
-            return None
-        if view is None or view.base is not base or view.marks is not marks:
-            view = self._view = ReaderView(base, marks)
-        return view
+        self._missed: list[FolderChange | SeenChange] = []
+        self._told = 0  # the MODSEQ of the last view that there was
 
     def load(self, loaded: FolderView) -> FolderView | None:
-        self.base.load(loaded)
-        return self.view
-
-    def load_marks(self, marks: SeenMarks, modseq: int) -> FolderView | None:
-        # What the reader can see has one order: marks from a later moment than the messages would break it.
-        self.base.distrust(modseq)
-        if self._marks is not None:
+        assert isinstance(loaded, ReaderView), "a reader's view was asked for"
+        if self.base.view is None:
+            self.base.load(loaded.base)
+        if self.view is not None:
             return self.view
         for change in self._missed:
-            if change.modseq > marks.modseq:
-                marks = marks.after(change)
-        self._marks, self._missed = marks, []
-        return self.view
+            after = self._after(loaded, change)
+            if after is None:
+                return None
+            loaded = after
+        self.view, self._missed = loaded, []
+        return loaded
 
     def hear(self, change: FolderChange | SeenChange) -> FolderChange | None:
-        """What the change means to the reader, after the shared view has heard of it; None: nothing."""
-        before = self._view
-        own = change if isinstance(change, SeenChange) else change.own
-        if own is not None and own.user == self.user:
-            self._mark(own)
-        elif isinstance(change, SeenChange):
+        """What the change means to the reader; None: nothing."""
+        if isinstance(change, SeenChange) and change.user != self.user:
             return None
-        after = self.view
-        if isinstance(before, ReaderView) and isinstance(after, ReaderView):
-            return told_to_reader(change, before, after) if after.modseq > before.modseq else None
-        return FolderChange(*self.key, change.since, change.modseq)  # a gap, for who had a view
+        before = self.view
+        if before is None:
+            self._miss(change)
+            return self._gap()
+        after = self._after(before, change)
+        if after is None:
+            self._told, self.view, self._missed = before.modseq, None, [change]
+            return self._gap()
+        self.view = after
+        return None if after is before else told_to_reader(change, before, after)
 
-    def _mark(self, change: SeenChange) -> None:
-        if self._marks is None:
-            self._missed.append(change)
-        elif change.since == self._marks.modseq:
-            self._marks = self._marks.after(change)
-        elif change.modseq > self._marks.modseq:
-            self._marks, self._missed = None, [change]
+    def _after(self, view: ReaderView, change: FolderChange | SeenChange) -> ReaderView | None:
+        """The view after a change, itself if it knows that already; None: there is a gap before it."""
+        base, marks = view.base, view.marks
+        if isinstance(change, FolderChange) and change.modseq > base.modseq:
+            if change.since != base.modseq:
+                return None
+            shared = self.base.view
+            is_same = shared is not None and shared.modseq == change.modseq
+            base = shared if is_same and shared is not None else base.apply(change)
+        own = change if isinstance(change, SeenChange) else change.own
+        if own is not None and own.user == self.user and own.modseq > marks.modseq:
+            if own.since != marks.modseq:
+                return None
+            marks = marks.after(own)
+        return view if base is view.base and marks is view.marks else ReaderView(base, marks)
+
+    def _miss(self, change: FolderChange | SeenChange) -> None:
+        self._missed.append(change)
+        if len(self._missed) > KEPT_CHANGES:  # what is being read is out of date by now, and is read again
+            self._missed = self._missed[-1:]
+
+    def _gap(self) -> FolderChange:
+        """No session can go on from the view that it has."""
+        return FolderChange(*self.key, ModSeq(self._told + 1), ModSeq(self._told + 2))
 
     def leave(self) -> None:
         """Nobody needs it any more."""
@@ -183,6 +183,7 @@ class Views:
     def __init__(self) -> None:
         self._folders: dict[Key, _Watched] = {}
         self._readers: dict[Key, dict[RecipientId, _Read]] = {}
+        self.following = Following()
         self._left: dict[Key, int] = {}  # how many messages are kept of each, oldest first
 
     @property
@@ -247,9 +248,11 @@ class Views:
         self._left.pop(folder.key, None)
         self._folders.pop(folder.key, None)
 
-    def publish(self, changes: Iterable[Change]) -> None:
-        """Tells the listeners what was committed."""
+    def publish(self, changes: Sequence[Change]) -> None:
+        """Tells the listeners what was committed, and then the followers of whole mailboxes."""
         for change in changes:
+            if isinstance(change, TreeChange | AnnotationsChange):
+                continue
             for folder in self._concerned(change):
                 if not isinstance(change, SeenChange):
                     self._tell(folder, change)
@@ -257,8 +260,9 @@ class Views:
                     told = reader.hear(change) if isinstance(change, FolderChange | SeenChange) else change
                     if told is not None:
                         _tell_each(reader.watches, told, reader.view)
+        self.following.publish(changes)
 
-    def _tell(self, folder: _Watched, change: Change) -> None:
+    def _tell(self, folder: _Watched, change: FolderChange | FolderRemoved | MailboxRemoved) -> None:
         if isinstance(change, FolderChange):
             folder.hear(change)
         else:
@@ -267,7 +271,7 @@ class Views:
             self._drop(folder)
         _tell_each(folder.watches, change, folder.view)
 
-    def _concerned(self, change: Change) -> Sequence[_Watched]:
+    def _concerned(self, change: FolderChange | SeenChange | FolderRemoved | MailboxRemoved) -> Sequence[_Watched]:
         if isinstance(change, MailboxRemoved):
             return [folder for key, folder in self._folders.items() if key[0] == change.mailbox_id]
         folder = self._folders.get((change.mailbox_id, change.folder_id))

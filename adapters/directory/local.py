@@ -91,13 +91,21 @@ class LocalDirectory:
         """Who signs in with this name: an alias, or any address of the recipient's."""
         return _enabled(self.named(name))
 
-    def proven(self, names: Iterable[str], authzid: str) -> Recipient | None:
-        """Whose names these are, which somebody has vouched for; with `authzid`, only whom that means."""
-        for name in names:
-            recipient = self.login(name)
-            if recipient is not None and (not authzid or self.login(authzid) == recipient):
-                return recipient
-        return None
+    def proven(self, names: Iterable[str], authzid: str = "") -> Recipient | None:
+        """Whose names these are, which somebody has vouched for: of several the one whom `authzid` means.
+
+        Nobody signs in to a shared mailbox in this way either.
+        """
+        known = [account.recipient for name in names if (account := self.account(name)) is not None]
+        wanted = self.login(authzid) if authzid else None
+        return wanted if wanted in known else next(iter(known), None)
+
+    def acted_for(self, recipient_id: RecipientId, authzid: str) -> Recipient | None:
+        """Whom a recipient, who has proved who it is, acts for by a name (RFC 4422 3.4.1); None: it may not."""
+        recipient, wanted = _enabled(self._organization.by_id(recipient_id)), self.login(authzid)
+        if recipient is None or wanted is None:
+            return None
+        return wanted if wanted == recipient or recipient.may_impersonate else None
 
     def account(self, name: str) -> Account | None:
         """The account behind a login name that has proved who it is."""

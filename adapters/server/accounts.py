@@ -6,6 +6,7 @@ from typing import Any
 from adapters.directory.local import LocalDirectory
 from adapters.directory.throttle import Throttle
 from adapters.directory.tokens import BearerTokens
+from adapters.server import trustees
 from adapters.server.administration.context import Request
 from adapters.server.administration.mailboxes import SetMailbox
 from adapters.server.administration.quotas import QuotaChange
@@ -17,10 +18,11 @@ from adapters.stores.organization import OrganizationDatabase
 from core.errors import NoSuchRecipient
 from core.model import MailboxId
 from core.ports import Clock, Entropy, EventLog
-from core.recipients import Digest, Recipient, RecipientId, effective, fold_name
+from core.recipients import ALIAS_OCTETS, DatabaseId, Digest, Recipient, RecipientId, effective, fold_name
 from core.rights import ANYONE, Actor
 from core.watching import Views
 from protocols.imap.homes import Home
+from protocols.imap.kept import Kept
 from protocols.imap.policy import ClientPolicy
 from protocols.imap.services import Account, Keys
 
@@ -54,6 +56,7 @@ class Accounts:
     ) -> None:
         """`quota_admins`: folded aliases.  `administer` carries out what the user of a name asks for."""
         self.views = views
+        self.kept = Kept()
         self.clock = clock
         self.entropy = entropy
         self.append_limit = append_limit
@@ -88,13 +91,17 @@ class Accounts:
     def takes_tokens(self) -> bool:
         return self._tokens is not None
 
-    def sign_in_with_token(self, token: str, authzid: str) -> Account | None:
+    def sign_in_with_token(self, token: str) -> Account | None:
         login = self._tokens.login(token) if self._tokens else None
-        found = self._directory.proven([login], authzid) if login else None
+        found = self._directory.proven([login]) if login else None
         return _account(found) if found else None
 
     def sign_in_with_certificate(self, names: Sequence[str], authzid: str) -> Account | None:
         found = self._directory.proven(names, authzid)
+        return _account(found) if found else None
+
+    def act_for(self, account: Account, authzid: str) -> Account | None:
+        found = self._directory.acted_for(account.user, authzid)
         return _account(found) if found else None
 
     def keys(self, login: str, digest: Digest) -> Keys:
@@ -109,9 +116,12 @@ class Accounts:
         self._throttle.failed(peer or None, login)
         self._log.warning("signin.refused", peer=peer, login=login)
 
-    def login_succeeded(self, peer: str, login: str) -> None:
+    def login_succeeded(self, peer: str, login: str, acting_for: Account | None = None) -> None:
         self._throttle.succeeded(peer or None, login)
-        self._log.info("signin", peer=peer, login=login)
+        if acting_for is None:
+            self._log.info("signin", peer=peer, login=login)
+        else:
+            self._log.info("signin.impersonated", peer=peer, login=login, user=acting_for.name)
 
     def admit(self, account: Account) -> bool:
         return self._admission.sign_in(account.mailbox_id)
@@ -133,7 +143,9 @@ class Accounts:
 
     def quota(self, home: Home) -> int | None:
         recipient = self._organization.by_mailbox(home.mailbox_id)
-        return self._prohibit_all(recipient) if recipient else None
+        if recipient is None:  # the public folders are nobody's
+            return self._organization.database(DatabaseId(home.database_id)).quota.prohibit_all
+        return self._prohibit_all(recipient)
 
     def may_set_quota(self, account: Account) -> bool:
         return fold_name(account.name) in self._quota_admins
@@ -149,36 +161,41 @@ class Accounts:
         return self._executor.mounted()
 
     def trustees(self, account: Account) -> frozenset[RecipientId]:
-        return frozenset((account.user, ANYONE))
+        return self._organization.sharing.groups_of(account.user) | {account.user, ANYONE}
 
     def full_access(self, account: Account) -> Sequence[tuple[str, Home]]:
-        return ()
+        found = map(self._organization.by_id, self._organization.sharing.accessible(account.user))
+        return [
+            (recipient.alias, Home(recipient.mailbox_id, recipient.database_id))
+            for recipient in found
+            if recipient is not None
+            and recipient.mailbox_id != account.mailbox_id
+            and self._executor.is_mounted(recipient.database_id)
+        ]
 
     def alias_of(self, mailbox_id: MailboxId) -> str | None:
         recipient = self._organization.by_mailbox(mailbox_id)
         return recipient.alias if recipient else None
 
     def mailbox_of(self, account: Account, alias: str) -> Home | None:
-        recipient = self._organization.by_alias(fold_name(alias))
-        if recipient is None or recipient.recipient_id == account.user:
+        recipient = self._organization.by_alias(fold_name(alias)) if len(alias) <= ALIAS_OCTETS else None
+        if recipient is None or recipient.mailbox_id == account.mailbox_id:
             return None
-        by = Actor(account.user, self.trustees(account))
+        is_owner = recipient.recipient_id in self._organization.sharing.accessible(account.user)
+        by = None if is_owner else Actor(account.user, self.trustees(account))
         return Home(recipient.mailbox_id, recipient.database_id, by)
 
+    def public_folders(self, account: Account) -> Home | None:
+        public = self._organization.sharing.public_folders()
+        if public is None or not self._executor.is_mounted(public.database_id):
+            return None
+        return Home(public.mailbox_id, public.database_id, Actor(account.user, self.trustees(account)))
+
     def trustee(self, identifier: str) -> RecipientId | None:
-        if identifier == "anyone":
-            return ANYONE
-        recipient = self._directory.named(identifier)
-        return recipient.recipient_id if recipient else None
+        return trustees.trustee(self._organization, identifier)
 
     def identifier(self, trustee: RecipientId) -> str | None:
-        if trustee == ANYONE:
-            return "anyone"
-        recipient = self._organization.by_id(trustee)
-        return recipient.alias if recipient else None
-
-    def public_folders(self, account: Account) -> Home | None:
-        return None
+        return trustees.identifier(self._organization, trustee)
 
     def route(self, address: str) -> Target:
         """Where mail for an address goes.  Raises NoSuchRecipient, RelayDenied."""

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
+from msgspec.structs import replace
+
 from adapters.server.executor import StoreExecutor
 from adapters.stores.database import MailboxDatabase
 from core.commands import Command, ForgetTombstones, JoinSeen, PurgeFolder, SweepBlobs, SweepDeliveries
@@ -69,8 +71,9 @@ class Maintenance:
     async def _join_seen(self, database_id: int) -> None:
         for join in await self._executor.computed(lambda: self._scattered(database_id)):
             with suppress(NoSuchFolder):
-                await self._executor.written(database_id, join, bulk=True)
-            await asyncio.sleep(PAUSE)
+                while join.start:
+                    join = replace(join, start=await self._executor.written(database_id, join, bulk=True))
+                    await asyncio.sleep(PAUSE)
 
     def _scattered(self, database_id: int) -> list[JoinSeen]:
         with self._databases[database_id].read() as tx:

@@ -31,6 +31,8 @@ from core.recipients import (
     MailboxDatabaseInfo,
     NewRecipient,
     NoSuchDatabase,
+    PublicFolders,
+    PublicFoldersElsewhere,
     Recipient,
     fold_address,
     fold_name,
@@ -110,7 +112,10 @@ class Installation:
 
     def _check_there(self, info: MailboxDatabaseInfo) -> None:
         path = self._database_file(info)
-        if not path.exists() and any(recipient.database_id == info.database_id for recipient in self.recipients()):
+        public = self.organization.sharing.public_folders()
+        used = [public.database_id] if public else []
+        used += (recipient.database_id for recipient in self.recipients())
+        if not path.exists() and info.database_id in used:
             raise DatabaseMissing(f"{path} is missing, with all the mail that was in it")
 
     def _database_file(self, info: MailboxDatabaseInfo) -> Path:
@@ -161,14 +166,15 @@ class Installation:
         return info
 
     def add_mailbox(
-        self, alias: str, credential: Credential, *, address: str = "", name: str = "", database: str = ""
+        self, alias: str, credential: Credential | None, *, address: str = "", name: str = "", database: str = ""
     ) -> Recipient:
         """A recipient with a mailbox of its own.  Raises the refusals of OrganizationDatabase, Unavailable.
 
-        Left empty, the address is the alias in the default domain, the database the first.
+        Without a credential nobody can sign in to it.  Left empty, the address is the alias in the default domain, the
+        database the first.
         """
         info = self._database_for(database)
-        mounted = self._mounted(info)
+        mounted = self.mounted(info)
         address = address or f"{alias}@{self.organization.default_domain()}"
         mailbox_id = self.organization.new_mailbox_id()
         new = NewRecipient(alias, name or alias, info.database_id, mailbox_id, address)
@@ -181,11 +187,28 @@ class Installation:
     def remove_mailbox(self, alias: str) -> Recipient:
         """The recipient, and all that is in the mailbox, in slices."""
         recipient = self.recipient(alias)
-        database = self._mounted(self.organization.database(recipient.database_id))
+        database = self.mounted(self.organization.database(recipient.database_id))
         self.organization.delete_recipient(recipient.recipient_id)
         while not database.write(DeleteMailbox(recipient.mailbox_id)):
             pass
         return recipient
+
+    def make_public_folders(self, database: str = "") -> PublicFolders:
+        """The organization's one mailbox of public folders, made if it is not there.
+
+        Raises PublicFoldersElsewhere for another database than it is in, NoSuchDatabase, Unavailable.
+        """
+        if (public := self.organization.sharing.public_folders()) is None:
+            info = self._database_for(database)
+            public = PublicFolders(self.organization.new_mailbox_id(), info.database_id)
+            # As in `add_mailbox`: the mailbox first.
+            create = CreateMailbox(public.mailbox_id, self.entropy.token(16), (), self.clock.now())
+            self.mounted(info).write(create)
+            self.organization.sharing.set_public_folders(public)
+        elif database and self.organization.database_named(database).database_id != public.database_id:
+            name = self.organization.database(public.database_id).name
+            raise PublicFoldersElsewhere(f"The public folders are in the mailbox database {name}")
+        return public
 
     def _database_for(self, name: str) -> MailboxDatabaseInfo:
         if name:
@@ -194,7 +217,8 @@ class Installation:
             raise NoSuchDatabase("There is no mailbox database yet")
         return known[0]
 
-    def _mounted(self, info: MailboxDatabaseInfo) -> MailboxDatabase:
+    def mounted(self, info: MailboxDatabaseInfo) -> MailboxDatabase:
+        """Raises Unavailable."""
         if (database := self.databases.get(info.database_id)) is None:
             raise Unavailable(f"The mailbox database {info.name} is not mounted")
         return database

@@ -28,12 +28,22 @@ class LiveSessions:
     def end(self, number: int) -> bool:
         return self._on_loop(lambda: self._end(lambda connection: connection.number == number)) > 0
 
-    def end_of(self, mailbox_id: int) -> int:
+    def end_of(self, *mailbox_ids: int) -> int:
+        meant = frozenset(mailbox_ids)
+
         def is_of_mailbox(connection: ImapConnection) -> bool:
-            account = connection.session.account
-            return account is not None and account.mailbox_id == mailbox_id
+            whose = (connection.session.account, connection.session.impersonator)
+            return any(account is not None and account.mailbox_id in meant for account in whose)
 
         return self._on_loop(lambda: self._end(is_of_mailbox))
+
+    def end_visits(self, mailbox_id: int) -> int:
+        def is_visiting(connection: ImapConnection) -> bool:
+            account, selected = connection.session.account, connection.session.selected
+            is_there = selected is not None and selected.home.mailbox_id == mailbox_id
+            return is_there and account is not None and account.mailbox_id != mailbox_id
+
+        return self._on_loop(lambda: self._end(is_visiting))
 
     def _connections(self) -> Iterator[ImapConnection]:
         return iter(sorted(self._imap.connections, key=lambda connection: connection.number))
@@ -45,6 +55,7 @@ class LiveSessions:
             number=connection.number,
             protocol="imap",
             user=session.account.name if session.account else None,
+            impersonated_by=session.impersonator.name if session.impersonator else None,
             peer=session.peer,
             tls=session.is_secure,
             client=dict(session.client_id),

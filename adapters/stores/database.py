@@ -107,7 +107,7 @@ class MailboxDatabase:
         """Queues a write; see Writer.submit."""
         self._writer.submit(command, done, bulk=bulk)
 
-    def write(self, command: Command) -> Any:
+    def write(self, command: Command, *, bulk: bool = False) -> Any:
         """Carries a command out and waits for it; never on an event loop.  Raises what the command raises."""
         finished = threading.Event()
         outcome: list[tuple[object, BaseException | None]] = []
@@ -116,7 +116,7 @@ class MailboxDatabase:
             outcome.append((result, error))
             finished.set()
 
-        self.submit(command, done)
+        self.submit(command, done, bulk=bulk)
         finished.wait()
         result, error = outcome[0]
         if error is not None:

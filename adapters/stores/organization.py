@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 
 from adapters.stores import sqlite
 from adapters.stores.migrations import migrate
+from adapters.stores.sharing import Do, Sharing, take
 from adapters.stores.sql import Row
 from adapters.stores.sqlite import ENGINE_ERRORS, SqliteConnection
 from adapters.stores.statements import load
@@ -64,6 +65,7 @@ class OrganizationDatabase:
         self._local = threading.local()
         self._readers: list[SqliteConnection] = []
         self._cache = _Cache()
+        self.sharing = Sharing(self._read, self._write, self._cache.get)
         try:
             self._writer = SqliteConnection(path, writer=True)
             migrate(self._writer, "organization", at)
@@ -92,7 +94,7 @@ class OrganizationDatabase:
         with self._write() as do:
             if any(recipients.fold_name(row[1]) == folded for row in do("databases")):
                 raise DatabaseExists("A mailbox database of this name is already there")
-            database_id = _take(do, "database")
+            database_id = take(do, "database")
             do("insert_database", database=database_id, name=name, folded=folded, at=at, **_quota(quota))
         return self.database(DatabaseId(database_id))
 
@@ -175,7 +177,7 @@ class OrganizationDatabase:
         without a mailbox would bounce.
         """
         with self._write() as do:
-            return MailboxId(_take(do, "mailbox"))
+            return MailboxId(take(do, "mailbox"))
 
     def check_new(self, recipient: NewRecipient) -> None:
         """Raises what `add_recipient` would."""
@@ -189,7 +191,7 @@ class OrganizationDatabase:
         recipients.check_display_name(recipient.display_name)
         with self._write() as do:
             _check_names(do, None, recipient)
-            recipient_id = RecipientId(_take(do, "recipient"))
+            recipient_id = RecipientId(take(do, "recipient"))
             do("insert_recipient", **_columns(recipient_id, recipient), at=at)
             _insert_addresses(do, recipient_id, recipient)
             if credential is not None:
@@ -204,7 +206,8 @@ class OrganizationDatabase:
             if not do("by_id", recipient=recipient.recipient_id):
                 raise NoSuchRecipient("There is no such recipient")
             _check_names(do, recipient.recipient_id, recipient)
-            do("update_recipient", **_columns(recipient.recipient_id, recipient))
+            changed = _columns(recipient.recipient_id, recipient)
+            do("update_recipient", **changed, may_impersonate=int(recipient.may_impersonate))
             do("delete_addresses", recipient=recipient.recipient_id)
             _insert_addresses(do, recipient.recipient_id, recipient)
         return self.recipient(recipient.recipient_id)
@@ -216,6 +219,7 @@ class OrganizationDatabase:
                 raise NoSuchRecipient("There is no such recipient")
             for statement in ("delete_addresses", "delete_credential", "delete_recipient"):
                 do(statement, recipient=recipient_id)
+            self.sharing.forget_trustee(do, recipient_id)
         return _recipient(rows)
 
     def recipient(self, recipient_id: RecipientId) -> Recipient:
@@ -295,7 +299,7 @@ class OrganizationDatabase:
             raise Unavailable("The organization database cannot be read") from fault
 
     @contextmanager
-    def _write(self) -> Iterator["_Do"]:
+    def _write(self) -> Iterator[Do]:
         """A transaction: committed if the block ends, undone if it raises.  Raises Unavailable."""
         with self._writing:
             try:
@@ -320,9 +324,6 @@ class OrganizationDatabase:
         except ENGINE_ERRORS:  # nothing is known of this connection any more
             self._writer.close()
             self._writer = SqliteConnection(self._path, writer=True)
-
-
-_Do = Callable[..., list[Row]]
 
 
 class _Cache:
@@ -361,11 +362,7 @@ def _keep(table: dict[_Key, Any], key: _Key, value: object, limit: int) -> None:
     table[key] = value
 
 
-def _take(do: _Do, kind: str) -> int:
-    return int(do("take_number", kind=kind)[0][0])
-
-
-def _check_names(do: _Do, owner: RecipientId | None, recipient: NewRecipient | Recipient) -> None:
+def _check_names(do: Do, owner: RecipientId | None, recipient: NewRecipient | Recipient) -> None:
     """Whether nobody else has the alias or one of the addresses, and every domain is ours."""
     if (taken := do("alias_owner", folded=recipients.check_alias(recipient.alias))) and taken[0][0] != owner:
         raise RecipientExists(f"Another recipient has the alias {recipient.alias}")
@@ -380,7 +377,7 @@ def _check_names(do: _Do, owner: RecipientId | None, recipient: NewRecipient | R
             raise AddressInUse(f"Another recipient has the address {address}")
 
 
-def _insert_addresses(do: _Do, recipient_id: RecipientId, recipient: NewRecipient | Recipient) -> None:
+def _insert_addresses(do: Do, recipient_id: RecipientId, recipient: NewRecipient | Recipient) -> None:
     for position, spelling in enumerate(_addresses(recipient)):
         folded = recipients.fold_address(spelling)
         domain = recipients.split_address(folded)[1]
@@ -431,7 +428,7 @@ def _database(row: Row) -> MailboxDatabaseInfo:
 
 def _recipient(rows: Sequence[Row]) -> Recipient:
     """One recipient from its rows, one for each of its addresses."""
-    number, alias, name, enabled, database, mailbox, inherits, *quota, created_at, primary = rows[0]
+    number, alias, name, enabled, database, mailbox, inherits, *quota, created_at, impersonates, primary = rows[0]
     return Recipient(
         recipient_id=number,
         alias=alias,
@@ -444,4 +441,5 @@ def _recipient(rows: Sequence[Row]) -> Recipient:
         primary_address=primary,
         secondary_addresses=tuple(row[-1] for row in rows[1:]),
         created_at=created_at,
+        may_impersonate=bool(impersonates),
     )

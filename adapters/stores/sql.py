@@ -131,7 +131,7 @@ class SqlReadTx:
 
     def objects(
         self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int
-    ) -> Iterator[tuple[int, int, int]]:
+    ) -> Iterator[tuple[int, int, int, str | None]]:
         return self._rows("objects", mailbox=mailbox_id, folder=folder_id, low=low, high=high)
 
     def saved_dates(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> Iterator[tuple[int, int]]:
@@ -146,6 +146,16 @@ class SqlReadTx:
 
     def summaries(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> Iterator[tuple[int, bytes]]:
         return self._rows("summaries", mailbox=mailbox_id, folder=folder_id, low=low, high=high)
+
+    def dates(
+        self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int
+    ) -> Iterator[tuple[int, int, int, int | None]]:
+        return self._rows("dates", mailbox=mailbox_id, folder=folder_id, low=low, high=high)
+
+    def dated_summaries(
+        self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int
+    ) -> Iterator[tuple[int, int, int, int | None, bytes]]:
+        return self._rows("dated_summaries", mailbox=mailbox_id, folder=folder_id, low=low, high=high)
 
     def grants(self, mailbox_id: MailboxId, folder_id: FolderId) -> list[Grant]:
         return [_grant(row) for row in self._rows("grants", mailbox=mailbox_id, folder=folder_id)]
@@ -165,7 +175,8 @@ class SqlReadTx:
     ) -> list[SeenRange]:
         place = {"mailbox": mailbox_id, "folder": folder_id, "user": user}
         rows = self._rows("seen", **place, low=low, high=high)
-        return [SeenRange(first, last, bool(is_seen), ModSeq(modseq)) for first, last, is_seen, modseq in rows]
+        ranges = [SeenRange(first, last, bool(is_seen), ModSeq(modseq)) for first, last, is_seen, modseq in rows]
+        return ranges[1:] if ranges and ranges[0].high < low else ranges
 
     def reader_modseq(self, mailbox_id: MailboxId, folder_id: FolderId, user: int) -> ModSeq:
         row = self._one("reader", mailbox=mailbox_id, folder=folder_id, user=user)
@@ -186,8 +197,8 @@ class SqlReadTx:
         assert row is not None, "a sum is always one row"
         return row[0], row[1]
 
-    def count_entries(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> int:
-        row = self._one("count_entries", mailbox=mailbox_id, folder=folder_id, low=low, high=high)
+    def count_seen(self, mailbox_id: MailboxId, folder_id: FolderId, user: int) -> int:
+        row = self._one("count_seen", mailbox=mailbox_id, folder=folder_id, user=user)
         return int(row[0]) if row else 0
 
     def message_summary(self, mailbox_id: MailboxId, message_id: MessageId) -> bytes:
@@ -405,15 +416,23 @@ class SqlWriteTx(SqlReadTx):
                     "summary": m.summary,
                     "utf8": m.utf8,
                     "thread": m.thread_id,
+                    "email_id": m.email_id,
                 }
                 for m in messages
             ),
         )
 
     def copy_message(
-        self, mailbox_id: MailboxId, message_id: MessageId, to: MailboxId, new_id: MessageId, thread_id: MessageId
+        self,
+        mailbox_id: MailboxId,
+        message_id: MessageId,
+        to: MailboxId,
+        new_id: MessageId,
+        thread_id: MessageId,
+        name: str,
     ) -> None:
-        self._do("copy_message", mailbox=mailbox_id, message=message_id, to=to, new=new_id, thread=thread_id)
+        place = {"mailbox": mailbox_id, "message": message_id, "to": to}
+        self._do("copy_message", **place, new=new_id, thread=thread_id, email_id=name)
 
     def insert_entries(self, entries: Sequence[NewEntry]) -> None:
         self._run_many(

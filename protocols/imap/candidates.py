@@ -8,9 +8,9 @@ from msgspec import Struct, msgpack
 from core.errors import MessageExpunged
 from core.formats import mime
 from core.formats.casemap import fold
-from core.model import Blob, Entry, FolderId, Item, MailboxId, UIDRanges
+from core.model import Blob, Entry, FolderId, Item, MailboxId, UIDRanges, email_id
 from core.ports import ReadTx
-from protocols.imap.objectids import email_id, thread_id
+from protocols.imap.objectids import thread_id
 from protocols.imap.sections import read_octets
 
 TEXT_OCTETS = 256 * 1024  # of a text that are looked at in one go
@@ -34,7 +34,7 @@ class Batch:
         return {row[0]: row for low, high in self._uids for row in self.tx.sizes(*self.place, low, high)}
 
     @cached_property
-    def objects(self) -> dict[int, tuple[int, int, int]]:
+    def objects(self) -> dict[int, tuple[int, int, int, str | None]]:
         """(UID, message, thread) by UID."""
         return {row[0]: row for low, high in self._uids for row in self.tx.objects(*self.place, low, high)}
 
@@ -74,7 +74,7 @@ class Candidate:
         if (row := self._batch.objects.get(self.entry.uid)) is None:
             raise _gone()
         mailbox_id = self._batch.place[0]
-        return email_id(mailbox_id, row[1]), thread_id(mailbox_id, row[2])
+        return row[3] or email_id(mailbox_id, row[1]), thread_id(mailbox_id, row[2])
 
     @property
     def saved_at(self) -> int:

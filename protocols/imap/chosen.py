@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
+
 from core.model import MAX_UID, UIDRanges
 from protocols.imap import commands, responses
 from protocols.imap.fetching import Snapshot
@@ -37,7 +39,15 @@ def chosen(selected: Selected, sequence: commands.SequenceSet, *, uid: bool) -> 
 def here(session: Session) -> tuple[Selected, Home]:
     """The selected folder, and the mailbox that it is in."""
     assert session.selected is not None, "COMMANDS lets this run only when a folder is selected"
-    return session.selected, session.selected.home
+    selected = session.selected
+    return selected, _as_of_now(session, selected.home)
+
+
+def _as_of_now(session: Session, home: Home) -> Home:
+    """Who has left a group, or come into one, since the folder was selected, is judged as such."""
+    if home.by is None:
+        return home
+    return replace(home, by=replace(home.by, trustees=session.services.trustees(session.signed_in)))
 
 
 def writable(selected: Selected) -> None:

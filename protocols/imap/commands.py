@@ -565,6 +565,7 @@ class Search(Command, frozen=True, gc=False):
     returns: frozenset[str] | None = None  # MIN MAX ALL COUNT SAVE PARTIAL UPDATE
     charset: str | None = None  # as the client named it; texts are decoded already
     page: Page | None = None  # of PARTIAL
+    told: tuple[FetchItem, ...] = ()  # of UPDATE (...): what is told of messages that come (RFC 5465 7)
 
 
 FilterKind = Literal["selected", "inboxes", "personal", "subscribed", "mailboxes", "subtree", "subtree-one"]
@@ -587,6 +588,34 @@ class Esearch(Command, frozen=True, gc=False):
     returns: frozenset[str]
     charset: str | None = None
     page: Page | None = None
+    told: tuple[FetchItem, ...] = ()
+
+
+class Event(Struct, frozen=True, gc=False):
+    """Something that may happen (RFC 5465 5), in capitals; to MESSAGENEW belongs what is told of the message."""
+
+    name: str
+    items: tuple[FetchItem, ...] = ()
+
+
+class EventGroup(Struct, frozen=True, gc=False):
+    """Events in some folders; no filter: in the one that is selected, whichever it is."""
+
+    mailboxes: MailboxFilter | None
+    events: tuple[Event, ...]
+    delayed: bool = False  # SELECTED-DELAYED (RFC 5465 6.1.2)
+
+    @property
+    def is_of_selected(self) -> bool:
+        return self.mailboxes is None
+
+
+class Notify(Command, frozen=True, gc=False):
+    """NOTIFY SET; without groups it is NOTIFY NONE (RFC 5465 3.1)."""
+
+    name = "NOTIFY"
+    groups: tuple[EventGroup, ...]
+    status: bool = False
 
 
 SortKeyName = Literal["ARRIVAL", "CC", "DATE", "DISPLAYFROM", "DISPLAYTO", "FROM", "SIZE", "SUBJECT", "TO"]

@@ -20,6 +20,11 @@ NO_NUMBERS = "There are no message numbers any more"
 _OF_FLAGS = (commands.HasFlag, commands.HasKeyword, commands.Changed)
 
 
+def bounded(uids: UIDRanges) -> UIDRanges:
+    """To look at more messages than must be, or to tell of them, does no harm."""
+    return uids if len(uids) <= limits.CONTEXT_RANGES else ((uids[0][0], uids[-1][1]),)
+
+
 class Context(Struct):
     """One search result, in UIDs whatever the client is told."""
 
@@ -28,6 +33,8 @@ class Context(Struct):
     key: commands.SearchKey  # without message numbers, which mean what they meant when it was asked for
     members: UIDRanges
     folder: tuple[str, int] | None = None  # path and UIDVALIDITY, where they must be said
+    told: tuple[commands.FetchItem, ...] = ()  # of messages that come (RFC 5465 7)
+    fresh: UIDRanges = ()  # of those that are behind, the ones that have come, and not by the client itself
     behind: UIDRanges = ()  # the client knows what became of these messages, but not whether they belong here
 
     @property
@@ -42,9 +49,7 @@ class Context(Struct):
 
     def touch(self, uids: UIDRanges) -> None:
         """These messages must be looked at."""
-        self.behind = merged(self.behind, uids)
-        if len(self.behind) > limits.CONTEXT_RANGES:
-            self.behind = ((self.behind[0][0], self.behind[-1][1]),)  # to look at more than must be does no harm
+        self.behind = bounded(merged(self.behind, uids))
 
 
 class Contexts:
@@ -94,13 +99,15 @@ class Contexts:
             yield from self._update(context, view, b"REMOVEFROM", mine)
             yield from self._check(context)
 
-    def touch(self, arrived: UIDRanges, changed: UIDRanges, ends: tuple[int, int]) -> None:
+    def touch(self, arrived: UIDRanges, changed: UIDRanges, ends: tuple[int, int], own: UIDRanges = ()) -> None:
         """The client has been told that messages came and that flags changed; the last UID was one, and is another.
 
         Flags matter only where a key asks for them, and the last UID only where one says "*".
         """
         for context in self._by_tag.values():
             context.touch(arrived)
+            if context.told:
+                context.fresh = bounded(merged(context.fresh, without(arrived, own)))
             if any(isinstance(leaf, _OF_FLAGS) for leaf in commands.leaves(context.key)):
                 context.touch(changed)
             if ends[0] != ends[1] and any(commands.STAR in pair for uids in context.sets for pair in uids.ranges):
@@ -109,6 +116,11 @@ class Contexts:
     def behind(self) -> list[Context]:
         """Those with messages that must be looked at."""
         return [context for context in self._by_tag.values() if context.behind]
+
+    def come(self, context: Context, looked: UIDRanges, found: UIDRanges) -> UIDRanges:
+        """The messages among these that belong here now and have just come."""
+        come, context.fresh = common(context.fresh, looked), without(context.fresh, looked)
+        return without(common(come, found), context.members)
 
     def judge(self, context: Context, view: FolderView, looked: UIDRanges, found: UIDRanges) -> Iterator[bytes]:
         """Of the messages that were looked at, all of them in this view, these match now."""

@@ -11,11 +11,8 @@ from itertools import chain, islice
 
 from msgspec import Struct
 
-from core.formats.casemap import fold
 from protocols.imap.commands import Algorithm
-from protocols.imap.sorting import Needs, Row
 
-NEEDS = Needs.SIZES | Needs.SUMMARIES
 PIECE_WORDS = 50_000  # of an answer in one piece: some 200 KiB
 NOBODY = -1
 STEPS = 32  # up a tree, before we look for its top in a better way
@@ -38,14 +35,6 @@ class Threads(Struct, frozen=True, gc=False):
     count: int
     tops: list[int]
     children: dict[int, list[int]]  # of nodes that have some
-
-
-def mails(rows: Iterable[Row]) -> list[Mail]:
-    """What threading compares of some messages."""
-    return [
-        Mail(row.sent, row.arrived, fold(s.base_subject), s.is_reply, s.message_id, s.references)
-        for row, s in ((row, row.summary) for row in rows)
-    ]
 
 
 def threads(algorithm: Algorithm, found: Sequence[Mail]) -> Threads:

@@ -32,6 +32,7 @@ from protocols.imap.do_folders import (
 )
 from protocols.imap.do_messages import do_expunge, do_fetch, do_store
 from protocols.imap.do_metadata import do_get_metadata, do_set_metadata
+from protocols.imap.do_notify import do_notify
 from protocols.imap.do_quota import do_get_quota, do_get_quota_root, do_set_quota
 from protocols.imap.do_replace import do_replace
 from protocols.imap.do_rights import do_delete_acl, do_get_acl, do_list_rights, do_my_rights, do_set_acl
@@ -76,6 +77,7 @@ COMMANDS: Final[dict[type[Command], tuple[int, Handler]]] = {
     commands.GetQuota: (SIGNED_IN, do_get_quota),
     commands.GetQuotaRoot: (SIGNED_IN, do_get_quota_root),
     commands.SetQuota: (SIGNED_IN, do_set_quota),
+    commands.Notify: (SIGNED_IN, do_notify),
     commands.Idle: (SIGNED_IN, do_idle),
     commands.SetAcl: (SIGNED_IN, do_set_acl),
     commands.DeleteAcl: (SIGNED_IN, do_delete_acl),
@@ -157,6 +159,7 @@ AFTER_LOGIN: Final = (
     "QUOTA=RES-STORAGE",
     "QUOTA=RES-MESSAGE",
     "QUOTA=RES-MAILBOX",
+    "NOTIFY",
     "METADATA",
     "LIST-METADATA",
 )

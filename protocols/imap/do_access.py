@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from core.model import SEPARATOR
 from protocols.imap import commands, limits, responses
@@ -115,34 +115,32 @@ def do_authenticate(session: Session, command: commands.Authenticate) -> Steps:
             case Challenge(octets):
                 step = mechanism.step((yield from _ask(session, octets)))
             case NeedPassword(authcid=login, authzid=authzid, password=password):
-                if authzid not in ("", login):
-                    raise Rejected("You may act for nobody else", code=responses.AUTHORIZATIONFAILED)
-                account, name = (yield from _check_password(session, login, password)), login
-                return _admit(session, account, name)
-            case NeedKeys(username=login, authzid=authzid, digest=digest):
-                if authzid not in ("", login):
-                    raise Rejected("You may act for nobody else", code=responses.AUTHORIZATIONFAILED)
+                account = yield from _check_password(session, login, password)
+                return _admit(session, account, login, authzid)
+            case NeedKeys(username=login, digest=digest):
                 yield from _wait(session, login)
                 keys = session.services.keys(login, digest)
                 account, name = keys.account, login
                 step = mechanism.keys(keys)
             case NeedToken(token=token, authzid=authzid, refusal=refusal):
                 yield from _wait(session, authzid)
-                account = yield Compute(partial(session.services.sign_in_with_token, token, authzid))
-                if account is not None:
-                    return _admit(session, account, authzid or account.name)
-                _failed(session, authzid)  # now: the client may go away instead of hearing why
-                yield from _ask(session, refusal)
-                raise _wrong()
+                account = yield Compute(partial(session.services.sign_in_with_token, token))
+                try:
+                    identity = _authorized(session, account, authzid, authzid)
+                except Rejected:  # it counts already: the client may go away instead of hearing why
+                    yield from _ask(session, refusal)
+                    raise
+                return _welcome(session, identity)
             case NeedIdentity(authzid=authzid):
                 names = session.certificate_names
                 yield from _wait(session, authzid or names[0])
                 account = session.services.sign_in_with_certificate(names, authzid)
-                return _admit(session, account, account.name if account else authzid or names[0])
-            case Success(final=final):
+                return _admit(session, account, account.name if account else authzid or names[0], authzid)
+            case Success(authzid=authzid, final=final):
+                identity = _authorized(session, account, name, authzid)  # RFC 5802 5: before the final message
                 if final:
                     yield from _ask(session, final)
-                return _admit(session, account, name)
+                return _welcome(session, identity)
             case Failure():
                 return _admit(session, None, name)
 
@@ -175,18 +173,45 @@ def _wait(session: Session, login: str) -> Asking[None]:
         yield Pause(delay)
 
 
-def _admit(session: Session, account: Account | None, login: str) -> Answer:
+def _admit(session: Session, account: Account | None, login: str, authzid: str = "") -> Answer:
     """Lets the account in, or answers as for any other failure."""
-    services = session.services
+    return _welcome(session, _authorized(session, account, login, authzid))
+
+
+class _Identity(NamedTuple):
+    """Whose session it will be, by which name, and who really signs in if that is somebody else."""
+
+    account: Account
+    login: str
+    impersonator: Account | None
+
+
+def _authorized(session: Session, account: Account | None, login: str, authzid: str) -> _Identity:
+    """RFC 4422 3.4.1: whom `account`, which has proved who it is, acts for.  Raises Rejected.
+
+    A name that nobody has and one for which the account may not act are answered alike.
+    """
     if account is None:
         _failed(session, login)
-        raise _wrong()
-    services.login_succeeded(session.peer, login)
+        raise Rejected("Name or password is wrong", code=responses.AUTHENTICATIONFAILED)
+    if not authzid:
+        return _Identity(account, login or account.name, None)
+    found = session.services.act_for(account, authzid)
+    if found is None:
+        _failed(session, account.name)
+        raise Rejected("You may not act for anybody of that name", code=responses.AUTHORIZATIONFAILED)
+    is_other = found.user != account.user
+    return _Identity(found, account.name, account) if is_other else _Identity(account, login, None)
+
+
+def _welcome(session: Session, identity: _Identity) -> Answer:
+    services, (account, login, impersonator) = session.services, identity
+    services.login_succeeded(session.peer, login, account if impersonator is not None else None)
     if not services.is_mounted(account):
         raise Rejected("The mailbox is not available at the moment", code=responses.UNAVAILABLE)
     if not services.admit(account):
         raise Rejected("Too many connections", code=responses.LIMIT)
-    session.sign_in(account)
+    session.sign_in(account, impersonator)
     return "Welcome", responses.capability_code(session.capabilities())
 
 
@@ -195,10 +220,6 @@ def _failed(session: Session, login: str) -> None:
     session.login_failures += 1
     if session.login_failures >= limits.LOGIN_FAILURES:
         session.is_leaving, session.last_words = True, "Too many failures"
-
-
-def _wrong() -> Rejected:
-    return Rejected("Name or password is wrong", code=responses.AUTHENTICATIONFAILED)
 
 
 def do_unauthenticate(session: Session, command: commands.Unauthenticate) -> Steps:

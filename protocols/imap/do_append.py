@@ -9,7 +9,7 @@ from core.commands import Append
 from core.ports import ReadTx
 from core.rights import INSERT
 from protocols.imap import commands, responses
-from protocols.imap.receiving import Intake, Opened, opened, target
+from protocols.imap.receiving import Intake, Opened, may_know_uids, opened, target
 from protocols.imap.work import Steps
 
 if TYPE_CHECKING:
@@ -35,4 +35,7 @@ def do_append(session: Session, request: commands.Append | Opened) -> Steps:
     finally:
         intake.discard()
     uids = ((appended.uid, appended.uid + appended.count - 1),)
+    session.put_here(home, appended.uidvalidity, uids)
+    if not (yield from may_know_uids(named)):
+        return "Appended"
     return "Appended", responses.append_uid(appended.uidvalidity, uids)

@@ -9,7 +9,7 @@ from core import copying, folders, items
 from core.commands import Append, Appended, Copied, Copy, Expunge, Filing, Flags
 from core.errors import NoSuchFolder
 from core.limits import COPY_ROWS, ROWS_PER_COMMAND
-from core.model import Entry, FolderId, Item, UIDRanges, ranges
+from core.model import Entry, FolderId, Incoming, Item, UIDRanges, email_id, ranges
 from core.ports import ReadTx
 from core.rights import INSERT
 from protocols.imap import commands, limits, responses
@@ -18,7 +18,7 @@ from protocols.imap.chosen import chosen, here, writable
 from protocols.imap.do_messages import expunged
 from protocols.imap.homes import Home, Named
 from protocols.imap.progress import Progress
-from protocols.imap.receiving import target, try_create
+from protocols.imap.receiving import described, may_know_uids, target, try_create
 from protocols.imap.refusals import Rejected
 from protocols.imap.sections import Message
 from protocols.imap.services import Spool
@@ -36,7 +36,10 @@ def do_copy(session: Session, command: commands.Copy) -> Steps:
     wanted = chosen(selected, command.sequence, uid=command.uid)
     if not command.uid and selected.lost(wanted):
         raise expunged()  # RFC 2180 4.4.1: some of what the client counted would be missing from the copy
-    copied = yield from _transfer(session, wanted, target(session, command.mailbox), move=False)
+    there = target(session, command.mailbox)
+    copied = yield from _transfer(session, wanted, there, move=False)
+    if not (yield from may_know_uids(there)):
+        copied = Copied(0, (), ())
     return _copied(copied, f"{'UID ' if command.uid else ''}COPY completed")
 
 
@@ -53,7 +56,7 @@ def do_move(session: Session, command: commands.Move) -> Steps:
         count = selected.view.count(uids)
         moved = yield from _transfer(session, uids, there, move=True)
         done += count
-        if moved.source:
+        if moved.source and (yield from may_know_uids(there)):
             code = responses.copy_uid(moved.uidvalidity, moved.source, moved.target)
             session.send(responses.untagged(b"OK", "Moved", code))
         session.outgoing += selected.tell(expunge=True, uid=command.uid)
@@ -86,6 +89,7 @@ def _transfer(session: Session, uids: UIDRanges, there: Named, *, move: bool) ->
         copied: Copied = yield home.write(command, bulk=is_large)
     except NoSuchFolder as no:
         raise try_create(no) from None
+    session.put_here(far, copied.uidvalidity, copied.target)
     return copied
 
 
@@ -104,6 +108,7 @@ def _carry_over(session: Session, uids: UIDRanges, there: Named, *, move: bool) 
         for _, entry in list(selected.view.numbered(uids)):
             yield from carrier.take(entry, selected.view.keywords)
         copied = yield from carrier.file()
+        session.put_here(there.home, copied.uidvalidity, copied.target)
     finally:
         carrier.discard()
     if move and copied.source:
@@ -124,6 +129,7 @@ class _Carrier:
         self._taken: list[int] = []
         self._filings: list[Filing] = []
         self._octets = 0
+        self._described = 0
 
     def take(self, entry: Entry, keywords: tuple[str, ...]) -> Asking[None]:
         """Reads a message, unless it is gone; its flags are those that the client knows."""
@@ -139,9 +145,14 @@ class _Carrier:
         spool = self._spool = self._session.services.spool(far) if self._spool is None else self._spool.another()
         for read in part.reads():
             spool.write((yield read))
-        message = yield Compute(spool.finish)
+        message: Incoming = yield Compute(spool.finish)
+        self._described += described(message)
+        if self._described > limits.APPEND_DESCRIBED:
+            raise Rejected("The messages have too much structure to be copied at once", code=responses.LIMIT)
         names = tuple(name for bit, name in enumerate(keywords) if entry.keywords >> bit & 1)
-        self._filings.append(Filing(message, Flags(entry.flags, names), item.internal_at, item.internal_zone))
+        name = item.email_id or email_id(self._home.mailbox_id, item.message_id)
+        flags = Flags(entry.flags, names)
+        self._filings.append(Filing(message, flags, item.internal_at, item.internal_zone, name))
         self._taken.append(entry.uid)
 
     def _find(self, tx: ReadTx, uid: int) -> tuple[Item, Part] | None:

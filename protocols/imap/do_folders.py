@@ -73,7 +73,7 @@ def _list_more(session: Session, name: str, placed: Placed, command: commands.Li
     if "MYRIGHTS" in command.returns:
         session.send(responses.my_rights(name, letters(placed.rights.granted), utf8=session.takes_utf8))
     if command.status and placed.rights.granted & READ:
-        yield from _tell_status(session, name, placed.home, placed.folder, command.status)
+        yield from tell_status(session, name, placed.home, placed.folder, command.status)
 
 
 def _found(known: Listed, command: commands.List, *, rev2: bool) -> list[Found]:
@@ -96,7 +96,7 @@ def _found(known: Listed, command: commands.List, *, rev2: bool) -> list[Found]:
             path,
             # RFC 5819 2: no more is told of what is there only for the sake of what lies below it.
             known.folders.get(path) if path in selected else None,
-            _attributes(known, command, path, rev2=rev2),
+            attributes(known, command, path, rev2=rev2),
             ("SUBSCRIBED",) if path in above else (),
         )
         for path in names
@@ -118,20 +118,21 @@ def _use_of(placed: Placed | None) -> str | None:
     return placed.folder.special_use
 
 
-def _attributes(known: Listed, command: commands.List, path: str, *, rev2: bool) -> list[str]:
+def attributes(known: Listed, command: commands.List, path: str, *, rev2: bool) -> list[str]:
+    """What LIST says of a name, whether or not there is such a folder."""
     placed = known.folders.get(path)
-    attributes = []
+    told = []
     if placed is None:
-        attributes.append("\\NonExistent")
+        told.append("\\NonExistent")
     elif not placed.is_selectable:
         # RFC 9051 knows \NonExistent, RFC 3501's clients only \Noselect.
-        attributes += ["\\Noselect", "\\NonExistent"] if command.extended or rev2 else ["\\Noselect"]
+        told += ["\\Noselect", "\\NonExistent"] if command.extended or rev2 else ["\\Noselect"]
     if path in known.subscribed and ("SUBSCRIBED" in command.select or "SUBSCRIBED" in command.returns):
-        attributes.append("\\Subscribed")
-    attributes.append("\\HasChildren" if path in known.parents else "\\HasNoChildren")
+        told.append("\\Subscribed")
+    told.append("\\HasChildren" if path in known.parents else "\\HasNoChildren")
     if (use := _use_of(placed)) is not None:
-        attributes.append(use)
-    return attributes
+        told.append(use)
+    return told
 
 
 def do_lsub(session: Session, command: commands.Lsub) -> Steps:
@@ -176,11 +177,12 @@ def do_status(session: Session, command: commands.Status) -> Steps:
     named = locate(session, command.mailbox)
     home, path = named.home, named.path
     folder: Folder = yield home.read(lambda tx: folders.selectable(tx, home.mailbox_id, path, home.by, READ))
-    yield from _tell_status(session, command.mailbox, home, folder, command.items)
+    yield from tell_status(session, command.mailbox, home, folder, command.items)
     return "STATUS completed"
 
 
-def _tell_status(session: Session, name: str, home: Home, folder: Folder, items: tuple[str, ...]) -> Asking[None]:
+def tell_status(session: Session, name: str, home: Home, folder: Folder, items: tuple[str, ...]) -> Asking[None]:
+    """STATUS, as of this row of the folder."""
     counted: dict[str, int] = {"APPENDLIMIT": session.services.append_limit}
     for item, count in (_COUNTED if home.by is None else _COUNTED_FOR_READERS).items():
         if item in items:

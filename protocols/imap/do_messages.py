@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from core import folders
 from core.commands import Expunge, FlagMode, Flags, Stored, StoreFlags
 from core.errors import NoPermission, Refusal
 from core.flags import check_store
@@ -58,7 +59,7 @@ def do_fetch(session: Session, command: commands.Fetch) -> Steps:
         while uids:
             piece: Piece = yield home.read(partial(render, snapshot=snapshot, plan=how, uids=uids), heavy=is_heavy)
             is_lossy, is_unknown = is_lossy or piece.is_lossy, is_unknown or piece.is_unknown
-            yield from _send(session, home, piece)
+            yield from send_piece(session, home, piece)
             uids = tuple((max(low, piece.last_uid + 1), high) for low, high in uids if high > piece.last_uid)
     if is_unknown:
         raise Rejected("A part has an unknown transfer encoding", code=responses.UNKNOWN_CTE)
@@ -104,7 +105,20 @@ def _is_long(selected: Selected, uids: UIDRanges) -> bool:
     return high - low > FEW_MESSAGES and selected.view.number(high) - selected.view.number(low) > FEW_MESSAGES
 
 
-def _send(session: Session, home: Home, piece: Piece) -> Asking[None]:
+def tell_messages(session: Session, uids: UIDRanges, items: tuple[commands.FetchItem, ...]) -> Asking[None]:
+    """What a client has asked to be told of messages that come (RFC 5465 5.2, 7)."""
+    selected, home = here(session)
+    how = plan(_without_uid(items) if selected.uid_only else items)
+    for some in selected.view.slices(uids, PIECE_MESSAGES):
+        left: UIDRanges = some
+        while left:
+            run = partial(render, snapshot=snapshot_of(session, selected), plan=how, uids=left)
+            piece: Piece = yield home.read(run, heavy=True)
+            yield from send_piece(session, home, piece)
+            left = tuple((max(low, piece.last_uid + 1), high) for low, high in left if high > piece.last_uid)
+
+
+def send_piece(session: Session, home: Home, piece: Piece) -> Asking[None]:
     """Sends a piece; what is large in it, part by part."""
     for octets in piece.octets:
         if isinstance(octets, bytes):
@@ -209,8 +223,9 @@ def do_expunge(session: Session, command: commands.Expunge) -> Steps:
     """RFC 9051 6.4.3, 6.4.9."""
     selected, home = here(session)
     writable(selected)
-    if not selected.rights.granted & EXPUNGE:
-        raise NoPermission("You may not remove messages from this folder")
+    if home.by is not None:  # also where nothing is marked
+        place = (home.mailbox_id, selected.folder_id, home.by, EXPUNGE)
+        yield home.read(lambda tx: folders.existing(tx, *place))
     wanted = EVERYTHING if command.uids is None else chosen(selected, command.uids, uid=True)
     gone = 0
     newest = selected.newest  # all that are \Deleted go, though their flags are still to be told (RFC 9051 6.4.3)

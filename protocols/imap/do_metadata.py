@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from core.annotations import SERVER, SPECIAL_USE, annotated, covers, may_be_used, read_values
+from core.annotations import ROLE, SERVER, SPECIAL_USE, annotated, covers, may_be_used, read_values
 from core.commands import SetAnnotations
 from core.model import Folder
 from core.ports import ReadTx
 from core.recipients import RecipientId
+from core.rights import OWNER, Rights, role_in
 from protocols.imap import commands, responses
 from protocols.imap.commands import Entries
 from protocols.imap.hierarchy import Placed
@@ -52,7 +53,8 @@ def tell_annotations(session: Session, name: str, placed: Placed, wanted: Entrie
     folder, home = placed.folder, placed.home
     if folder is None or not may_be_used(placed.rights):
         return 0
-    look = partial(_of_folder, folder=folder, wanted=wanted, user=session.signed_in.user, is_own=placed.is_own)
+    user, is_own = session.signed_in.user, placed.is_own
+    look = partial(_of_folder, folder=folder, mine=placed.rights, wanted=wanted, user=user, is_own=is_own)
     found: dict[str, bytes] = yield home.read(look, heavy=_is_much(wanted))
     return (yield from _tell(session, name, wanted, found))
 
@@ -67,15 +69,19 @@ def _is_much(wanted: Entries) -> bool:
 
 
 def _of_path(tx: ReadTx, *, named: Named, wanted: Entries, user: RecipientId, is_own: bool) -> dict[str, bytes]:
-    folder, _ = annotated(tx, named.home.mailbox_id, named.path, named.home.by)
-    return _of_folder(tx, folder=folder, wanted=wanted, user=user, is_own=is_own)
+    folder, mine = annotated(tx, named.home.mailbox_id, named.path, named.home.by)
+    return _of_folder(tx, folder=folder, mine=mine, wanted=wanted, user=user, is_own=is_own)
 
 
-def _of_folder(tx: ReadTx, *, folder: Folder, wanted: Entries, user: RecipientId, is_own: bool) -> dict[str, bytes]:
+def _of_folder(
+    tx: ReadTx, *, folder: Folder, mine: Rights, wanted: Entries, user: RecipientId, is_own: bool
+) -> dict[str, bytes]:
     names = map(str.lower, wanted.names)
     found = read_values(tx, folder.mailbox_id, folder.folder_id, user, names, below=wanted.depth != 0)
     if is_own and folder.special_use is not None:
         found[SPECIAL_USE] = folder.special_use.encode("ascii")
+    if mine is not OWNER and (role := role_in(mine)) is not None:  # an owner needs no role
+        found[ROLE] = role.encode("ascii")
     return found
 
 
@@ -139,4 +145,6 @@ def do_set_metadata(session: Session, command: commands.SetMetadata) -> Steps:
     if home != account.home and any(name == SPECIAL_USE for name, _ in command.values):
         raise Rejected("Special uses are of your own folders", code=responses.USEATTR)
     yield home.write(SetAnnotations(home.mailbox_id, path, account.user, command.values, home.by))
+    if session.notifier is not None:
+        session.notifier.forgive_annotations(command.mailbox, [name for name, _ in command.values])
     return "SETMETADATA completed"

@@ -48,6 +48,7 @@ def do_replace(session: Session, request: commands.Replace | Opened) -> Steps:
         appended = yield from intake.file(Replace(*append, folder_id=selected.folder_id, uid=uid))
     finally:
         intake.discard()
+    session.put_here(home, appended.uidvalidity, ((appended.uid, appended.uid),))
     code = responses.append_uid(appended.uidvalidity, ((appended.uid, appended.uid),))
     session.send(responses.untagged(b"OK", "Replaced", code))
     session.outgoing += selected.tell(expunge=True, uid=command.uid)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from core.errors import NoSuchFolder, Refusal
-from core.model import Folder, UIDRanges, merged, ranges, without
+from core.model import Folder, UIDRanges, common, merged, ranges, without
 from core.ports import ReadTx
 from core.view import FolderView
-from protocols.imap import commands, conversations, limits, responses, sorting
+from protocols.imap import commands, limits, responses, sorting
 from protocols.imap.chosen import EVERYTHING, here, snapshot_of
+from protocols.imap.comparing import FEW_FOUND, computed, ordered, threaded
 from protocols.imap.contexts import Context
+from protocols.imap.do_messages import tell_messages
 from protocols.imap.do_select import load
 from protocols.imap.fetching import Snapshot
 from protocols.imap.filters import chosen_folders, is_selected
@@ -23,30 +26,32 @@ from protocols.imap.progress import Progress
 from protocols.imap.refusals import Rejected, bad, uid_required
 from protocols.imap.searching import Matched, Search, asks_modseq, frozen, names_numbers, numbers_in
 from protocols.imap.selected import Selected
-from protocols.imap.work import Asking, Compute, Steps
+from protocols.imap.work import Asking, Steps
 
 if TYPE_CHECKING:
     from protocols.imap.session import Session
 
-FEW_FOUND = 500  # messages that are sorted on the spot
 NOT_NOW = "The search result cannot be kept up to date at the moment"
 
 Finding = commands.Search | commands.Sort | commands.Thread | commands.Esearch
 Reporting = commands.Search | commands.Sort | commands.Esearch
-Gather = Callable[[ReadTx, list[int]], Any]  # what else is read of the messages that a piece of a search has found
 
 
 def do_search(session: Session, command: commands.Search) -> Steps:
     """RFC 9051 6.4.4, with RETURN (RFC 4731) and its SAVE (RFC 5182)."""
-    selected, _ = here(session)
-    uids, _ = yield from _found(session, command)
+    selected, home = here(session)
+    _check(session, command)
+    snapshot = snapshot_of(session, selected)
+    with _saving(selected, command):
+        uids = yield from _found(session, command, home, snapshot, Progress(session, command.tag, len(snapshot.view)))
     returns = command.returns
     if (context := _context(session, command, uids)) is not None:
         session.outgoing += selected.contexts.open(context)
     if returns is None and session.is_rev2:
         returns = frozenset(("ALL",))  # RFC 9051 has no other answer
     if returns is None:
-        session.send(responses.search(_numbers(selected, command, uids), _modseq(selected.view, command, uids)))
+        answer = partial(_listed, responses.search, snapshot.view, command, uids)
+        session.send((yield from computed(answer, len(uids))))
     else:
         _report(session, command, uids, returns)
     return _completed(command)
@@ -55,41 +60,37 @@ def do_search(session: Session, command: commands.Search) -> Steps:
 def do_sort(session: Session, command: commands.Sort) -> Steps:
     """RFC 5256 3, with RETURN (RFC 5267 3)."""
     selected, home = here(session)
-    place = (home.mailbox_id, selected.folder_id)
-    wanted = sorting.needs(command.keys)
-
-    def gather(tx: ReadTx, uids: list[int]) -> sorting.Columns:
-        return sorting.columns(command.keys, sorting.read(tx, place, wanted, uids))
-
-    uids, pieces = yield from _found(session, command, gather)
-    arrange = partial(sorting.arranged, command.keys, pieces)
-    order: list[int] = arrange() if len(uids) <= FEW_FOUND else (yield Compute(arrange))
+    _check(session, command)
+    snapshot = snapshot_of(session, selected)
+    progress = Progress(session, command.tag, 2 * len(snapshot.view))  # each message is looked for, and then compared
+    with _saving(selected, command):
+        uids = yield from _found(session, command, home, snapshot, progress)
+        order = yield from ordered(session, home, snapshot, command.keys, uids, progress)
     if _wants_updates(command):
         session.send(responses.no_update(command.tag, "Only search results are kept up to date"))
     if command.returns is None:
-        session.send(responses.sort(_numbers(selected, command, order), _modseq(selected.view, command, order)))
+        answer = partial(_listed, responses.sort, snapshot.view, command, order)
+        session.send((yield from computed(answer, len(order))))
     else:
-        _report(session, command, order, command.returns)
+        _report(session, command, list(order), command.returns)
     return _completed(command)
+
+
+def _listed(
+    respond: Callable[[Sequence[int], int | None], bytes], view: FolderView, command: Reporting, uids: Sequence[int]
+) -> bytes:
+    return respond(_numbers(view, command, uids), _modseq(view, command, uids))
 
 
 def do_thread(session: Session, command: commands.Thread) -> Steps:
     """RFC 5256 3."""
     selected, home = here(session)
-    place = (home.mailbox_id, selected.folder_id)
-
-    def gather(tx: ReadTx, uids: list[int]) -> tuple[list[int], list[conversations.Mail]]:
-        rows = list(sorting.read(tx, place, conversations.NEEDS, uids))
-        return [row.uid for row in rows], conversations.mails(rows)
-
-    _, pieces = yield from _found(session, command, gather)
-    uids = [uid for some, _ in pieces for uid in some]
-    mails = [mail for _, some in pieces for mail in some]
-    link = partial(conversations.threads, command.algorithm, mails)
-    trees: conversations.Threads = link() if len(uids) <= FEW_FOUND else (yield Compute(link))
-    answer = conversations.response(trees, _numbers(selected, command, uids))
-    while octets := next(answer, b"") if len(uids) <= FEW_FOUND else (yield Compute(partial(next, answer, b""))):
-        session.send(octets)
+    _check(session, command)
+    snapshot = snapshot_of(session, selected)
+    progress = Progress(session, command.tag, 2 * len(snapshot.view))
+    uids = yield from _found(session, command, home, snapshot, progress)
+    label = partial(_numbers, snapshot.view, command)
+    yield from threaded(session, home, snapshot, command.algorithm, uids, label, progress)
     return _completed(command)
 
 
@@ -97,51 +98,37 @@ def _completed(command: Finding) -> str:
     return f"{'UID ' if command.uid else ''}{command.name} completed"
 
 
-def _numbers(selected: Selected, command: Finding, uids: list[int]) -> list[int]:
-    return uids if command.uid else [selected.view.number(uid) for uid in uids]
+def _numbers(view: FolderView, command: Finding, uids: Sequence[int]) -> Sequence[int]:
+    return uids if command.uid else view.numbers(uids)
 
 
 # ---------------------------------------------------------------------------------------------- the search itself
 
 
-def _found(session: Session, command: Finding, gather: Gather | None = None) -> Asking[tuple[list[int], list[Any]]]:
-    """The UIDs of the messages that match, in their order, and what was gathered of them, piece by piece."""
-    selected, home = here(session)
-    _check(session, command)
-    try:
-        found = yield from _searched(session, command, home, snapshot_of(session, selected), gather)
-    except BaseException:
-        if "SAVE" in (getattr(command, "returns", None) or ()):
-            selected.saved = ()  # RFC 5182 2.1: a SEARCH that fails leaves nothing saved
-        raise
-    return found
-
-
-def _searched(
-    session: Session, command: Finding, home: Home, snapshot: Snapshot, gather: Gather | None = None
-) -> Asking[tuple[list[int], list[Any]]]:
-    """The same in any folder."""
+def _found(session: Session, command: Finding, home: Home, snapshot: Snapshot, progress: Progress) -> Asking[list[int]]:
+    """The UIDs of the messages of a folder that match, in their order."""
     now, view = session.services.clock.now(), snapshot.view
     saved = session.selected.saved if session.selected is not None else ()
     search = Search(snapshot, command.criteria, saved, now=now)
-    most = search.piece_messages if gather is None else min(search.piece_messages, sorting.PIECE_MESSAGES)
-    is_heavy = search.is_heavy or (gather is not None and len(view) > FEW_FOUND)
     found: list[int] = []
-    gathered: list[Any] = []
-    progress = Progress(session, command.tag, len(view))
-    for uids in view.slices(EVERYTHING, most):
+    for uids in view.slices(EVERYTHING, search.piece_messages):
         while uids:
-            piece, more = yield home.read(partial(_look, search=search, gather=gather, uids=uids), heavy=is_heavy)
+            piece: Matched = yield home.read(partial(search.run, uids=uids), heavy=search.is_heavy)
             found += piece.uids
-            gathered.append(more)
             progress.reached(view.number(piece.last_uid))
             uids = tuple((max(low, piece.last_uid + 1), high) for low, high in uids if high > piece.last_uid)
-    return found, gathered
+    return found
 
 
-def _look(tx: ReadTx, search: Search, gather: Gather | None, uids: UIDRanges) -> tuple[Matched, Any]:
-    matched = search.run(tx, uids)
-    return matched, None if gather is None else gather(tx, matched.uids)
+@contextmanager
+def _saving(selected: Selected, command: Finding) -> Iterator[None]:
+    """RFC 5182 2.1: a SEARCH that fails leaves nothing saved."""
+    try:
+        yield
+    except BaseException:
+        if "SAVE" in (getattr(command, "returns", None) or ()):
+            selected.saved = ()
+        raise
 
 
 def _check(session: Session, command: Finding) -> None:
@@ -195,7 +182,7 @@ def _context(
         return None
     selected, _ = here(session)
     key = frozen(command.criteria, selected.view, selected.saved)
-    return Context(command.tag, command.uid, key, ranges(uids), folder)
+    return Context(command.tag, command.uid, key, ranges(uids), folder, command.told)
 
 
 def do_cancel_update(session: Session, command: commands.CancelUpdate) -> str:
@@ -232,7 +219,19 @@ def _caught_up(session: Session, context: Context) -> Asking[None]:
     looked = tuple((low, min(high, matched.last_uid)) for low, high in uids if low <= matched.last_uid)
     context.behind = merged(context.behind, without(uids, looked))
     alive = selected.alive(looked)
+    if context.told and (come := selected.contexts.come(context, alive, ranges(matched.uids))):
+        yield from _tell_come(session, context, come)
+        alive = selected.alive(looked)
     session.outgoing += selected.contexts.judge(context, selected.view, alive, ranges(matched.uids))
+
+
+def _tell_come(session: Session, context: Context, come: UIDRanges) -> Asking[None]:
+    """RFC 5465 7: behind EXISTS and before ESEARCH, and together with what NOTIFY asked for (5.2)."""
+    selected, _ = here(session)
+    asked_twice = common(come, selected.fresh)
+    selected.fresh = without(selected.fresh, asked_twice)
+    yield from tell_messages(session, without(come, asked_twice), context.told)
+    yield from tell_messages(session, asked_twice, tuple(dict.fromkeys((*selected.wants.items, *context.told))))
 
 
 # ---------------------------------------------------------------------------------------------- ESEARCH
@@ -255,7 +254,8 @@ def do_esearch(session: Session, command: commands.Esearch) -> Steps:
             else:
                 other = partial(_snapshot_of_other, home=home, folder=folder, utf8=session.takes_utf8)
                 snapshot = yield home.read(other, heavy=folder.n_exists > FEW_FOUND)
-            uids, _ = yield from _searched(session, command, home, snapshot)
+            progress = Progress(session, command.tag, len(snapshot.view))
+            uids = yield from _found(session, command, home, snapshot, progress)
             place = (name, folder.uidvalidity)
             if is_here:
                 context = _context(session, command, uids, place)
@@ -310,7 +310,7 @@ def _report(
         selected.saved = ranges(_saved(uids, returns, uids[start:stop]))
     if returns == {"SAVE"}:
         return
-    numbers = uids if command.uid else [told_of.view.number(uid) for uid in uids]
+    numbers = _numbers(told_of.view, command, uids)
     told = set(_ends(uids, returns)) | set(uids[start:stop]) | set(uids if returns & {"ALL", "COUNT"} else ())
     session.send(
         responses.esearch(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from core import folders, rights, seen
@@ -16,7 +17,6 @@ from core.ports import ReadTx
 from core.readerview import ReaderView
 from core.recipients import RecipientId
 from core.rights import DELETE_MESSAGES, EXPUNGE, INSERT, READ, WRITE, Rights
-from core.seen import SeenMarks
 from core.view import FolderView
 from core.watching import Watch
 from protocols.imap import commands, responses
@@ -56,7 +56,7 @@ def do_select(session: Session, command: commands.Select) -> Steps:
     selected = Selected(
         command.mailbox, home, folder.folder_id, watch, view, read_only=command.examine, enabled=session.enabled
     )
-    selected.rights = may
+    selected.rights, selected.uidvalidity, selected.wants = may, folder.uidvalidity, session.wants
     selected.recent_from, selected.shows_recent = recent_from, not session.is_rev2
     session.select(selected)
     session.outgoing += _describe(selected, folder, rev2=session.is_rev2)
@@ -86,16 +86,16 @@ def _catch_up(session: Session, known: commands.Known) -> Asking[None]:
     """RFC 7162 3.2.5: what vanished and what changed since the client was last here."""
     selected = session.selected
     assert selected is not None, "it was just selected"
+    if known.modseq >= selected.view.modseq:
+        return  # nothing: what came since this view is told later
     snapshot = snapshot_of(session, selected)
     matched = matched_up_to(snapshot, known.numbers, known.uids_of_numbers)
     read = partial(vanished, snapshot=snapshot, asked=known.uids, since=known.modseq, matched=matched)
     session.outgoing += responses.vanished((yield selected.home.read(read, heavy=True)), earlier=True)
     asked = EVERYTHING if known.uids is None else known.uids.resolve(MAX_UID)
-    changed = selected.view.changed_since(asked, known.modseq)
-    for uids in selected.view.slices(changed, PIECE_MESSAGES):
-        session.outgoing += [
-            selected.flags_line(number, entry, uid=True) for number, entry in selected.view.numbered(uids)
-        ]
+    changed = selected.view.changed(asked, known.modseq)
+    while some := list(islice(changed, PIECE_MESSAGES)):
+        session.outgoing += [selected.flags_line(number, entry, uid=True) for number, entry in some]
         yield Pause(0.0)
 
 
@@ -113,11 +113,8 @@ def _watch(session: Session, home: Home, folder: Folder) -> Asking[tuple[Watch, 
     watch = session.services.views.watch(*place, hear, modseq=folder.modseq, user=user)
     try:
         while (view := watch.view) is None:
-            if watch.wants_marks and user is not None:
-                watch.load_marks(*(yield home.read(partial(_marks, place=place, user=user))))
-            else:
-                is_large = folder.n_exists > HEAVY_FOLDER
-                watch.load((yield home.read(lambda tx: load(tx, *place), heavy=is_large)))
+            read = partial(load, mailbox_id=place[0], folder_id=place[1], user=user, shared=watch.shared)
+            watch.load((yield home.read(read, heavy=folder.n_exists > HEAVY_FOLDER)))
         if is_gone:
             raise NoSuchFolder("The folder has been deleted")
     except BaseException:
@@ -126,15 +123,21 @@ def _watch(session: Session, home: Home, folder: Folder) -> Asking[tuple[Watch, 
     return watch, view
 
 
-def _marks(tx: ReadTx, place: tuple[MailboxId, FolderId], user: RecipientId) -> tuple[SeenMarks, int]:
-    """A reader's marks, and the MODSEQ of the folder then."""
-    folder = folders.existing(tx, *place)
-    return seen.marks(tx, folder, user), folder.modseq
+def load(
+    tx: ReadTx,
+    mailbox_id: MailboxId,
+    folder_id: FolderId,
+    user: RecipientId | None = None,
+    shared: FolderView | None = None,
+) -> FolderView:
+    """The view of a folder as this snapshot has it, for its owner or for a reader.
 
-
-def load(tx: ReadTx, mailbox_id: MailboxId, folder_id: FolderId, user: RecipientId | None = None) -> FolderView:
-    """The view of a folder as this snapshot has it, for its owner or for a reader."""
+    A reader's is made of the view that all share, unless that is older than the snapshot: then not all that the marks
+    are about has been told to those who share it.
+    """
     folder = folders.existing(tx, mailbox_id, folder_id)
+    if user is not None and shared is not None and shared.modseq >= folder.modseq:
+        return ReaderView(shared, seen.marks(tx, folder, user))
     entries = tx.entries(mailbox_id, folder_id, 1, MAX_UID)
     view = FolderView.of(entries, folder.modseq, tx.keywords(mailbox_id, folder_id), folder.uidnext)
     return view if user is None else ReaderView(view, seen.marks(tx, folder, user))
@@ -148,7 +151,7 @@ def _describe(selected: Selected, folder: Folder, *, rev2: bool) -> list[bytes]:
         lines.append(responses.recent(selected.recent_count()))
     if rev2:
         lines.append(_normalized(selected.path))
-    elif (folder.n_unseen or selected.home.by is not None) and not selected.uid_only:
+    elif _has_unseen(selected, folder) and not selected.uid_only:
         lines += _first_unseen(view)
     lines.append(responses.untagged(b"OK", "UIDs stay", responses.code(b"UIDVALIDITY", folder.uidvalidity)))
     # The view's, not the row's, which may count messages that are told as new in a moment: a client that had been told
@@ -164,6 +167,11 @@ def _normalized(path: str) -> bytes:
     """RFC 9051 6.3.2: LIST, with OLDNAME if the client did not spell the name as we do."""
     known = folders.canonical(path)
     return responses.list_((), SEPARATOR, known, old_name=path if path != known else None, utf8=True)
+
+
+def _has_unseen(selected: Selected, folder: Folder) -> bool:
+    """Whether to look for the first unseen message: for readers only where that is soon done, for it is not counted."""
+    return bool(folder.n_unseen) if selected.home.by is None else folder.n_exists <= HEAVY_FOLDER
 
 
 def _first_unseen(view: FolderView) -> list[bytes]:
@@ -193,7 +201,7 @@ def do_close(session: Session, command: commands.Close) -> Steps:
         newest = selected.newest
         for uids in newest.slices(EVERYTHING, ROWS_PER_COMMAND):
             if any(entry.flags & DELETED for _, entry in newest.numbered(uids)):
-                with suppress(NoPermission):  # RFC 4314 4: CLOSE closes all the same
+                with suppress(NoPermission, NoSuchFolder):  # RFC 4314 4: CLOSE closes all the same
                     yield home.write(Expunge(home.mailbox_id, selected.folder_id, uids, home.by), bulk=True)
     yield from leave(session)
     return "Closed"

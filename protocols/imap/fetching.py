@@ -14,12 +14,12 @@ from msgspec import Struct, msgpack
 
 from core.errors import MessageExpunged
 from core.formats import mime
-from core.model import Entry, FolderId, Item, MailboxId, UIDRanges
+from core.model import Entry, FolderId, Item, MailboxId, UIDRanges, email_id
 from core.ports import ReadTx
 from core.view import FolderView
 from protocols.imap import commands, responses, sections
 from protocols.imap.commands import FetchItem
-from protocols.imap.objectids import email_id, thread_id
+from protocols.imap.objectids import thread_id
 from protocols.imap.sections import PIECE_OCTETS, Message, Source, UnknownEncoding
 from protocols.imap.selected import flag_octets
 
@@ -129,11 +129,15 @@ _OF_ITEM: dict[commands.Item, Writer] = {
     commands.Item.ENVELOPE: lambda s, e, row: b"ENVELOPE " + _structure(s, row, 0),
     commands.Item.BODYSTRUCTURE: lambda s, e, row: b"BODYSTRUCTURE " + _structure(s, row, 1),
     commands.Item.BODY: lambda s, e, row: b"BODY " + mime.without_extensions(_structure(s, row, 1)),
-    commands.Item.EMAILID: lambda s, e, row: b"EMAILID (%b)" % email_id(s.mailbox_id, row.message_id).encode("ascii"),
+    commands.Item.EMAILID: lambda s, e, row: b"EMAILID (%b)" % _email_id(s, row).encode("ascii"),
     commands.Item.THREADID: lambda s, e, row: b"THREADID (%b)" % thread_id(s.mailbox_id, row.thread_id).encode("ascii"),
     commands.Item.PREVIEW: lambda s, e, row: b"PREVIEW " + _preview(row.summary, utf8=s.utf8),
     commands.Item.SAVEDATE: lambda s, e, row: b"SAVEDATE " + responses.internal_date(row.saved_at, 0),
 }
+
+
+def _email_id(snapshot: Snapshot, item: Item) -> str:
+    return item.email_id or email_id(snapshot.mailbox_id, item.message_id)
 
 
 def _preview(summary: bytes, *, utf8: bool) -> bytes:

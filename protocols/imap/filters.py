@@ -6,10 +6,11 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING
 
 from core import folders
-from core.model import SEPARATOR
+from core.model import SEPARATOR, Folder
 from core.rights import READ
 from protocols.imap.commands import MailboxFilter
 from protocols.imap.hierarchy import Placed, listed, superiors
+from protocols.imap.homes import known_as
 from protocols.imap.work import Asking
 
 if TYPE_CHECKING:
@@ -25,16 +26,29 @@ def chosen_folders(session: Session, wanted: Sequence[MailboxFilter]) -> Asking[
     goes_beyond = any(some.kind in _BEYOND for some in wanted)
     known = yield from listed(session, lambda root: goes_beyond)
     tests = [chooser(session, some, known.subscribed) for some in wanted]
-    return [
+    chosen = [
         (name, placed)
         for name, placed in known.folders.items()
         if placed.is_selectable and placed.rights.granted & READ and any(is_chosen(name, placed) for is_chosen in tests)
     ]
+    if MailboxFilter("selected") in wanted and not any(is_selected(session, placed) for _, placed in chosen):
+        chosen += yield from _selected(session)
+    return chosen
+
+
+def _selected(session: Session) -> Asking[list[tuple[str, Placed]]]:
+    """The selected folder, which may be one that cannot be listed."""
+    selected = session.selected
+    if selected is None:
+        return []
+    home, place = selected.home, (selected.home.mailbox_id, selected.folder_id)
+    folder: Folder = yield home.read(lambda tx: folders.existing(tx, *place))
+    return [(selected.path, Placed(home, folder, selected.rights))]
 
 
 def chooser(session: Session, some: MailboxFilter, subscribed: Collection[str]) -> IsChosen:
     """Whether a folder, given its name, is one of these."""
-    names = frozenset(map(folders.canonical, some.mailboxes))
+    names = frozenset(map(known_as, some.mailboxes))
     match some.kind:
         case "selected":
             return lambda name, placed: is_selected(session, placed)

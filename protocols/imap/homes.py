@@ -23,6 +23,20 @@ OTHER_USERS: Final = "Other Users"
 PUBLIC_FOLDERS: Final = "Public Folders"
 
 
+def known_as(name: str) -> str:
+    """A folder's name as it is listed: INBOX in capitals in whosever mailbox (RFC 9051 5.1.1)."""
+    name = canonical(name)
+    first, _, rest = name.partition(SEPARATOR)
+    match first:
+        case "Other Users":
+            alias, separator, path = rest.partition(SEPARATOR)
+            return f"{first}{SEPARATOR}{alias}{separator}{canonical(path)}" if separator else name
+        case "Public Folders":
+            return f"{first}{SEPARATOR}{canonical(rest)}" if rest else name
+        case _:
+            return name
+
+
 class Home(Struct, frozen=True):
     """A mailbox as somebody comes to it."""
 
@@ -70,6 +84,6 @@ def within(session: Session, home: Home, name: str) -> str:
     """The path of a folder that must be in this mailbox.  Raises ProtectedFolder, whether or not there is another."""
     with suppress(NoSuchFolder):
         named = locate(session, name)
-        if named.home == home:
+        if named.home.mailbox_id == home.mailbox_id:
             return named.path
     raise ProtectedFolder("That must stay within one mailbox")

@@ -57,6 +57,10 @@ SMALLEST_BATCH: Final = 500  # messages in one of UIDBATCHES: smaller ones would
 SORT_KEYS: Final = 20  # in one SORT; there are nine, and one that comes again has nothing left to decide
 SEARCH_TEXT: Final = 4 * KIB  # octets of one string to search for
 MAILBOX_FILTERS: Final = 500  # mailboxes in one list of ESEARCH; clients with more say "personal" or name a subtree
+NOTIFY_GROUPS: Final = 50  # of events in one NOTIFY; clients have one for what is selected and one for the rest
+NOTIFY_EVENTS: Final = 20  # in one group; there are seven
+NOTIFY_FOLDERS: Final = 10_000  # watched for one client: as many as a mailbox may have
+NOTIFY_PENDING: Final = 1_000  # changes of annotations that wait for a client that does not read; then it is told so
 LIST_PATTERNS: Final = 50
 QUOTA_ROOT: Final = 256  # octets of a name; aliases have 64 at most
 QUOTA_RESOURCES: Final = 20  # in one SETQUOTA; four are registered
@@ -83,6 +87,10 @@ ID_FIELDS: Final = 30  # RFC 2971 section 3.3, and the two below
 ID_FIELD: Final = 30
 ID_VALUE: Final = 1_024
 CREDENTIAL: Final = 1_024  # octets of a login name or password; hashing a password is work
+
+# Of what SORT and THREAD compared, for who asks again, over all folders: 400 octets for each message that was threaded,
+# some 200 for one that was sorted by subject, 20 by date.
+KEPT_OCTETS: Final = 64 * MIB
 
 CACHED_KEY: Final = 512  # octets: longer FETCH items or flag lists are parsed anew, lest a client fill the cache
 CACHE_ENTRIES: Final = 2_048

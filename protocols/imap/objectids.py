@@ -3,11 +3,6 @@
 from core.model import FolderId, MailboxId
 
 
-def email_id(mailbox_id: MailboxId, message_id: int) -> str:
-    """RFC 8474 5.1, EMAILID: a message's copies are one row, so that its number says it."""
-    return f"M{mailbox_id:x}-{message_id:x}"
-
-
 def thread_id(mailbox_id: MailboxId, first: int) -> str:
     """RFC 8474 5.2, THREADID: by the number of the conversation's first message."""
     return f"T{mailbox_id:x}-{first:x}"

@@ -4,8 +4,8 @@ import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
-from core.folders import canonical
 from core.model import SEPARATOR
+from protocols.imap.homes import known_as
 
 Matches = Callable[[str], bool]
 
@@ -36,7 +36,7 @@ def reaches(reference: str, patterns: Iterable[str], root: str) -> bool:
 
 def _normalized(pattern: str) -> str:
     """As names are kept: NFC, INBOX in capitals; and of wildcards in a row, the one that does what all do."""
-    pattern = canonical(pattern)
+    pattern = known_as(pattern)
     return re.sub(r"[*%]*\*[*%]*", "*", re.sub("%+", "%", pattern))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from core import folders, rights
 from core.commands import Append, Appended, Filing, Flags
 from core.errors import NoSuchFolder, Refusal
 from core.model import Incoming
@@ -125,8 +126,7 @@ class Intake:
 
     def _hold(self, message: Incoming) -> None:
         """What was found of a message waits in memory for the last one."""
-        found = (message.envelope, message.structure, message.parts, message.summary, message.utf8 or b"")
-        self._described += sum(map(len, found))
+        self._described += described(message)
         if self._filings and self._described > limits.APPEND_DESCRIBED:
             raise Rejected("The messages have too much structure to be appended at once", code=responses.LIMIT)
 
@@ -208,6 +208,12 @@ class Intake:
                     return following  # type: ignore[no-any-return]
 
 
+def described(message: Incoming) -> int:
+    """Octets of what was found in a message."""
+    found = (message.envelope, message.structure, message.parts, message.summary, message.utf8 or b"")
+    return sum(map(len, found))
+
+
 def opened(request: Request | Opened) -> tuple[Request, LiteralStart | None]:
     """A command as the session gives it: with its first literal, if it has any."""
     return request if isinstance(request, tuple) else (request, None)
@@ -219,6 +225,20 @@ def target(session: Session, name: str) -> Named:
         return locate(session, name)
     except NoSuchFolder as no:
         raise try_create(no) from None
+
+
+def may_know_uids(named: Named) -> Asking[bool]:
+    """RFC 9051 6.3.12, RFC 4315 3: who may not open a folder is not told of UIDs in it."""
+    home = named.home
+    if home.by is None:
+        return True
+
+    def read(tx: ReadTx) -> bool:
+        folder = folders.find(tx, home.mailbox_id, named.path)
+        return folder is not None and bool(rights.of(tx, folder, home.by).granted & rights.READ)
+
+    may: bool = yield home.read(read)
+    return may
 
 
 def try_create(no: NoSuchFolder) -> Rejected:

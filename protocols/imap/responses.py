@@ -33,6 +33,7 @@ INUSE: Final = b"INUSE"
 LIMIT: Final = b"LIMIT"
 NONEXISTENT: Final = b"NONEXISTENT"
 NOPERM: Final = b"NOPERM"
+NOTIFICATIONOVERFLOW: Final = b"NOTIFICATIONOVERFLOW"  # RFC 5465
 NOTSAVED: Final = b"NOTSAVED"
 OVERQUOTA: Final = b"OVERQUOTA"
 PARSE: Final = b"PARSE"
@@ -174,6 +175,11 @@ def metadata_max_size(octets: int) -> bytes:
 def metadata_long_entries(octets: int) -> bytes:
     """RFC 5464 4.2.1: values were left out, of which the largest has so many octets."""
     return code(b"METADATA LONGENTRIES", octets)
+
+
+def bad_event(events: Iterable[str]) -> bytes:
+    """RFC 5465 8, BADEVENT: the events that there are."""
+    return b"BADEVENT (%s)" % " ".join(events).encode("ascii")
 
 
 def append_uid(uid_validity: int, uids: Ranges) -> bytes:
@@ -330,6 +336,12 @@ def _value(octets: bytes | None, *, utf8: bool) -> bytes:
     return nstring(octets, utf8=utf8)
 
 
+def metadata_changed(name: str, entries: Iterable[str], *, utf8: bool = False) -> bytes:
+    """METADATA with the names of what has changed (RFC 5464 4.4.2)."""
+    names = b" ".join([astring(entry.encode("ascii")) for entry in entries])
+    return b"* METADATA %s %s\r\n" % (mailbox_string(name, utf8=utf8), names)
+
+
 def status(name: str, items: Mapping[str, int | str], *, utf8: bool = False) -> bytes:
     """STATUS; a text is an object id (RFC 8474 4.3)."""
     values = " ".join([f"{item} {value if isinstance(value, int) else f'({value})'}" for item, value in items.items()])
@@ -407,13 +419,18 @@ def _namespaces(group: NamespaceList, *, utf8: bool) -> bytes:
 def search(numbers: Iterable[int], modseq: int | None = None) -> bytes:
     """SEARCH, to IMAP4rev1 and commands without RETURN; with the highest MODSEQ of what was found if it was asked."""
     tail = b"\r\n" if modseq is None else b" (MODSEQ %d)\r\n" % modseq
-    return b"".join((b"* SEARCH", *[b" %d" % number for number in numbers], tail))
+    return b"".join((b"* SEARCH", _listed(numbers), tail))
 
 
 def sort(numbers: Iterable[int], modseq: int | None = None) -> bytes:
     """SORT, to commands without RETURN (RFC 5256 4, RFC 7162 3.1.9)."""
     tail = b"\r\n" if modseq is None else b" (MODSEQ %d)\r\n" % modseq
-    return b"".join((b"* SORT", *[b" %d" % number for number in numbers], tail))
+    return b"".join((b"* SORT", _listed(numbers), tail))
+
+
+def _listed(numbers: Iterable[int]) -> bytes:
+    """A space before each."""
+    return "".join([f" {number}" for number in numbers]).encode("ascii")
 
 
 def esearch(

@@ -27,6 +27,7 @@ MICROSECONDS_PER_DAY = 86_400_000_000
 EPOCH_DAY = date(1970, 1, 1).toordinal()
 READ_OCTETS = 4 * 1024 * 1024  # of bodies that one piece of a search reads, give or take a message
 FEW_MESSAGES = 2_000  # of which flags are looked at on the spot
+FEW_FLAGS = 20_000  # the same where nothing else is asked for
 
 Predicate = Callable[[Candidate], bool]
 
@@ -51,7 +52,8 @@ class Search:
 
     def __init__(self, snapshot: Snapshot, key: SearchKey, saved: UIDRanges, *, now: int = 0) -> None:
         depth = cost(key)
-        self.is_heavy = depth > _CHEAP or len(snapshot.view) > FEW_MESSAGES
+        self._flags = _flags_alone(key)
+        self.is_heavy = depth > _CHEAP or len(snapshot.view) > (FEW_MESSAGES if self._flags is None else FEW_FLAGS)
         self.piece_messages = PIECE_MESSAGES[depth]
         self._snapshot = snapshot
         self._predicate = compile_key(key, Asked(snapshot, saved, now))
@@ -59,6 +61,8 @@ class Search:
     def run(self, tx: ReadTx, uids: UIDRanges) -> Matched:
         """Those of the messages that match, from the first on; one that is gone does not."""
         snapshot, predicate = self._snapshot, self._predicate
+        if self._flags is not None:
+            return Matched(snapshot.view.flagged(uids, *self._flags), uids[-1][1])
         batch = Batch(tx, snapshot.mailbox_id, snapshot.folder_id, uids)
         found: list[int] = []
         for number, entry in snapshot.view.numbered(uids):
@@ -100,6 +104,24 @@ def _cost(leaf: SearchKey) -> int:
             return _BODY
         case _:
             return _CHEAP
+
+
+def _flags_alone(key: SearchKey) -> tuple[int, int] | None:
+    """The system flags that a message must have and those that it must lack, if that is all that a key says."""
+    match key:
+        case commands.And(keys=keys):
+            has = lacks = 0
+            for inner in keys:
+                if (some := _flags_alone(inner)) is None:
+                    return None
+                has, lacks = has | some[0], lacks | some[1]
+            return has, lacks
+        case commands.HasFlag(flag=flag):
+            return flag, 0
+        case commands.Not(key=commands.HasFlag(flag=flag)):
+            return 0, flag
+        case _:
+            return None
 
 
 def asks_modseq(key: SearchKey) -> bool:

@@ -29,8 +29,9 @@ from core.rights import NOTHING, OWNER
 from core.view import FolderView
 from core.watching import Watch
 from protocols.imap import responses
-from protocols.imap.contexts import Contexts
+from protocols.imap.contexts import Contexts, bounded
 from protocols.imap.homes import Home
+from protocols.imap.notifying import AS_EVER
 
 NO_FLAG = permitted(NOTHING)
 NEWS_ENTRIES = 4_096  # kept for a client that stays silent; beyond it is cheaper to compare views
@@ -45,20 +46,25 @@ class Selected:
         "_ghosts",
         "_held_since",
         "_is_behind",
+        "_muted",
         "_news",
         "_owes_modseq",
         "_room",
         "contexts",
         "folder_id",
+        "fresh",
         "home",
         "is_gone",
+        "own",
         "path",
         "read_only",
         "recent_from",
         "rights",
         "saved",
         "shows_recent",
+        "uidvalidity",
         "view",
+        "wants",
         "watch",
     )
 
@@ -81,6 +87,10 @@ class Selected:
         self.view = view
         self.read_only = read_only
         self.rights = OWNER
+        self.uidvalidity = 0
+        self.wants = AS_EVER
+        self.fresh: UIDRanges = ()  # messages that have come, of which the client wants to be told more
+        self.own: UIDRanges = ()  # messages that it has put here itself, and not yet been told of
         self.recent_from = 0  # messages from this UID on are \Recent here
         self.shows_recent = True
         self.saved: UIDRanges = ()  # the result of SEARCH RETURN (SAVE)
@@ -94,6 +104,7 @@ class Selected:
         self._news: list[FolderChange] = []
         self._room = NEWS_ENTRIES
         self._is_behind = False  # there was too much to keep: the news is how the newest view differs from ours
+        self._muted: UIDRanges = ()  # messages whose flags have changed, which the client does not want to hear
         self._owes_modseq = False  # messages have gone, or are held back
 
     def hear(self, change: Change) -> None:
@@ -115,7 +126,7 @@ class Selected:
 
     @property
     def has_news(self) -> bool:
-        return bool(self._news or self._is_behind or self._ghosts or self.is_gone)
+        return bool(self._news or self._is_behind or self._ghosts or self._muted or self.is_gone)
 
     def _pending(self) -> list[FolderChange]:
         """What the client has not been told."""
@@ -132,7 +143,7 @@ class Selected:
     @property
     def modseq(self) -> int:
         """Up to which MODSEQ the client has been told everything (RFC 7162 3.2: HIGHESTMODSEQ)."""
-        return min(self._held_since, self.view.modseq) if self._ghosts else self.view.modseq
+        return min(self._held_since, self.view.modseq) if self._ghosts or self._muted else self.view.modseq
 
     @property
     def newest(self) -> FolderView:
@@ -174,6 +185,7 @@ class Selected:
         With `uid`, FETCH responses carry the UID.  Flag changes made at MODSEQ `quiet` are not told.
         """
         resynchronizes = "QRESYNC" in self._enabled
+        expunge = expunge and self.wants.counts
         had_ghosts = bool(self._ghosts)
         news, last_uid = self._pending(), self.view.last_uid
         if self.contexts:  # at once for all that is gone, also where its EXPUNGE must wait (RFC 5267 A.3)
@@ -191,7 +203,7 @@ class Selected:
             if change.expunged and expunge:
                 yield from self._expunged(change.expunged)
             elif change.expunged:
-                self._held_since = self._held_since if self._ghosts else change.since
+                self._hold(change)
                 self._ghosts = merged(self._ghosts, change.expunged)
                 change = replace(change, expunged=())
             self._advance(change)
@@ -199,16 +211,35 @@ class Selected:
                 yield from self.flags_known()
             # By message: when views are compared, what others did is in the same change.
             changed = tuple(entry for entry in change.changed if entry.modseq != quiet)
-            if changed:
+            if changed and not self.wants.flags:
+                self._hold(change)
+                self._muted = bounded(merged(self._muted, ranges(entry.uid for entry in changed)))
+            elif changed:
                 yield from self._exists()
                 yield from self._fetched(changed, uid=uid or resynchronizes)
         yield from self._exists()
+        yield from self._unmuted(uid=uid or resynchronizes)
         self._share()
         self._owes_modseq |= bool(self._ghosts or had_ghosts or any(change.expunged for change in news))
         if self.contexts:
             arrived = ranges(sorted({entry.uid for change in news for entry in change.arrived}))
             flagged = ranges(sorted({entry.uid for change in news for entry in change.changed}))
-            self.contexts.touch(arrived, flagged, (last_uid, self.view.last_uid))
+            self.contexts.touch(arrived, flagged, (last_uid, self.view.last_uid), self.own)
+        if self.wants.items:
+            arrived = ranges(sorted({entry.uid for change in news for entry in change.arrived}))
+            self.fresh = bounded(merged(self.fresh, without(arrived, self.own)))
+        self.own = ()
+
+    def _hold(self, change: FolderChange) -> None:
+        """The client is not told of all of this."""
+        self._held_since = self._held_since if self._ghosts or self._muted else change.since
+
+    def _unmuted(self, *, uid: bool) -> Iterator[bytes]:
+        """RFC 5465 3.1: what has accumulated while the client did not want to hear of flags."""
+        if not self.wants.flags or not self._muted:
+            return
+        muted, self._muted = self._muted, ()
+        yield from self._fetched(tuple(entry for _, entry in self.view.numbered(muted)), uid=uid)
 
     def settled(self) -> Iterator[bytes]:
         """HIGHESTMODSEQ behind all that a command has told, where its MODSEQs are not enough to know it by.
@@ -250,7 +281,7 @@ class Selected:
                 self._announced -= 1
 
     def _exists(self) -> Iterator[bytes]:
-        if len(self.view) != self._announced:
+        if len(self.view) != self._announced and self.wants.counts:
             self._announced = len(self.view)
             yield responses.exists(self._announced)
             if self.shows_recent:

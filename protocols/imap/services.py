@@ -10,6 +10,7 @@ from core.ports import Clock, Entropy
 from core.recipients import Digest, RecipientId
 from core.watching import Views
 from protocols.imap.homes import Home
+from protocols.imap.kept import Kept
 from protocols.imap.policy import ClientPolicy
 
 
@@ -66,6 +67,8 @@ class Services(Protocol):
     @property
     def views(self) -> Views: ...
     @property
+    def kept(self) -> Kept: ...
+    @property
     def append_limit(self) -> int:
         """The largest message, in octets (RFC 7889)."""
         ...
@@ -110,12 +113,16 @@ class Services(Protocol):
         """Whether there is an issuer whose tokens are taken (RFC 7628)."""
         ...
 
-    def sign_in_with_token(self, token: str, authzid: str) -> Account | None:
-        """The account that the token names, and that `authzid` means if it is not empty.  For a thread."""
+    def sign_in_with_token(self, token: str) -> Account | None:
+        """The account that the token names.  For a thread."""
         ...
 
     def sign_in_with_certificate(self, names: Sequence[str], authzid: str) -> Account | None:
-        """The account that a name in a certificate that we trust means, and `authzid` if it is not empty."""
+        """The account that a name in a certificate that we trust means: of several the one that `authzid` means."""
+        ...
+
+    def act_for(self, account: Account, authzid: str) -> Account | None:
+        """The account that a name means, if it is this one or this one may act for it; None for whatever is wrong."""
         ...
 
     def keys(self, login: str, digest: Digest) -> Keys: ...
@@ -124,7 +131,10 @@ class Services(Protocol):
         ...
 
     def login_failed(self, peer: str, login: str) -> None: ...
-    def login_succeeded(self, peer: str, login: str) -> None: ...
+    def login_succeeded(self, peer: str, login: str, acting_for: Account | None = None) -> None:
+        """`acting_for` is whose session it will be, if not that of whoever signed in."""
+        ...
+
     def admit(self, account: Account) -> bool:
         """Whether the account may have one more connection; `release` must follow if so."""
         ...
@@ -171,14 +181,14 @@ class Services(Protocol):
         """Another user's mailbox as this one comes to it: as its owner would with full access, or as a trustee."""
         ...
 
+    def public_folders(self, account: Account) -> Home | None:
+        """The mailbox of the folders that all share; None where there are none."""
+        ...
+
     def trustee(self, identifier: str) -> RecipientId | None:
-        """Whom a list means by an identifier (RFC 4314 2): "anyone", a user, or "group:NAME"; None: nobody."""
+        """Whom an identifier without a minus sign means (RFC 4314 3); None: nobody."""
         ...
 
     def identifier(self, trustee: RecipientId) -> str | None:
-        """The other way; None: there is nobody of this number any more."""
-        ...
-
-    def public_folders(self, account: Account) -> Home | None:
-        """The mailbox of the folders that all share; None where there are none."""
+        """What a trustee is called in an access control list; None: it is gone, and nobody is called so."""
         ...

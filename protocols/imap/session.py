@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from core.changes import Change, MailboxRemoved
 from core.errors import Refusal
+from core.model import SEPARATOR, UIDRanges, merged
 from core.view import FolderView
 from protocols.imap import commands, limits, responses
 from protocols.imap.commands import Command
@@ -28,6 +29,7 @@ from protocols.imap.dispatch import (
     Handler,
     holds_expunge,
 )
+from protocols.imap.do_notify import telling
 from protocols.imap.do_search import catching_up
 from protocols.imap.fragments import (
     Broken,
@@ -41,6 +43,8 @@ from protocols.imap.fragments import (
     Refused,
 )
 from protocols.imap.grammar import BadCharset, BadSyntax, UnknownCommand, parse
+from protocols.imap.homes import Home
+from protocols.imap.notifying import AS_EVER, Key, Notifier, Wants
 from protocols.imap.policy import ClientId, is_hidden
 from protocols.imap.refusals import Rejected, bad, rejected, uid_required
 from protocols.imap.selected import Selected
@@ -58,9 +62,12 @@ class Session:
         self.is_secure = is_secure
         self.certificate_names: tuple[str, ...] = ()  # in the certificate that the client has shown, if we trust it
         self.account: Account | None = None
+        self.impersonator: Account | None = None  # who really signed in, if it is not the account's owner
         self.selected: Selected | None = None
         self.enabled: set[str] = set()
         self.client_id: ClientId = ()
+        self.wants = AS_EVER  # of the selected folder, whichever it is
+        self.notifier: Notifier | None = None
         self.outgoing: list[bytes] = []
         self.is_closing = False
         self.is_idling = False
@@ -134,6 +141,7 @@ class Session:
             self._steps.close()
             self._steps = None
         self.deselect()
+        self.stop_notifying(AS_EVER)
         if self.account is not None:
             self.services.release(self.account)
             self.account = None
@@ -278,18 +286,26 @@ class Session:
         return event is not None
 
     def _catch_up(self) -> bool:
-        """While it is the client's turn: looks what has become of search results that are kept up to date for it.
+        """While it is the client's turn: what has become of search results, and what it wants to hear without asking.
 
         No command is answered by this.  What the client says next, or DONE during IDLE, waits for a piece of each.
         """
-        selected = self.selected
-        if selected is None or not self.is_resting or self.is_closing or not selected.contexts.behind():
+        owed = self._owed() if self.is_resting and not self.is_closing else None
+        if owed is None:
             return False
         self._has_caught_up = True
         self._suspended = (self._steps, self._ask)
-        self._steps = catching_up(self)
+        self._steps = owed
         self._advance(lambda steps: steps.send(None))
         return True
+
+    def _owed(self) -> Steps | None:
+        selected, notifier = self.selected, self.notifier
+        if selected is not None and selected.contexts.behind():
+            return catching_up(self)
+        if (notifier is not None and notifier.has_work) or (selected is not None and selected.fresh):
+            return telling(self)
+        return None
 
     # ------------------------------------------------------------------------------------------ answers
 
@@ -299,6 +315,8 @@ class Session:
         if self.is_closing:
             return
         text, code = answer if isinstance(answer, tuple) else (answer, None)
+        if self.notifier is not None:
+            self.notifier.forgive_names(*_named(self._command))
         if text:  # else it has been answered, and the client is told nothing until the next command (RFC 9051 7.5.1)
             self._tell_news()
             self.send(responses.ok(self._command.tag, text, code))
@@ -413,14 +431,15 @@ class Session:
             found.append("LOGINDISABLED")
         return found + [f"AUTH={name}" for name in self.mechanisms]
 
-    def sign_in(self, account: Account) -> None:
-        self.account = account
+    def sign_in(self, account: Account, impersonator: Account | None = None) -> None:
+        self.account, self.impersonator = account, impersonator
         self._fragments.limits = replace(limits.AFTER_LOGIN, append=self.services.append_limit)
 
     def sign_out(self) -> None:
         """RFC 8437 3: nothing of what the client has enabled or said stays, nor of what may be sent to it."""
         self.services.release(self.signed_in)
-        self.account = None
+        self.stop_notifying(AS_EVER)
+        self.account = self.impersonator = None
         self.enabled.clear()
         self.client_id = ()
         self._strange_commands = self._strange_octets = 0
@@ -454,16 +473,49 @@ class Session:
         self.selected.hear(change)
         if isinstance(change, MailboxRemoved):
             self.bye("The mailbox has been removed", responses.UNAVAILABLE)
-        if self.is_idling or self.is_closing:
+        if self.is_idling or self.is_closing or self.wants.at_once:
             self.wake()
 
-    def tell_idle(self) -> None:
-        """RFC 2177: during IDLE everything is told as soon as the client takes it; else nothing is done."""
-        if not self.is_idling or self.is_closing or self.selected is None or not self.selected.has_news:
+    def notice(self, change: Change) -> None:
+        """A listener of Following: something was committed in a mailbox that NOTIFY is about."""
+        if self.notifier is None or self.account is None:
             return
-        self.outgoing += self.selected.tell(expunge=True)
-        self.outgoing += self.selected.settled()
-        if self.selected.is_gone:
+        self.notifier.hear(change, self.account.user, self.selected_key)
+        if self.notifier.has_work:
+            self.wake()
+
+    def stop_notifying(self, wants: Wants) -> None:
+        """Of the selected folder the client wants to hear this, and of others nothing (any more)."""
+        if self.notifier is not None:
+            self.notifier.follower.close()
+            self.notifier = None
+        self.wants = wants
+        if self.selected is not None:
+            self.selected.wants = wants
+
+    def put_here(self, home: Home, uidvalidity: int, uids: UIDRanges) -> None:
+        """The client has put messages into a folder, of which it need not be told (RFC 5465 5, 5.2)."""
+        if self.notifier is not None:
+            self.notifier.forgive_messages(home.mailbox_id, uidvalidity, uids)
+        selected = self.selected
+        if selected is not None and (selected.home.mailbox_id, selected.uidvalidity) == (home.mailbox_id, uidvalidity):
+            selected.own = merged(selected.own, uids)
+
+    @property
+    def selected_key(self) -> Key | None:
+        """The selected folder, by mailbox and number."""
+        return None if self.selected is None else (self.selected.home.mailbox_id, self.selected.folder_id)
+
+    def tell_idle(self) -> None:
+        """RFC 2177, RFC 5465 4: what may be told while no command runs, as soon as the client takes it."""
+        selected = self.selected
+        if self.is_closing or selected is None or not selected.has_news:
+            return
+        if not self.is_idling and (not self.wants.at_once or self._steps is not None):
+            return
+        self.outgoing += selected.tell(expunge=self.is_idling or self.wants.expunges_at_once)
+        self.outgoing += selected.settled()
+        if selected.is_gone:
             self._folder_gone()
 
     def _folder_gone(self) -> None:
@@ -490,5 +542,19 @@ class Session:
 
 _TOO_EARLY: Final = {NOT_AUTHENTICATED: "Sign in first", AUTHENTICATED: "Select a folder first"}
 _TOO_LATE: Final = "Not once you have signed in"
+
+
+def _named(command: Command | None) -> tuple[str, ...]:
+    """The folders that a command makes, deletes, renames, or subscribes to."""
+    match command:
+        case commands.Create(mailbox=name) | commands.Delete(mailbox=name):
+            return (name.removesuffix(SEPARATOR),)
+        case commands.Subscribe(mailbox=name) | commands.Unsubscribe(mailbox=name):
+            return (name,)
+        case commands.Rename(mailbox=name, to=other):
+            return (name, other.removesuffix(SEPARATOR))
+        case _:
+            return ()
+
 
 _SAVES: Final = re.compile(rb" (?:SEARCH|SORT) RETURN \([^)]*\bSAVE\b", re.IGNORECASE)

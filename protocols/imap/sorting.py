@@ -1,139 +1,93 @@
 """SORT, on whatever thread: which message comes before which (RFC 5256, RFC 5957).
 
-Messages are read some hundred at a time and what the keys compare is kept of them, a column for each key.  Python's
-sort is stable, in descending order too, so that sorting by each key, from the last to the first, is all there is to
-it: ties stay in the order of sequence numbers, which REVERSE does not touch.
+Python's sort is stable, in descending order too, so that sorting by each key, from the last to the first, is all there
+is to it: ties stay in the order of sequence numbers, which REVERSE does not touch.  An order that is known already is
+an order of any part of its messages, and few others find their places in it by bisection.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from enum import Flag, auto
-from itertools import chain
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct, msgpack
-
-from core.formats import mime
-from core.formats.casemap import fold
-from core.model import FolderId, MailboxId, UIDRanges
-from core.ports import ReadTx
+from protocols.imap.columns import Column
 from protocols.imap.commands import Ranges, SortKey
 
-SECOND = 1_000_000  # microseconds
-PIECE_MESSAGES = 2_000  # that are read at once
-NEAR = 8  # UIDs between two messages that are read along with them: a query of its own costs as much
-
-_SUMMARY = msgpack.Decoder(mime.Summary)
-
-
-class Needs(Flag):
-    """What of the store a key needs for each message."""
-
-    SIZES = auto()  # (UID, size, internal date, zone)
-    SUMMARIES = auto()
+Columns = Mapping[str, Column]
+SORTED_AT_ONCE = 8_192  # messages: some 3 ms
+SAMPLES = 32  # of so many, to know where they belong
+FEW_LATE = 100  # messages that are put into a known order one by one
 
 
-class Row(Struct, frozen=True, gc=False):
-    """A message as the store gives it; what was not asked for is empty."""
-
-    uid: int
-    size: int
-    arrived: int  # INTERNALDATE, in seconds: what a client cannot see must not part two messages
-    summary: mime.Summary
-
-    @property
-    def sent(self) -> int:
-        """RFC 5256 2.2: where the Date field is missing or cannot be read, INTERNALDATE stands for it."""
-        moment = self.summary.sent_at
-        return self.arrived if moment is None else moment // SECOND
-
-
-class Columns(Struct, frozen=True, gc=False):
-    """Messages in the order of their sequence numbers, and by the name of a key what it compares of each."""
-
-    uids: list[int]
-    values: dict[str, list[Any]]
-
-
-# ---------------------------------------------------------------------------------------------- keys
-
-_KEYS: dict[str, tuple[Needs, Callable[[Row], Any]]] = {
-    "ARRIVAL": (Needs.SIZES, lambda row: row.arrived),
-    "CC": (Needs.SUMMARIES, lambda row: fold(row.summary.cc_mailbox)),
-    "DATE": (Needs.SUMMARIES | Needs.SIZES, lambda row: row.sent),
-    "DISPLAYFROM": (Needs.SUMMARIES, lambda row: fold(row.summary.from_display)),
-    "DISPLAYTO": (Needs.SUMMARIES, lambda row: fold(row.summary.to_display)),
-    "FROM": (Needs.SUMMARIES, lambda row: fold(row.summary.from_mailbox)),
-    "SIZE": (Needs.SIZES, lambda row: row.size),
-    "SUBJECT": (Needs.SUMMARIES, lambda row: fold(row.summary.base_subject)),
-    "TO": (Needs.SUMMARIES, lambda row: fold(row.summary.to_mailbox)),
-}
-
-
-def needs(keys: Iterable[SortKey]) -> Needs:
-    """What of the store these keys need."""
-    wanted = Needs(0)
-    for key in keys:
-        wanted |= _KEYS[key.name][0]
-    return wanted
-
-
-def columns(keys: Iterable[SortKey], rows: Iterable[Row]) -> Columns:
-    """What the keys compare of some messages, which come in the order of their sequence numbers."""
-    found = list(rows)
-    values: dict[str, list[Any]] = {key.name: list(map(_KEYS[key.name][1], found)) for key in keys}
-    return Columns([row.uid for row in found], values)
-
-
-def arranged(keys: Iterable[SortKey], pieces: Sequence[Columns]) -> list[int]:
-    """The UIDs in the order of these keys; the pieces follow one another as the messages do."""
+def distinct(keys: Iterable[SortKey]) -> tuple[SortKey, ...]:
+    """The keys without those that come again, for they have nothing left to decide."""
     first: dict[str, SortKey] = {}
     for key in keys:
         first.setdefault(key.name, key)
-    uids = [uid for piece in pieces for uid in piece.uids]
+    return tuple(first.values())
+
+
+def arranged(keys: Sequence[SortKey], uids: Sequence[int], columns: Columns) -> "array[int]":
+    """Messages, whose UIDs ascend and which all columns have, in the order of these keys."""
     order = list(range(len(uids)))
-    for key in reversed(first.values()):
-        column = list(chain.from_iterable([piece.values[key.name] for piece in pieces]))
-        order.sort(key=column.__getitem__, reverse=key.reverse)
-    return [uids[place] for place in order]
+    for key in reversed(distinct(keys)):
+        order = _sorted(order, columns[key.name].of(uids), reverse=key.reverse)
+    return array("I", [uids[place] for place in order])
 
 
-# ---------------------------------------------------------------------------------------------- the store
+def _sorted(places: list[int], values: Sequence[Any], *, reverse: bool) -> list[int]:
+    """Places in the order of their values; what has the same value stays as it is.
 
-_NO_SUMMARY = mime.scan(b"").summary
-
-
-def read(tx: ReadTx, place: tuple[MailboxId, FolderId], wanted: Needs, uids: Sequence[int]) -> Iterator[Row]:
-    """The rows of these messages of a folder, whose UIDs ascend; one that is gone is left out."""
-    ranges = near(uids)
-    sizes: dict[int, tuple[int, int, int, int]] = {}
-    summaries: dict[int, bytes] = {}
-    if Needs.SIZES in wanted:
-        sizes = {row[0]: row for low, high in ranges for row in tx.sizes(*place, low, high)}
-    if Needs.SUMMARIES in wanted:
-        summaries = {uid: octets for low, high in ranges for uid, octets in tx.summaries(*place, low, high)}
-    here = summaries if Needs.SUMMARIES in wanted else sizes
-    for uid in uids:
-        if uid in here:
-            _, size, at, _ = sizes.get(uid, _NO_SIZES)
-            octets = summaries.get(uid)
-            yield Row(uid, size, at // SECOND, _SUMMARY.decode(octets) if octets is not None else _NO_SUMMARY)
+    Python sorts in one go, while no other thread runs: so very many are first dealt out by what a sample of them says.
+    """
+    if len(places) <= SORTED_AT_ONCE:
+        return sorted(places, key=values.__getitem__, reverse=reverse)
+    bounds = sorted([values[place] for place in places[:: SORTED_AT_ONCE // SAMPLES]])[SAMPLES::SAMPLES]
+    heaps: list[list[int]] = [[] for _ in range(len(bounds) + 1)]
+    for place in places:
+        heaps[bisect_right(bounds, values[place])].append(place)
+    if reverse:
+        heaps.reverse()
+    return [place for heap in heaps for place in sorted(heap, key=values.__getitem__, reverse=reverse)]
 
 
-_NO_SIZES = (0, 0, 0, 0)
+def split(order: "array[int]", uids: Sequence[int]) -> tuple["array[int]", list[int]]:
+    """Those of the messages that a known order has, in it; and the others."""
+    wanted = set(uids)
+    found = array("I", [uid for uid in order if uid in wanted])
+    if len(found) == len(wanted):
+        return found, []
+    here = set(found)
+    return found, [uid for uid in uids if uid not in here]
 
 
-def near(uids: Sequence[int]) -> UIDRanges:
-    """Few ranges that hold these UIDs, which ascend, and not many others."""
-    if not uids:
-        return ()
-    last = uids[0]
-    lows, highs = [last], []
-    for uid in uids:
-        if uid - last > NEAR:
-            highs.append(last)
-            lows.append(uid)
-        last = uid
-    return tuple(zip(lows, [*highs, last], strict=True))
+def inserted(keys: Sequence[SortKey], order: "array[int]", late: Iterable[int], columns: Columns) -> "array[int]":
+    """The order with some messages more."""
+    found = order[:]
+
+    def rank(uid: int) -> _Rank:
+        return _Rank(keys, [columns[key.name].value(uid) for key in keys], uid)
+
+    for uid in late:
+        found.insert(bisect_left(found, rank(uid), key=rank), uid)
+    return found
+
+
+class _Rank:
+    """A message's place beside another's."""
+
+    __slots__ = ("keys", "uid", "values")
+
+    def __init__(self, keys: Sequence[SortKey], values: Sequence[int | str], uid: int) -> None:
+        self.keys = keys
+        self.values = values
+        self.uid = uid
+
+    def __lt__(self, other: "_Rank") -> bool:
+        for key, mine, others in zip(self.keys, self.values, other.values, strict=True):
+            if mine != others:
+                return (mine < others) != key.reverse  # type: ignore[operator]  # both are of one column
+        return self.uid < other.uid
 
 
 # ---------------------------------------------------------------------------------------------- the answer

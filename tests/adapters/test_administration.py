@@ -21,6 +21,7 @@ from adapters.server.administration.context import (
     SessionRow,
 )
 from adapters.server.administration.databases import AddDatabase, AddDomain, ListDatabases, RemoveDomain, ShowDatabase
+from adapters.server.administration.groups import AddGroup, AddMember, RemoveGroup, RemoveMember
 from adapters.server.administration.mailboxes import (
     AddMailbox,
     DisableMailbox,
@@ -29,12 +30,20 @@ from adapters.server.administration.mailboxes import (
     SetMailbox,
     ShowMailbox,
 )
+from adapters.server.administration.permissions import (
+    AddFolderPermission,
+    AddFullAccess,
+    ListPermissions,
+    RemoveFolderPermission,
+    RemoveFullAccess,
+)
+from adapters.server.administration.publicfolders import CreatePublicFolder
 from adapters.server.administration.quotas import QuotaChange
 from adapters.server.administration.sessions import KickSession, ListSessions
 from adapters.server.administration.verbs import NAMES, VERBS, carry_out
 from adapters.server.config import Server, Settings
 from adapters.server.installation import DEFAULT_FOLDERS, Installation
-from core.commands import CreateMailbox
+from core.commands import CreateMailbox, DeleteMailbox
 from core.errors import Refusal, Unavailable
 from core.model import MailboxId
 from core.recipients import NoSuchDomain, Quota
@@ -47,6 +56,7 @@ class FakeSessions:
 
     def __init__(self) -> None:
         self.ended: list[int] = []
+        self.visited: list[int] = []
 
     def rows(self) -> list[SessionRow]:
         return []
@@ -55,9 +65,13 @@ class FakeSessions:
         self.ended.append(number)
         return number == 1
 
-    def end_of(self, mailbox_id: int) -> int:
-        self.ended.append(mailbox_id)
+    def end_of(self, *mailbox_ids: int) -> int:
+        self.ended += mailbox_ids
         return 2
+
+    def end_visits(self, mailbox_id: int) -> int:
+        self.visited.append(mailbox_id)
+        return 3
 
 
 @pytest.fixture
@@ -116,6 +130,31 @@ def test_a_password_change_ends_sessions_and_another_change_does_not(house: Inst
     assert sessions.ended == [mailbox_id, mailbox_id]
 
 
+def test_what_is_taken_away_ends_the_sessions_that_may_have_it_open(house: Installation) -> None:
+    """A folder that is open was opened by the rights that were there then."""
+    sessions = FakeSessions()
+    context = Context(house, ROOT, sessions=sessions)
+    for alias in ("ada", "bob"):
+        carry_out(context, AddMailbox(alias, "one"))
+    ada, bob = house.recipient("ada").mailbox_id, house.recipient("bob").mailbox_id
+    carry_out(context, AddGroup("team"))
+    carry_out(context, AddMember("team", "ada"))
+    carry_out(context, AddFullAccess("bob", "group:team"))
+    carry_out(context, AddFolderPermission("INBOX", "ada", "bob", rights="lrs"))
+    carry_out(context, CreatePublicFolder("Sales"))
+    carry_out(context, AddFolderPermission("Sales", "anyone", rights="lr"))
+    assert (sessions.ended, sessions.visited) == ([], [])
+    assert carry_out(context, AddFolderPermission("INBOX", "ada", "bob", role="Contributor")).sessions_ended == 3
+    assert carry_out(context, RemoveFullAccess("bob", "group:team")).sessions_ended == 3
+    assert sessions.visited == [bob, bob]
+    assert carry_out(context, RemoveFolderPermission("Sales", "anyone")).sessions_ended == 3
+    assert sessions.visited[2] not in (ada, bob)
+    assert carry_out(context, RemoveMember("team", "ada")).sessions_ended == 2
+    carry_out(context, AddMember("team", "ada"))
+    assert carry_out(context, RemoveGroup("team")).sessions_ended == 2
+    assert sessions.ended == [ada, ada]
+
+
 def test_a_refused_change_has_changed_nothing(house: Installation, do: Do) -> None:
     do(AddMailbox("ada", "one"))
     before, credential = house.recipient("ada"), house.organization.credential(house.recipient("ada").recipient_id)
@@ -142,6 +181,7 @@ def test_what_is_in_a_dismounted_database_is_not_known(house: Installation, do: 
     try:
         shown = do(ShowMailbox("ada"))
         assert (shown.messages, shown.folders) == (None, None)
+        assert do(ListPermissions("ada")).folders is None
         assert not do(ShowDatabase("first")).mounted
         assert not do(Check()).databases[0].mounted
         for request in (AddMailbox("bob", "one"), RemoveMailbox("ada")):
@@ -256,6 +296,13 @@ def test_a_check_finds_mailboxes_without_recipients_and_recipients_without_mailb
     found = checked(house).databases[0]
     assert found.broken == [f"recipient bob has lost mailbox {lost}"]
     assert set(found.unowned) == {4711, bob.mailbox_id}
+    do(CreatePublicFolder("Sales"))
+    public = house.organization.sharing.public_folders()
+    assert public is not None
+    assert public.mailbox_id not in checked(house).databases[0].unowned
+    while not database.write(DeleteMailbox(public.mailbox_id)):
+        pass
+    assert f"the public folders have lost mailbox {public.mailbox_id}" in checked(house).databases[0].broken
 
 
 # ---------------------------------------------------------------------------------------------- changes at once

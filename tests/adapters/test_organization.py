@@ -9,10 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from adapters.stores import organization
+from adapters.stores import organization, sharing
 from adapters.stores.organization import OrganizationDatabase
 from adapters.stores.sqlite import DatabaseLocked, SqliteConnection
-from core.errors import NoSuchRecipient, Refusal, Unavailable
+from core.errors import LimitExceeded, NoSuchRecipient, Refusal, Unavailable
 from core.recipients import (
     DEFAULT_QUOTA,
     AcceptedDomain,
@@ -21,11 +21,17 @@ from core.recipients import (
     DatabaseExists,
     DatabaseId,
     DomainInUse,
+    GroupExists,
+    GroupLoop,
     InvalidAddress,
     InvalidAlias,
     NewRecipient,
     NoSuchDatabase,
     NoSuchDomain,
+    NoSuchGroup,
+    NoSuchTrustee,
+    PublicFolders,
+    PublicFoldersElsewhere,
     Quota,
     Recipient,
     RecipientExists,
@@ -315,6 +321,162 @@ def test_a_secret_is_made_once(org: OrganizationDatabase, opened: Callable[[], O
     assert org.secret("decoy", lambda: b"second") == b"first"
     assert org.secret("other", lambda: b"third") == b"third"
     assert opened().secret("decoy", lambda: b"fourth") == b"first"
+
+
+# Groups
+
+
+def test_a_group_is_found_by_number_and_name_and_has_a_number_of_the_recipients(org: OrganizationDatabase) -> None:
+    """Numbers are in access control lists, so nobody ever gets another's."""
+    one, group = add(org), org.sharing.add_group("Sales (North)", at=NOON)
+    assert (group.name, group.created_at) == ("Sales (North)", NOON)
+    assert org.sharing.group_named("sales (north)") == org.sharing.group_by_id(group.group_id) == group
+    assert group.group_id > one.recipient_id
+    assert org.sharing.delete_group(group.group_id) == group
+    assert org.sharing.group_by_id(group.group_id) is org.sharing.group_named("sales (north)") is None
+    assert add(org, "u2").recipient_id > group.group_id
+    for attempt in (org.sharing.delete_group, org.sharing.group):
+        with pytest.raises(NoSuchGroup):
+            attempt(group.group_id)
+
+
+def test_two_groups_cannot_have_one_name(org: OrganizationDatabase) -> None:
+    org.sharing.add_group("Sales", at=NOON)
+    with pytest.raises(GroupExists):
+        org.sharing.add_group("SALES", at=NOON)
+    for wrong in ("", "group:x", "-x", "x" * 65, "x "):
+        with pytest.raises(InvalidAlias):
+            org.sharing.add_group(wrong, at=NOON)
+
+
+def test_groups_are_listed_by_name_in_pages(org: OrganizationDatabase) -> None:
+    made = {name: org.sharing.add_group(name, at=NOON) for name in ("b", "C", "a")}
+    first = org.sharing.groups(limit=2)
+    assert first == [made["a"], made["b"]]
+    assert org.sharing.groups(after=first[-1].name) == [made["C"]]
+
+
+def test_a_member_is_in_all_groups_above_at_once(org: OrganizationDatabase) -> None:
+    one, two = add(org, "u1"), add(org, "u2")
+    team, office, firm = (org.sharing.add_group(name, at=NOON).group_id for name in ("team", "office", "firm"))
+    assert org.sharing.groups_of(one.recipient_id) == frozenset()  # now cached
+    org.sharing.add_member(firm, office)
+    org.sharing.add_member(office, team)
+    org.sharing.add_member(team, one.recipient_id)
+    org.sharing.add_member(firm, two.recipient_id)
+    org.sharing.add_member(firm, two.recipient_id)
+    assert org.sharing.groups_of(one.recipient_id) == {team, office, firm}
+    assert org.sharing.groups_of(two.recipient_id) == {firm}
+    assert org.sharing.members(firm) == sorted([office, two.recipient_id])
+    assert org.sharing.mailboxes_of(office) == org.sharing.mailboxes_of(one.recipient_id) == [one.mailbox_id]
+    assert sorted(org.sharing.mailboxes_of(firm)) == [one.mailbox_id, two.mailbox_id]
+    org.sharing.remove_member(office, team)
+    assert org.sharing.groups_of(one.recipient_id) == {team}
+    with pytest.raises(NoSuchGroup):
+        org.sharing.remove_member(office, team)
+
+
+def test_a_group_cannot_be_in_itself(org: OrganizationDatabase) -> None:
+    one, two, three = (org.sharing.add_group(name, at=NOON).group_id for name in ("one", "two", "three"))
+    org.sharing.add_member(one, two)
+    org.sharing.add_member(two, three)
+    for member in (one, two, three):
+        with pytest.raises(GroupLoop):
+            org.sharing.add_member(three, member)
+    assert org.sharing.members(three) == []
+
+
+def test_a_loop_from_elsewhere_does_no_harm(org: OrganizationDatabase, tmp_path: Path) -> None:
+    one, two = (org.sharing.add_group(name, at=NOON).group_id for name in ("one", "two"))
+    org.sharing.add_member(one, two)
+    other = SqliteConnection(tmp_path / "organization.db", writer=True)
+    list(other.execute("INSERT INTO group_member(group_id, member_id) VALUES (:g, :m)", {"g": two, "m": one}))
+    other.close()
+    org.forget()
+    assert org.sharing.groups_of(one) == {one, two}
+    assert org.sharing.mailboxes_of(one) == []
+
+
+def test_groups_and_memberships_are_bounded(org: OrganizationDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "MEMBERS_PER_GROUP", 2)
+    monkeypatch.setattr(sharing, "GROUPS_PER_MEMBER", 3)
+    people = [add(org, f"u{n}").recipient_id for n in range(3)]
+    groups = [org.sharing.add_group(f"g{n}", at=NOON).group_id for n in range(5)]
+    for person in people[:2]:
+        org.sharing.add_member(groups[0], person)
+    with pytest.raises(LimitExceeded, match="2 members"):
+        org.sharing.add_member(groups[0], people[2])
+    org.sharing.add_member(groups[1], groups[0])
+    org.sharing.add_member(groups[2], groups[1])
+    with pytest.raises(LimitExceeded, match="3 groups"):  # not g2 itself, but the people in g0
+        org.sharing.add_member(groups[3], groups[2])
+    assert org.sharing.groups_of(people[0]) == set(groups[:3])
+
+
+def test_who_is_gone_is_in_no_group(org: OrganizationDatabase) -> None:
+    one, team, firm = add(org), org.sharing.add_group("team", at=NOON), org.sharing.add_group("firm", at=NOON)
+    org.sharing.add_member(firm.group_id, team.group_id)
+    org.sharing.add_member(team.group_id, one.recipient_id)
+    org.sharing.delete_group(team.group_id)
+    assert org.sharing.groups_of(one.recipient_id) == frozenset()
+    assert org.sharing.members(firm.group_id) == []
+    org.sharing.add_member(firm.group_id, one.recipient_id)
+    org.delete_recipient(one.recipient_id)
+    assert org.sharing.members(firm.group_id) == []
+
+
+# Full access
+
+
+def test_full_access_reaches_members_at_once(org: OrganizationDatabase) -> None:
+    """T-12.7."""
+    boss, one = add(org, "boss"), add(org, "u1")
+    team = org.sharing.add_group("team", at=NOON).group_id
+    assert org.sharing.accessible(one.recipient_id) == frozenset()  # now cached
+    org.sharing.add_full_access(boss.recipient_id, team)
+    org.sharing.add_full_access(boss.recipient_id, team)
+    org.sharing.add_member(team, one.recipient_id)
+    assert org.sharing.accessible(one.recipient_id) == {boss.recipient_id}
+    assert org.sharing.full_access_to(boss.recipient_id) == [team]
+    org.sharing.remove_full_access(boss.recipient_id, team)
+    assert org.sharing.accessible(one.recipient_id) == frozenset()
+    with pytest.raises(NoSuchTrustee):
+        org.sharing.remove_full_access(boss.recipient_id, team)
+
+
+def test_full_access_goes_with_whose_it_is_and_whom_it_is_to(org: OrganizationDatabase) -> None:
+    boss, one, team = add(org, "boss"), add(org, "u1"), org.sharing.add_group("team", at=NOON)
+    for trustee in (one.recipient_id, team.group_id):
+        org.sharing.add_full_access(boss.recipient_id, trustee)
+    org.sharing.add_full_access(one.recipient_id, boss.recipient_id)
+    org.delete_recipient(one.recipient_id)
+    org.sharing.delete_group(team.group_id)
+    assert org.sharing.full_access_to(boss.recipient_id) == []
+    assert org.sharing.accessible(boss.recipient_id) == frozenset()
+    with pytest.raises(NoSuchRecipient):
+        org.sharing.add_full_access(one.recipient_id, boss.recipient_id)
+
+
+def test_full_access_is_for_a_bounded_circle(org: OrganizationDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sharing, "FULL_ACCESS_PER_MAILBOX", 1)
+    boss, one, two = add(org, "boss"), add(org, "u1"), add(org, "u2")
+    org.sharing.add_full_access(boss.recipient_id, one.recipient_id)
+    with pytest.raises(LimitExceeded):
+        org.sharing.add_full_access(boss.recipient_id, two.recipient_id)
+    assert org.sharing.full_access_to(boss.recipient_id) == [one.recipient_id]
+
+
+# Public folders
+
+
+def test_there_is_one_mailbox_of_public_folders(org: OrganizationDatabase) -> None:
+    assert org.sharing.public_folders() is None  # now cached
+    public = PublicFolders(org.new_mailbox_id(), org.databases()[0].database_id)
+    org.sharing.set_public_folders(public)
+    assert org.sharing.public_folders() == public
+    with pytest.raises(PublicFoldersElsewhere):
+        org.sharing.set_public_folders(PublicFolders(org.new_mailbox_id(), public.database_id))
+    assert org.sharing.public_folders() == public
 
 
 # Memory

@@ -4,6 +4,7 @@ import pytest
 
 from core import annotations, limits
 from core.annotations import SERVER, covers, read_values
+from core.changes import AnnotationsChange
 from core.commands import DeleteMailbox, FlagMode, PurgeFolder, SetAnnotations, SetGrant
 from core.errors import (
     AnnotationTooLarge,
@@ -53,7 +54,12 @@ def guest(store: Store, letters: str, *, own_only: bool = False) -> Actor:
 
 
 def test_what_is_set_is_read_and_what_is_nil_goes(store: Store) -> None:
-    assert store.changes(setting("INBOX", private_comment=b"mine\0\xff", shared_comment=b"")) == []
+    changes = store.changes(setting("INBOX", private_comment=b"mine\0\xff", shared_comment=b""))
+    inbox = store.folder("INBOX").folder_id
+    assert changes == [
+        AnnotationsChange(ONE, inbox, OWNER, (COMMENT,)),
+        AnnotationsChange(ONE, inbox, RecipientId(0), (SHARED,)),
+    ]
     assert values(store, "INBOX", COMMENT, SHARED) == {COMMENT: b"mine\0\xff", SHARED: b""}
     store.do(setting("INBOX", private_comment=None, shared_comment=b"new", private_nothing=None))
     assert values(store, "INBOX", COMMENT, SHARED) == {SHARED: b"new"}

@@ -1,7 +1,7 @@
 import pytest
 
 from core import folders, limits
-from core.changes import Change, FolderRemoved
+from core.changes import Change, FolderRemoved, TreeChange
 from core.commands import CreateFolder, DeleteFolder, Expunge, NewFolder, PurgeFolder, RenameFolder, Subscribe
 from core.errors import (
     FolderExists,
@@ -15,6 +15,8 @@ from core.errors import (
 from core.folders import canonical, existing, selectable, tree
 from core.model import DELETED, SEEN, UID, Folder, FolderId, MailboxId, ModSeq
 from tests.support.store import ALL, ONE, SECOND, TWO, Store
+
+TREE = TreeChange(ONE)
 
 
 def creating(store: Store, path: str) -> CreateFolder:
@@ -153,7 +155,7 @@ class TestDelete:
         store.create("a")
         store.append("a", b"one")
         folder = store.folder("a")
-        assert store.changes(deleting(store, "a")) == [FolderRemoved(ONE, folder.folder_id)]
+        assert store.changes(deleting(store, "a")) == [FolderRemoved(ONE, folder.folder_id), TREE]
         assert store.paths() == {"INBOX": True}
         assert store.used() == (0, 0)
 
@@ -272,7 +274,7 @@ class TestRename:
         store.create("a")
         store.append("a", b"x", SEEN, "word")
         before, entries = store.folder("a"), store.entries("a")
-        assert store.changes(renaming(store, "a", "b")) == []
+        assert store.changes(renaming(store, "a", "b")) == [TREE]
         after = store.folder("b")
         assert (after.folder_id, after.uidvalidity, after.uidnext) == (
             before.folder_id,
@@ -340,7 +342,7 @@ class TestRename:
         store.create("INBOX/kept")
         store.append("INBOX", b"x", SEEN)
         before = store.folder("INBOX")
-        assert store.changes(renaming(store, "inbox", "old/mail")) == [FolderRemoved(ONE, before.folder_id)]
+        assert store.changes(renaming(store, "inbox", "old/mail")) == [FolderRemoved(ONE, before.folder_id), TREE]
         assert list(store.paths()) == ["INBOX", "INBOX/kept", "old", "old/mail"]
         assert store.body("old/mail", 1) == b"x"
         assert store.folder("old/mail").uidvalidity == before.uidvalidity
@@ -415,5 +417,5 @@ def test_a_deleted_folders_number_does_not_hide_a_folder_of_that_name(store: Sto
     folder = store.create("a")
     removed += store.changes(deleting(store, "a"))
     store.create(str(folder.folder_id))
-    assert removed == [FolderRemoved(ONE, folder.folder_id)]
+    assert removed == [FolderRemoved(ONE, folder.folder_id), TREE]
     assert store.paths() == {"INBOX": True, str(folder.folder_id): True}

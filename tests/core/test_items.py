@@ -139,7 +139,7 @@ class TestAppendOfSeveral:
         inbox = store.folder("INBOX").folder_id
         store.do(Append(ONE, "INBOX", (Filing(message, Flags(), now, 0),) * 2, now))
         with store.read() as tx:
-            threads = [thread for _, _, thread in tx.objects(ONE, inbox, 1, 9)]
+            threads = [thread for _, _, thread, _ in tx.objects(ONE, inbox, 1, 9)]
         assert threads[0] == threads[1]
 
 
@@ -690,7 +690,7 @@ class TestThreads:
         uid = store.do(replace(append, filings=(filing,))).uid
         inbox = store.folder("INBOX").folder_id
         with store.read() as tx:
-            ((_, _, thread),) = tx.objects(ONE, inbox, uid, uid)
+            ((_, _, thread, _),) = tx.objects(ONE, inbox, uid, uid)
             return int(thread)
 
     def test_a_message_joins_the_oldest_conversation_that_it_knows(self, store: Store) -> None:

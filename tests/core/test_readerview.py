@@ -24,6 +24,7 @@ UIDS = st.sets(st.integers(1, 14), max_size=6).map(lambda uids: ranges(sorted(ui
 def _small_chunks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(view, "CHUNK_MESSAGES", 3)
+        patch.setattr(view, "NEWS", 2)
         yield
 
 
@@ -123,6 +124,13 @@ def test_a_view_says_what_its_halves_say(
     assert [last.entry(e.uid) for e in world.shown()] == world.shown()
     inside = [e.uid for e in world.shown() if within(e.uid, asked) and e.modseq > since]
     assert [uid for uid in range(400) if within(uid, last.changed_since(asked, since))] == inside
+    assert [e.uid for _, e in last.changed(asked, since)] == inside
+    assert all(last.numbers([e.uid]) == [number] and e == last.entry(e.uid) for number, e in last.changed(asked, since))
+    for has, lacks in ((0, 0), (SEEN, 0), (0, SEEN), (4, 0), (4, SEEN)):
+        flagged = [
+            e.uid for e in world.shown() if within(e.uid, asked) and e.flags & has == has and not e.flags & lacks
+        ]
+        assert last.flagged(asked, has, lacks) == flagged
     for earlier in made:
         difference = earlier.difference(last, ONE, INBOX)
         assert contents(earlier.apply(difference)) == world.shown()

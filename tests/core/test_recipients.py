@@ -236,6 +236,7 @@ def test_names_people_have_are_aliases(alias: str) -> None:
         "a\u200bb",
         "a" * 65,
         "\ud800",
+        "Anyone",
     ],
 )
 def test_names_that_would_mean_something_else_are_no_aliases(alias: str) -> None:

@@ -18,6 +18,8 @@ def _small_chunks() -> Iterator[None]:
     """A handful of messages fills several chunks."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(view, "CHUNK_MESSAGES", 4)
+        patch.setattr(view, "NEWS", 2)
+        patch.setattr(view, "FEW", 2)
         yield
 
 
@@ -60,6 +62,16 @@ class Oracle:
             assert folder.entry(uid) == (self.entries[uids.index(UID(uid))] if uid in uids else None)
         inside = [(number, found) for number, found in enumerate(self.entries, 1) if within(found.uid, asked)]
         assert list(folder.numbered(asked)) == inside
+        for modseq in (0, 1, 30, 60, 98, 99):
+            changed = [(number, found) for number, found in inside if found.modseq > modseq]
+            assert list(folder.changed(asked, modseq)) == changed
+            assert folder.changed_since(asked, modseq) == ranges(found.uid for _, found in changed)
+        for has, lacks in ((0, 0), (1, 0), (0, 2), (4, 3), (1, 1)):
+            flagged = [found.uid for _, found in inside if found.flags & has == has and not found.flags & lacks]
+            assert folder.flagged(asked, has, lacks) == flagged
+        assert list(folder.all_uids()) == uids
+        for some in (uids, uids[:2], [*uids, 100], [found.uid for _, found in inside]):
+            assert folder.numbers(some) == [folder.number(uid) for uid in some]
         clipped = folder.clip(asked)
         assert [uid for uid in uids if within(uid, clipped)] == [found.uid for _, found in inside]
         assert all(low in uids and high in uids for low, high in clipped)

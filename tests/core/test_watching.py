@@ -2,6 +2,7 @@ import pytest
 
 from core.changes import Change, FolderChange, FolderRemoved, MailboxRemoved, SeenChange
 from core.model import SEEN, FolderId, ModSeq, SeenRange, UIDRanges
+from core.readerview import ReaderView
 from core.recipients import RecipientId
 from core.seen import SeenMarks
 from core.watching import KEPT_CHANGES, KEPT_LEAST, Views, Watch
@@ -194,11 +195,8 @@ class TestReaders:
         """A reader of a folder with two messages."""
         views, listener = Views(), Listener()
         watch = views.watch(ONE, INBOX, listener, user=U2)
-        assert not watch.wants_marks
-        watch.load(snapshot(entry(1, SEEN), entry(2), modseq=modseq))
-        assert watch.wants_marks
-        assert watch.view is None
-        watch.load_marks(SeenMarks((), 0), modseq)
+        assert watch.shared is None
+        watch.load(ReaderView(snapshot(entry(1, SEEN), entry(2), modseq=modseq), SeenMarks((), 0)))
         return views, watch, listener
 
     def test_a_reader_sees_his_own_marks_on_the_view_that_all_share(self) -> None:
@@ -241,42 +239,67 @@ class TestReaders:
         assert told.arrived == (entry(3, SEEN, modseq=2),)
         assert told.changed == (entry(2, SEEN | 4, modseq=2),)
 
-    def test_marks_made_while_they_were_read_are_kept(self) -> None:
-        views = Views()
-        watch = views.watch(ONE, INBOX, Listener(), user=U2)
-        views.publish([marked(U2, 0, 2, ((1, 1),)), marked(U2, 2, 3, ((2, 2),))])
-        watch.load(snapshot(entry(1), entry(2), modseq=1))
-        watch.load_marks(SeenMarks([SeenRange(1, 1, True, ModSeq(2))], 2), 1)
-        assert watch.view is not None
-        assert [e.flags for e in contents(watch.view)] == [SEEN, SEEN]
+    def test_what_is_told_while_a_reader_loads_is_caught_up(self) -> None:
+        """Of both kinds, whether or not the snapshot knows it already."""
+        made: list[FolderChange | SeenChange] = [marked(U2, 0, 2, ((1, 1),)), change(1, arrived=(entry(2, modseq=3),))]
+        made[1] = FolderChange(ONE, INBOX, ModSeq(1), ModSeq(3), (entry(2, modseq=3),))
+        made.append(marked(U2, 2, 4, ((2, 2),)))
+        for known in range(4):
+            views = Views()
+            watch = views.watch(ONE, INBOX, Listener(), user=U2)
+            views.publish(made)
+            base = snapshot(entry(1), *([entry(2, modseq=3)] if known > 1 else []), modseq=3 if known > 1 else 1)
+            ranges = [SeenRange(1, 1, True, ModSeq(2)), SeenRange(2, 2, True, ModSeq(4))]
+            marks = SeenMarks(ranges[: (known > 0) + (known > 2)], (0, 2, 2, 4)[known])
+            assert watch.load(ReaderView(base, marks)) is watch.view
+            assert watch.view is not None
+            assert [e.flags for e in contents(watch.view)] == [SEEN, SEEN]
+            assert watch.view.modseq == 4
 
-    def test_marks_that_are_newer_than_the_view_have_it_read_again(self) -> None:
-        """What the reader can see has one order."""
-        views = Views()
-        watch = views.watch(ONE, INBOX, Listener(), user=U2)
-        watch.load(snapshot(entry(1), modseq=1))
-        watch.load_marks(SeenMarks([SeenRange(1, 1, True, ModSeq(3))], 3), 2)
-        assert watch.view is None
-        watch.load(snapshot(entry(1), entry(2), modseq=2))
-        assert watch.view is not None
-        assert watch.view.modseq == 3
-        views.publish([change(1, arrived=(entry(2),))])
-        assert held(watch) == [1, 2]
-
-    def test_after_a_gap_in_the_marks_they_are_read_again(self) -> None:
+    def test_another_who_loads_takes_nothing_from_those_who_are_there(self) -> None:
+        """His snapshot may be newer than what has been told; each is told every change once, in order."""
         views, watch, listener = self.begin()
-        views.publish([marked(U2, 5, 6, ((1, 1),))])
-        assert watch.view is None
-        assert watch.wants_marks
-        assert listener.heard[0][1] is None
+        other = views.watch(ONE, INBOX, Listener(), user=U3)
+        assert other.shared is not None
+        newer = ReaderView(snapshot(entry(2), entry(3), modseq=3), SeenMarks([SeenRange(2, 2, True, ModSeq(4))], 4))
+        other.load(newer)
+        assert other.view is newer
+        first = change(1, arrived=(entry(3),))
+        views.publish([first, change(2, expunged=((1, 1),)), marked(U3, 0, 4, ((2, 2),))])
+        assert held(watch) == held(other) == [2, 3]
+        assert [type(told).__name__ for told, _ in listener.heard] == ["FolderChange", "FolderChange"]
+        assert [(told.since, told.modseq) for told, _ in listener.heard if isinstance(told, FolderChange)] == [
+            (1, 2),
+            (2, 3),
+        ]
+
+    def test_after_a_gap_no_session_goes_on_and_the_folder_is_read_again(self) -> None:
+        """In either order of changes, and however much is told behind it."""
+        for lost in (marked(U2, 5, 6, ((1, 1),)), change(5, arrived=(entry(3),))):
+            views, watch, listener = self.begin()
+            views.publish([lost, change(1, arrived=(entry(4, modseq=2),)), marked(U2, 0, 9, ((2, 2),))])
+            assert watch.view is None
+            for told, newest in listener.heard:
+                assert isinstance(told, FolderChange)
+                assert told.since > 1
+                assert newest is None
+            loaded = ReaderView(snapshot(entry(4), modseq=20), SeenMarks((), 20))
+            assert watch.load(loaded) is watch.view
+
+    def test_very_much_that_is_told_while_a_reader_loads_is_read_again(self) -> None:
+        views = Views()
+        watch = views.watch(ONE, INBOX, Listener(), user=U2)
+        views.publish([marked(U2, at, at + 1, ((1, 1),)) for at in range(2 * KEPT_CHANGES)])
+        assert watch.load(ReaderView(snapshot(entry(1), modseq=1), SeenMarks((), 0))) is None
+        assert watch.load(ReaderView(snapshot(entry(1), modseq=1), SeenMarks((), 2 * KEPT_CHANGES))) is not None
 
     def test_the_shared_view_is_kept_when_the_last_reader_leaves(self) -> None:
         views, watch, _ = self.begin()
         watch.close()
         assert views.watched == 0
         again = views.watch(ONE, INBOX, Listener(), user=U2)
-        assert again.wants_marks
-        again.load_marks(SeenMarks((), 0), 1)
+        assert again.shared is not None
+        again.load(ReaderView(again.shared, SeenMarks((), 0)))
         assert held(again) == [1, 2]
 
     def test_a_removed_folder_is_told_to_readers_too(self) -> None:

@@ -13,12 +13,15 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from core import items
-from core.commands import Expunge, FlagMode, Flags, ForgetTombstones, StoreFlags
+from core.commands import Expunge, FlagMode, Flags, ForgetTombstones, JoinSeen, StoreFlags
 from core.folders import find
 from core.model import DELETED, MAX_UID, FolderId, MailboxId, UIDRanges
-from tests.support.imap import Client, TestServer, stored
+from core.rights import Actor, Grant, mask
+from core.seen import marks
+from tests.support.imap import Client, TestServer, account, stored
 
 ONE = MailboxId(1)
+MODES = st.sampled_from(FlagMode)
 EVERYTHING: UIDRanges = ((1, MAX_UID),)
 FETCH = re.compile(rb"\* \d+ FETCH \((?:UID (\d+) ?)?(?:FLAGS \(([^)]*)\) ?)?(?:MODSEQ \((\d+)\))?\)")
 VANISHED = re.compile(rb"\* VANISHED (?:\(EARLIER\) )?([\d:,]+)")
@@ -47,8 +50,9 @@ TOLD = st.one_of(st.just("FETCH 1 (FLAGS MODSEQ)"), COMMANDS.filter(lambda comma
 class Cache:
     """What the client has on its own disk, and its connection of the moment."""
 
-    def __init__(self, server: TestServer) -> None:
+    def __init__(self, server: TestServer, user: str, path: str) -> None:
         self.server = server
+        self.user, self.path = user, path
         self.client: Client
         self.messages: dict[int, frozenset[bytes]] = {}
         self.validity = self.modseq = 0
@@ -57,7 +61,7 @@ class Cache:
         self.highest: int | None = None  # the last HIGHESTMODSEQ since then
 
     def connect(self) -> None:
-        self.client = self.server.client()
+        self.client = self.server.client(self.user)
         self.client.ok("ENABLE IMAP4rev2 QRESYNC")
         self.told, self.highest = [], None
 
@@ -65,7 +69,7 @@ class Cache:
         """Comes back; with `lines`, is cut off again after so many."""
         self.connect()
         known = f" (QRESYNC ({self.validity} {self.modseq}))" if self.modseq else ""
-        answer = self.client.ok(f"SELECT INBOX{known}")
+        answer = self.client.ok(f"SELECT {self.path}{known}")
         validity = re.search(rb"\[UIDVALIDITY (\d+)\]", answer)
         assert validity is not None
         self.validity = int(validity[1])
@@ -74,7 +78,8 @@ class Cache:
             self.look()
 
     def look(self) -> None:
-        """Asks for what has come."""
+        """Asks for what has come; first it hears of what has changed, lest it take that for all."""
+        self.hear(self.client.ok("NOOP"))
         answer = self.client.ok(f"UID FETCH {self.complete + 1}:* (FLAGS MODSEQ)")
         self.hear(answer)
         self.complete = max([self.complete, *self.messages])
@@ -105,13 +110,24 @@ class Cache:
 
 
 class Coming(RuleBasedStateMachine):
+    USERS = 1
+    USER, PATH = "u1", "INBOX"
+
     def __init__(self) -> None:
         super().__init__()
         self.directory = tempfile.TemporaryDirectory()
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(items, "TOMBSTONES_PER_FOLDER", 2)
-        self.server = TestServer(Path(self.directory.name), users=1)
-        self.cache = Cache(self.server)
+        self.server = TestServer(Path(self.directory.name), users=self.USERS)
+        self.share()
+        self.cache = Cache(self.server, self.USER, self.PATH)
+
+    def share(self) -> None:
+        """Lets the user in, who is the owner here."""
+
+    def there(self) -> dict[int, frozenset[bytes]]:
+        """What the store has for this user."""
+        return stored(self.server, self.inbox)
 
     @initialize(count=st.integers(0, 5))
     def begin(self, count: int) -> None:
@@ -155,6 +171,7 @@ class Coming(RuleBasedStateMachine):
 
     @rule(command=COMMANDS)
     def work(self, command: str) -> None:
+        command = command.replace("INBOX", self.PATH)
         if "SILENT" in command:
             # The client cannot know what a silent STORE made of the flags of others: it looks.
             self.cache.hear(self.cache.client.says(command))
@@ -168,6 +185,7 @@ class Coming(RuleBasedStateMachine):
 
     @rule(command=TOLD, lines=st.sampled_from([0, 1, 2, 3, None, None]))
     def is_cut_off(self, command: str, lines: int | None) -> None:
+        command = command.replace("INBOX", self.PATH)
         self.cache.hear(self.cache.client.says(command), lines)
         self.cache.client.leave()
         self.cache.enter()
@@ -176,7 +194,7 @@ class Coming(RuleBasedStateMachine):
     @rule(count=st.integers(0, 6), forgotten=st.booleans())
     def was_away(self, count: int, forgotten: bool) -> None:
         self.cache.client.leave()
-        for uid in sorted(stored(self.server, self.inbox))[:count]:
+        for uid in sorted(self.there())[:count]:
             self.others_delete(uid, False)
         if forgotten:
             self.tombstones_are_forgotten()
@@ -198,15 +216,16 @@ class Coming(RuleBasedStateMachine):
         self.has_what_is_there()
 
     def has_what_is_there(self) -> None:
-        assert self.cache.messages == stored(self.server, self.inbox)
+        assert self.cache.messages == self.there()
 
     @invariant()
     def knows_no_more_than_there_was(self) -> None:
         if hasattr(self, "inbox"):
             with self.server.database.read() as tx:
                 folder = tx.folder(ONE, self.inbox)
+                own = tx.reader_modseq(ONE, self.inbox, account(2).user)
             assert folder is not None
-            assert self.cache.modseq <= folder.modseq
+            assert self.cache.modseq <= max(folder.modseq, own)
 
     def teardown(self) -> None:
         try:
@@ -217,5 +236,38 @@ class Coming(RuleBasedStateMachine):
             self.directory.cleanup()
 
 
+class ComingAsReader(Coming):
+    r"""The same of who is not the owner: \Seen is his own, and others read too (T-2.2)."""
+
+    USERS = 3
+    USER, PATH = "u2", '"Other Users/u1/INBOX"'
+
+    def share(self) -> None:
+        self.server.share("INBOX", *(Grant(account(user).user, mask("lrswipte")) for user in (2, 3)))
+
+    def there(self) -> dict[int, frozenset[bytes]]:
+        with self.server.database.read() as tx:
+            folder = tx.folder(ONE, self.inbox)
+            assert folder is not None
+            known = marks(tx, folder, account(2).user)
+        flags = stored(self.server, self.inbox)
+        return {uid: (own - {SEEN}) | ({SEEN} if known.is_seen(uid) else set()) for uid, own in flags.items()}
+
+    @rule(
+        user=st.sampled_from([2, 2, 3]), low=st.integers(1, 9), width=st.integers(0, 4), mode=st.sampled_from(FlagMode)
+    )
+    def reads_elsewhere(self, user: int, low: int, width: int, mode: FlagMode) -> None:
+        by = Actor(account(user).user, frozenset((account(user).user,)))
+        uids = ((low, low + width),)
+        self.server.database.write(StoreFlags(ONE, self.inbox, uids, mode, Flags(1), by=by))
+
+    @rule()
+    def marks_are_joined(self) -> None:
+        self.server.database.write(JoinSeen(ONE, self.inbox, account(2).user))
+
+
+SEEN = b"\\Seen"
+TestComingAsReader = ComingAsReader.TestCase
+TestComingAsReader.settings = settings(max_examples=max(150, settings().max_examples), stateful_step_count=40)
 TestComing = Coming.TestCase
 TestComing.settings = settings(max_examples=max(150, settings().max_examples), stateful_step_count=40)

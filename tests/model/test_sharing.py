@@ -22,6 +22,7 @@ from tests.support.imap import Client, TestServer, account
 
 ONE = MailboxId(1)
 USERS = ("u1", "u2", "u2", "u3")  # the owner, a reader twice, another reader
+EVENTS = "MessageNew (uid flags) MessageExpunge FlagChange"
 SESSION = st.integers(0, len(USERS) - 1)
 FLAGS = st.sampled_from(["\\Seen", "\\Seen", "\\Seen $a", "\\Deleted", "\\Flagged", "\\Seen \\Flagged", "$a", ""])
 MODE = st.sampled_from(["+", "-", ""])
@@ -32,14 +33,43 @@ SEEN = b"\\Seen"
 class Sharer(Naive):
     """A naive client of one user."""
 
-    def __init__(self, client: Client, name: str) -> None:
+    def __init__(self, client: Client, name: str, *, resynchronizes: bool, is_notified: bool) -> None:
         self.name = name
+        self.is_notified = is_notified  # RFC 5465: told at once, as if it idled for ever
+        if resynchronizes:
+            client.ok("ENABLE QRESYNC")
+        if is_notified:
+            client.ok(f"NOTIFY SET (selected ({EVENTS}))")
         super().__init__(client)
+
+    def hear(self, answer: bytes) -> list[int]:
+        """Folds VANISHED too (RFC 7162 3.2.10): of those whose UIDs it has not asked for, it knows only how many."""
+        uids = []
+        for line in answer.split(b"\r\n"):
+            gone = re.match(rb"\* VANISHED ([\d:,]+)", line)
+            for uid in _uids(gone[1]) if gone else ():
+                known = [message.uid for message in self.messages]
+                del self.messages[known.index(uid if uid in known else None)]
+            uids += super().hear(line)
+        return uids
 
     def enter(self) -> None:
         self.messages = []
         self.hear(self.client.ok(f'SELECT "{self.path}"'))
         self.look()
+
+    def look(self) -> None:
+        """As of any; what comes unasked has its MODSEQ, for who resynchronizes."""
+        self.wake()
+        if not self.messages:
+            return
+        before = [message.flags for message in self.messages]
+        answer = self.client.ok("FETCH 1:* (UID FLAGS)")
+        lines = [line for line in answer.split(b"\r\n") if b" FETCH (UID " in line and b"MODSEQ" not in line]
+        told = [frozenset(re.findall(rb"FLAGS \(([^)]*)\)", line)[0].split()) for line in lines]
+        assert len(told) == len(before)
+        assert all(known in (None, now) for known, now in zip(before, told, strict=True))
+        self.hear(answer)
 
     @property
     def path(self) -> str:
@@ -91,6 +121,7 @@ class Shared(RuleBasedStateMachine):
         self.server.share("INBOX", *(Grant(account(user).user, mask("lrswipte")) for user in (2, 3)))
         self.oracle = Oracle()
         self.clients: list[Sharer] = []
+        self.modseqs: dict[tuple[str, int], tuple[frozenset[bytes], int]] = {}  # as last seen by each user
 
     @initialize(count=st.integers(0, 4))
     def begin(self, count: int) -> None:
@@ -100,7 +131,11 @@ class Shared(RuleBasedStateMachine):
             inbox = find(tx, ONE, "INBOX")
         assert inbox is not None
         self.inbox: FolderId = inbox.folder_id
-        self.clients = [Sharer(self.server.client(name), name) for name in USERS]
+        clients = [(self.server.client(name), name) for name in USERS]
+        self.clients = [
+            Sharer(client, name, resynchronizes=at > 1, is_notified=at % 2 == 1)
+            for at, (client, name) in enumerate(clients)
+        ]
 
     @rule()
     def deliver(self) -> None:
@@ -172,10 +207,26 @@ class Shared(RuleBasedStateMachine):
         """STATUS needs no session in the folder."""
         naive = self.clients[session]
         client = self.server.client(naive.name)
-        answer = client.ok(f'STATUS "{naive.path}" (MESSAGES UNSEEN)')
+        answer = client.ok(f'STATUS "{naive.path}" (MESSAGES UNSEEN UIDNEXT HIGHESTMODSEQ)')
         client.leave()
-        unseen = self.oracle.flags.keys() - self.oracle.seen[naive.name]
-        assert b"(MESSAGES %d UNSEEN %d)" % (len(self.oracle.flags), len(unseen)) in answer
+        unseen = len(self.oracle.flags.keys() - self.oracle.seen[naive.name])
+        counts = b"(MESSAGES %d UNSEEN %d UIDNEXT %d " % (len(self.oracle.flags), unseen, self.oracle.next)
+        assert counts in answer
+        found = re.search(rb"HIGHESTMODSEQ (\d+)", answer)
+        assert found is not None
+        self._modseqs_grow(naive.name, int(found[1]))
+
+    def _modseqs_grow(self, user: str, highest: int) -> None:
+        """RFC 7162 3.1: a message's MODSEQ never sinks, rises when its flags change, and is at most HIGHESTMODSEQ."""
+        client = self.server.client(user, select='"INBOX"' if user == "u1" else '"Other Users/u1/INBOX"')
+        lines = client.ok("UID FETCH 1:* (MODSEQ)")
+        client.leave()
+        for uid, modseq in ((int(u), int(m)) for u, m in re.findall(rb"FETCH \(UID (\d+) MODSEQ \((\d+)\)\)", lines)):
+            flags = self.oracle.of(uid, user)
+            known_flags, known = self.modseqs.get((user, uid), (flags, 0))
+            assert known <= modseq <= highest
+            assert flags == known_flags or modseq > known
+            self.modseqs[user, uid] = (flags, modseq)
 
     @rule(session=SESSION)
     def idle(self, session: int) -> None:
@@ -201,10 +252,11 @@ class Shared(RuleBasedStateMachine):
     @invariant()
     def who_idles_knows_everything(self) -> None:
         for naive in self.clients:
-            heard = naive.client.heard()
-            assert naive.is_idling or heard == b"", "nobody speaks unasked"
+            heard = naive.client.heard() + naive.client.turn()
+            is_told = naive.is_idling or naive.is_notified
+            assert is_told or heard == b"", "nobody speaks unasked"
             naive.hear(heard)
-            if naive.is_idling:
+            if is_told:
                 assert len(naive.messages) == len(self.oracle.flags)
                 assert all(m.flags in (None, self.oracle.of(m.uid, naive.name)) for m in naive.messages if m.uid)
 

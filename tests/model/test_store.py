@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from core.changes import Change, FolderRemoved, MailboxRemoved, SeenChange
+from core.changes import AnnotationsChange, Change, FolderRemoved, MailboxRemoved, SeenChange, TreeChange
 from core.commands import (
     Append,
     ClaimRecent,
@@ -71,6 +71,8 @@ class StoreAndOracle(RuleBasedStateMachine):
         for change in changes:
             if isinstance(change, MailboxRemoved):
                 self.views = {key: view for key, view in self.views.items() if key[0] != change.mailbox_id}
+                continue
+            if isinstance(change, TreeChange | AnnotationsChange):
                 continue
             key = (change.mailbox_id, change.folder_id)
             assert not isinstance(change, SeenChange), "only owners write here"

@@ -19,6 +19,7 @@ from core.rights import ANYONE, Actor, Grant
 from core.watching import Views
 from protocols.imap.clients import FAULTS
 from protocols.imap.homes import Home
+from protocols.imap.kept import Kept
 from protocols.imap.policy import ClientPolicy
 from protocols.imap.services import Account, Keys
 from protocols.imap.session import Session
@@ -67,6 +68,7 @@ class TestServer:
         self.clock = TestClock()
         self.entropy = TestEntropy()
         self.views = Views()
+        self.kept = Kept()
         self.append_limit = 10_000_000
         self.plaintext_logins = True
         self.may_unauthenticate = True
@@ -87,6 +89,7 @@ class TestServer:
         self.mounted = True
         self.published: list[Change] = []
         self.post: Callable[[Callable[[], None]], Any] = lambda run: run()  # how the writer tells what it did
+        directory.mkdir(exist_ok=True)
         self.packs: dict[int, Packs] = {}
         self.stores: dict[int, MailboxDatabase] = {}
         self.faults: list[BaseException] = []
@@ -98,6 +101,7 @@ class TestServer:
         self.groups: dict[str, tuple[RecipientId, ...]] = {}  # that a user is in
         self.owned_by: dict[str, tuple[str, ...]] = {}  # whose mailboxes a user has full access to
         self.has_public_folders = False
+        self.impersonators: set[str] = set()  # who may sign in as others
         self.users = 0
         for number in range(1, users + 1):
             self.add_user(number)
@@ -142,12 +146,16 @@ class TestServer:
     def sign_in(self, login: str, password: bytes) -> Account | None:
         return self._account(login) if password == PASSWORD else None
 
-    def sign_in_with_token(self, token: str, authzid: str) -> Account | None:
-        return self._account(token) if authzid in ("", token) else None
+    def sign_in_with_token(self, token: str) -> Account | None:
+        return self._account(token)
 
     def sign_in_with_certificate(self, names: Sequence[str], authzid: str) -> Account | None:
-        wanted = names if not authzid else [authzid] if authzid in names else []
+        wanted = [authzid] if authzid in names else names
         return next(filter(None, map(self._account, wanted)), None)
+
+    def act_for(self, account: Account, authzid: str) -> Account | None:
+        found = self._account(authzid.removesuffix("@example.com"))
+        return found if found == account or account.name in self.impersonators else None
 
     def keys(self, login: str, digest: Digest) -> Keys:
         self.digests.append(digest)
@@ -159,9 +167,9 @@ class TestServer:
     def login_failed(self, peer: str, login: str) -> None:
         self.failures.append(login)
 
-    def login_succeeded(self, peer: str, login: str) -> None:
+    def login_succeeded(self, peer: str, login: str, acting_for: Account | None = None) -> None:
         self.failures = [failed for failed in self.failures if failed != login]
-        self.successes.append(login)
+        self.successes.append(login if acting_for is None else f"{login} as {acting_for.name}")
 
     def admit(self, account: Account) -> bool:
         if self.connections >= self.most_connections:
@@ -209,21 +217,27 @@ class TestServer:
         by = None if is_owner else Actor(account.user, self.trustees(account))
         return Home(other.mailbox_id, other.database_id, by)
 
+    def public_folders(self, account: Account) -> Home | None:
+        return Home(PUBLIC, 1, Actor(account.user, self.trustees(account))) if self.has_public_folders else None
+
     def trustee(self, identifier: str) -> RecipientId | None:
         if identifier == "anyone":
             return ANYONE
-        if identifier.startswith("group:"):
-            return RecipientId(int(identifier.removeprefix("group:")))
-        other = self._account(identifier)
-        return other.user if other is not None and other.mailbox_id <= self.users else None
+        kind, _, number = identifier.rpartition(":")
+        if kind == "group" and number.isdigit():
+            return RecipientId(int(number)) if self._is_group(int(number)) else None
+        found = self._account(identifier.removesuffix("@example.com"))
+        return found.user if found is not None and found.user <= self.users else None
 
     def identifier(self, trustee: RecipientId) -> str | None:
         if trustee == ANYONE:
             return "anyone"
-        return f"u{trustee}" if trustee <= self.users else f"group:{trustee}"
+        if self._is_group(trustee):
+            return f"group:{trustee}"
+        return f"u{trustee}" if trustee <= self.users else None
 
-    def public_folders(self, account: Account) -> Home | None:
-        return Home(PUBLIC, 1, Actor(account.user, self.trustees(account))) if self.has_public_folders else None
+    def _is_group(self, number: int) -> bool:
+        return any(number in groups for groups in self.groups.values())
 
     def share(self, path: str, *grants: Grant, user: int = 1) -> None:
         """Lets others into a folder of a user's, whatever its list says already."""

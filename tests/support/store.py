@@ -65,6 +65,9 @@ TABLES = (
     "subscription",
     "annotation",
     "delivery_seen",
+    "acl",
+    "seen",
+    "reader",
 )
 
 

@@ -60,13 +60,16 @@ def _database(context: Context, info: MailboxDatabaseInfo, *, deep: bool) -> Dat
         if len(broken) < REPORTED:
             broken.append(promise)
     owned = {recipient.mailbox_id for recipient in _recipients(context)}
+    if (public := context.house.organization.sharing.public_folders()) is not None:
+        owned.add(public.mailbox_id)
     return DatabaseChecked(info.name, True, len(held), broken, count, sorted(held - owned))
 
 
 def _broken(
     context: Context, info: MailboxDatabaseInfo, database: MailboxDatabase, held: set[MailboxId], *, deep: bool
 ) -> Iterator[str]:
-    # Recipients are read first: a mailbox is made before its recipient and goes after it.
+    # Recipients and public folders are read first: a mailbox is made before its recipient and goes after it.
+    public = context.house.organization.sharing.public_folders()
     owners = [recipient for recipient in _recipients(context) if recipient.database_id == info.database_id]
     try:
         with database.read() as tx:
@@ -81,6 +84,8 @@ def _broken(
         is_removed = context.house.organization.by_id(recipient.recipient_id) is None
         if recipient.mailbox_id not in held and not is_removed:
             yield f"recipient {recipient.alias} has lost mailbox {recipient.mailbox_id}"
+    if public is not None and public.database_id == info.database_id and public.mailbox_id not in held:
+        yield f"the public folders have lost mailbox {public.mailbox_id}"
 
 
 def _size(tx: SqlReadTx, mailboxes: int, *, deep: bool) -> int:

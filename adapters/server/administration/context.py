@@ -67,6 +67,7 @@ class SessionRow(Struct, frozen=True):
     number: int
     protocol: Literal["imap"]
     user: str | None  # None: not signed in
+    impersonated_by: str | None  # who really signed in, if it was not the user
     peer: str
     tls: bool
     client: dict[str, str | None]  # what it says of itself (RFC 2971)
@@ -87,8 +88,12 @@ class Sessions(Protocol):
         """Whether there was such a session."""
         ...
 
-    def end_of(self, mailbox_id: int) -> int:
-        """Ends all that are signed in to a mailbox; how many there were."""
+    def end_of(self, *mailbox_ids: int) -> int:
+        """Ends all that are signed in to these mailboxes, or with their owners' passwords; how many there were."""
+        ...
+
+    def end_visits(self, mailbox_id: int) -> int:
+        """Ends all that have a folder of this mailbox open but are signed in to another; how many there were."""
         ...
 
 
@@ -101,7 +106,10 @@ class NoSessions:
     def end(self, number: int) -> bool:
         return False
 
-    def end_of(self, mailbox_id: int) -> int:
+    def end_of(self, *mailbox_ids: int) -> int:
+        return 0
+
+    def end_visits(self, mailbox_id: int) -> int:
         return 0
 
 

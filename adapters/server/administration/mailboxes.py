@@ -47,6 +47,7 @@ class MailboxShown(Struct, frozen=True):
     alias: str
     name: str
     enabled: bool
+    shared: bool  # nobody can sign in to it: it is open by permissions only
     addresses: list[str]  # the primary one first
     database: str
     created_at: datetime
@@ -67,7 +68,7 @@ class AddMailbox(Request[MailboxShown], frozen=True):
     """Left empty, the name is the alias, the address the alias in the default domain, the database the first."""
 
     alias: str
-    password: str
+    password: str | None  # None: a shared mailbox
     address: str = ""
     name: str = ""
     database: str = ""
@@ -84,7 +85,10 @@ class ShowMailbox(Request[MailboxShown], frozen=True):
 
 
 class SetMailbox(Request[MailboxChanged], frozen=True):
-    """What is not given stays as it is.  A new password ends the sessions that signed in with the old one."""
+    """What is not given stays as it is.  A new password ends the sessions that signed in with the old one.
+
+    A shared mailbox is one like others once it has a password.
+    """
 
     alias: str
     name: str | None = None
@@ -109,9 +113,9 @@ class RemoveMailbox(Request[MailboxChanged], frozen=True):
 
 
 def add(context: Context, ask: AddMailbox) -> MailboxShown:
-    """The mailbox can be signed in to, and gets mail, once this has returned."""
+    """The mailbox can be signed in to if it is not shared, and gets mail, once this has returned."""
     house = context.house
-    credential = house.passwords.make(ask.password.encode())
+    credential = None if ask.password is None else house.passwords.make(ask.password.encode())
     recipient = house.add_mailbox(ask.alias, credential, address=ask.address, name=ask.name, database=ask.database)
     return _shown(context, recipient)
 
@@ -155,6 +159,7 @@ def _shown(context: Context, recipient: Recipient) -> MailboxShown:
         alias=recipient.alias,
         name=recipient.display_name,
         enabled=recipient.enabled,
+        shared=context.house.organization.credential(recipient.recipient_id) is None,
         addresses=list(recipient.addresses),
         database=info.name,
         created_at=moment(recipient.created_at),

@@ -3,7 +3,16 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
-from adapters.server.administration import checks, databases, mailboxes, sessions, trail
+from adapters.server.administration import (
+    checks,
+    databases,
+    groups,
+    mailboxes,
+    permissions,
+    publicfolders,
+    sessions,
+    trail,
+)
 from adapters.server.administration.context import Context, Request, SessionRow
 from core.errors import Refusal
 
@@ -26,6 +35,14 @@ def _mailbox(context: Context, ask: Any) -> Any:
     return mailboxes.before(context, ask.alias)
 
 
+def _group(context: Context, ask: Any) -> Any:
+    return groups.before(context, ask.name)
+
+
+def _public_folder(context: Context, ask: Any) -> Any:
+    return publicfolders.before(context, ask.path)
+
+
 def _database(context: Context, ask: Any) -> Any:
     return databases.before(context, ask.name)
 
@@ -35,6 +52,11 @@ def _domains(context: Context, ask: Any) -> Any:
 
 
 _Changed = mailboxes.MailboxChanged
+_Group = groups.GroupShown
+_Permission = permissions.PermissionChanged
+_FolderPermission = permissions.FolderPermissionChanged
+_PublicFolder = publicfolders.PublicFolderShown
+_Members = groups.MembersChanged
 _Domains = list[databases.DomainRow]
 _Database = databases.DatabaseShown
 
@@ -46,6 +68,40 @@ VERBS: Final[Mapping[str, Verb]] = {
     "mailbox.disable": Verb(mailboxes.DisableMailbox, _Changed, mailboxes.disable, _mailbox),
     "mailbox.enable": Verb(mailboxes.EnableMailbox, _Changed, mailboxes.enable, _mailbox),
     "mailbox.rm": Verb(mailboxes.RemoveMailbox, _Changed, mailboxes.remove, _mailbox),
+    "permission.list": Verb(permissions.ListPermissions, permissions.MailboxPermissions, permissions.listed),
+    "full-access.add": Verb(
+        permissions.AddFullAccess, _Permission, permissions.add_full_access, permissions.has_full_access
+    ),
+    "full-access.rm": Verb(
+        permissions.RemoveFullAccess, _Permission, permissions.remove_full_access, permissions.has_full_access
+    ),
+    "impersonation.set": Verb(
+        permissions.SetImpersonation, _Permission, permissions.set_impersonation, permissions.may_impersonate
+    ),
+    "folder-permission.add": Verb(
+        permissions.AddFolderPermission,
+        _FolderPermission,
+        permissions.add_folder_permission,
+        permissions.folder_before,
+    ),
+    "folder-permission.rm": Verb(
+        permissions.RemoveFolderPermission,
+        _FolderPermission,
+        permissions.remove_folder_permission,
+        permissions.folder_before,
+    ),
+    "public-folder.create": Verb(publicfolders.CreatePublicFolder, _PublicFolder, publicfolders.create, _nothing),
+    "public-folder.list": Verb(
+        publicfolders.ListPublicFolders, list[publicfolders.PublicFolderRow], publicfolders.listed
+    ),
+    "public-folder.show": Verb(publicfolders.ShowPublicFolder, _PublicFolder, publicfolders.show),
+    "public-folder.rm": Verb(publicfolders.RemovePublicFolder, _PublicFolder, publicfolders.remove, _public_folder),
+    "group.add": Verb(groups.AddGroup, _Group, groups.add, _nothing),
+    "group.list": Verb(groups.ListGroups, groups.GroupPage, groups.page),
+    "group.show": Verb(groups.ShowGroup, _Group, groups.show),
+    "group.rm": Verb(groups.RemoveGroup, groups.GroupRemoved, groups.remove, _group),
+    "group.add-member": Verb(groups.AddMember, _Members, groups.add_member, _nothing),
+    "group.remove-member": Verb(groups.RemoveMember, _Members, groups.remove_member, _nothing),
     "database.list": Verb(databases.ListDatabases, list[_Database], databases.listed),
     "database.show": Verb(databases.ShowDatabase, _Database, databases.show),
     "database.add": Verb(databases.AddDatabase, _Database, databases.add, _nothing),

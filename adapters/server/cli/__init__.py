@@ -6,7 +6,17 @@ from typing import Annotated
 
 import typer
 
-from adapters.server.cli import checking, databases, domains, mailboxes, serving, sessions, settings
+from adapters.server.cli import (
+    checking,
+    databases,
+    domains,
+    groups,
+    mailboxes,
+    publicfolders,
+    serving,
+    sessions,
+    settings,
+)
 from adapters.server.cli.options import JSON
 from adapters.server.cli.printing import print_json
 
@@ -21,6 +31,8 @@ app = typer.Typer(
 )
 serving.add_to(app)
 app.add_typer(mailboxes.app, name="mailbox")
+app.add_typer(groups.app, name="group")
+app.add_typer(publicfolders.app, name="public-folder")
 app.add_typer(databases.app, name="database")
 app.add_typer(domains.app, name="domain")
 app.add_typer(sessions.app, name="sessions")

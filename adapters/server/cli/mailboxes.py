@@ -19,14 +19,15 @@ from adapters.server.administration.mailboxes import (
     ShowMailbox,
 )
 from adapters.server.administration.quotas import QuotaChange, QuotaShown
-from adapters.server.cli import passwords
+from adapters.server.cli import passwords, permissions
 from adapters.server.cli.failures import Misused
 from adapters.server.cli.options import GENERATE, PASSWORD_STDIN, Json, command, limit
 from adapters.server.cli.passwords import Password
-from adapters.server.cli.printing import print_facts, print_json, print_table, size
+from adapters.server.cli.printing import ended, print_facts, print_json, print_table, size
 from adapters.server.cli.reach import Channel, Place, reach
 
 app = typer.Typer(no_args_is_help=True, help="People and their mailboxes.")
+app.add_typer(permissions.app, name="permission")
 
 Alias = Annotated[str, typer.Argument(metavar="ALIAS", help="The mailbox, by its alias or one of its addresses.")]
 
@@ -34,18 +35,22 @@ Alias = Annotated[str, typer.Argument(metavar="ALIAS", help="The mailbox, by its
 @command(app, "add")
 def add(
     place: Place,
-    alias: Annotated[str, typer.Argument(metavar="ALIAS", help="The name to sign in with.")],
+    alias: Annotated[str, typer.Argument(metavar="ALIAS", help="Its short name, also to sign in with.")],
     address: Annotated[str, typer.Option(help="The primary address; if not given, ALIAS@ the default domain.")] = "",
     name: Annotated[str, typer.Option(help="The name to show; if not given, the alias.")] = "",
     database: Annotated[str, typer.Option(help="The mailbox database; if not given, the first.")] = "",
     password_stdin: Annotated[bool, PASSWORD_STDIN] = False,
     generate: Annotated[bool, GENERATE] = False,
+    shared: Annotated[bool, typer.Option("--shared", help="Nobody can sign in to it; it has no password.")] = False,
     as_json: Json = False,
 ) -> None:
     """Make a mailbox.  The password is asked for, unless --password-stdin or --generate says where it is from."""
-    password = passwords.chosen(stdin=password_stdin, generate=generate)  # nothing is locked while people type
+    if shared and (password_stdin or generate):
+        raise Misused("a shared mailbox has no password")
+    # Nothing is locked while people type.
+    password = None if shared else passwords.chosen(stdin=password_stdin, generate=generate)
     with reach(place) as channel:
-        mailbox = channel.ask(AddMailbox(alias, password.text, address, name, database))
+        mailbox = channel.ask(AddMailbox(alias, password.text if password else None, address, name, database))
     _say(mailbox, f"{mailbox.alias} has a mailbox now, and the address {mailbox.addresses[0]}", password, as_json)
 
 
@@ -94,6 +99,7 @@ def show(place: Place, alias: Alias, as_json: Json = False) -> None:
             ("Alias", mailbox.alias),
             ("Name", mailbox.name),
             ("Enabled", mailbox.enabled),
+            ("Shared", mailbox.shared),
             ("Addresses", ", ".join(mailbox.addresses)),
             ("Database", mailbox.database),
             ("Made at", mailbox.created_at),
@@ -172,11 +178,8 @@ def change(
 
 
 def _say_changed(changed: MailboxChanged, what: str, as_json: bool, password: Password | None = None) -> None:
-    ended = changed.sessions_ended
-    text = f"{changed.mailbox.alias} {what}"
-    if ended:
-        text += f"; {ended} {'session was' if ended == 1 else 'sessions were'} ended"
-    _say(changed.mailbox, text, password, as_json, sessions_ended=ended)
+    text = f"{changed.mailbox.alias} {what}{ended(changed.sessions_ended)}"
+    _say(changed.mailbox, text, password, as_json, sessions_ended=changed.sessions_ended)
 
 
 @command(app, "disable")

@@ -82,6 +82,11 @@ def seconds(count: int) -> str:
     return f"{count // 3600}h{count % 3600 // 60:02}m"
 
 
+def ended(sessions: int) -> str:
+    """What is added where sessions were ended."""
+    return f"; {sessions} {'session was' if sessions == 1 else 'sessions were'} ended" if sessions else ""
+
+
 def progress_bar() -> Progress:
     """On standard error, and only where somebody can see it."""
     console = Console(stderr=True)

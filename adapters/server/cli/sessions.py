@@ -31,7 +31,7 @@ def _cells(row: SessionRow) -> tuple[object, ...]:
     client = " ".join(part for part in named if part) or None
     return (
         row.number,
-        row.user,
+        f"{row.user} (by {row.impersonated_by})" if row.impersonated_by else row.user,
         row.peer,
         row.tls,
         client,

@@ -104,7 +104,9 @@ SELECT mailbox_id, user_id, :target, name, value FROM annotation WHERE mailbox_i
 
 -- name: seen
 SELECT uid_low, uid_high, is_seen, modseq FROM seen
-WHERE mailbox_id = :mailbox AND folder_id = :folder AND user_id = :user AND uid_low <= :high AND uid_high >= :low ORDER BY uid_low
+WHERE mailbox_id = :mailbox AND folder_id = :folder AND user_id = :user AND uid_low BETWEEN COALESCE((
+    SELECT MAX(uid_low) FROM seen WHERE mailbox_id = :mailbox AND folder_id = :folder AND user_id = :user AND uid_low <= :low
+  ), :low) AND :high ORDER BY uid_low
 -- name: delete_seen
 DELETE FROM seen WHERE mailbox_id = :mailbox AND folder_id = :folder AND user_id = :user AND uid_low = :low
 -- name: insert_seen
@@ -117,8 +119,10 @@ SELECT user_id, modseq FROM reader WHERE mailbox_id = :mailbox AND folder_id = :
 -- name: put_reader
 INSERT INTO reader(mailbox_id, folder_id, user_id, modseq) VALUES (:mailbox, :folder, :user, :modseq)
 ON CONFLICT(mailbox_id, folder_id, user_id) DO UPDATE SET modseq = excluded.modseq
--- name: count_entries
-SELECT COUNT(uid) FROM entry WHERE mailbox_id = :mailbox AND folder_id = :folder AND uid BETWEEN :low AND :high
+-- name: count_seen
+SELECT COUNT(e.uid) FROM seen s JOIN entry e ON e.mailbox_id = s.mailbox_id AND e.folder_id = s.folder_id
+  AND e.uid BETWEEN s.uid_low AND s.uid_high
+WHERE s.mailbox_id = :mailbox AND s.folder_id = :folder AND s.user_id = :user AND s.is_seen = 1
 
 -- name: subscriptions
 SELECT path FROM subscription WHERE mailbox_id = :mailbox
@@ -139,13 +143,13 @@ SELECT uid, bit FROM entry_keyword
 WHERE mailbox_id = :mailbox AND folder_id = :folder AND uid BETWEEN :low AND :high ORDER BY uid, bit
 -- name: items
 SELECT e.uid, e.message_id, m.size, m.internal_at, m.internal_zone, e.saved_at, m.sent_at, m.prefix, m.envelope, m.structure,
-  m.parts, m.utf8, m.hash, CASE WHEN m.thread_id = 0 THEN m.message_id ELSE m.thread_id END
+  m.parts, m.utf8, m.hash, CASE WHEN m.thread_id = 0 THEN m.message_id ELSE m.thread_id END, m.email_id
 FROM entry e JOIN message m ON m.mailbox_id = e.mailbox_id AND m.message_id = e.message_id
 WHERE e.mailbox_id = :mailbox AND e.folder_id = :folder AND e.uid BETWEEN :low AND :high ORDER BY e.uid
 -- name: summarized_items
 SELECT e.uid, e.message_id, m.size, m.internal_at, m.internal_zone, e.saved_at, m.sent_at, m.prefix, m.envelope, m.structure,
   m.parts, m.utf8, m.hash, CASE WHEN m.thread_id = 0 THEN m.message_id ELSE m.thread_id END,
-  m.summary
+  m.email_id, m.summary
 FROM entry e JOIN message m ON m.mailbox_id = e.mailbox_id AND m.message_id = e.message_id
 WHERE e.mailbox_id = :mailbox AND e.folder_id = :folder AND e.uid BETWEEN :low AND :high ORDER BY e.uid
 -- name: sizes
@@ -160,8 +164,16 @@ WHERE e.mailbox_id = :mailbox AND e.folder_id = :folder AND (e.flags & :deleted)
 SELECT e.uid, m.summary
 FROM entry e JOIN message m ON m.mailbox_id = e.mailbox_id AND m.message_id = e.message_id
 WHERE e.mailbox_id = :mailbox AND e.folder_id = :folder AND e.uid BETWEEN :low AND :high ORDER BY e.uid
+-- name: dates
+SELECT e.uid, m.size, m.internal_at, m.sent_at
+FROM entry e JOIN message m ON m.mailbox_id = e.mailbox_id AND m.message_id = e.message_id
+WHERE e.mailbox_id = :mailbox AND e.folder_id = :folder AND e.uid BETWEEN :low AND :high ORDER BY e.uid
+-- name: dated_summaries
+SELECT e.uid, m.size, m.internal_at, m.sent_at, m.summary
+FROM entry e JOIN message m ON m.mailbox_id = e.mailbox_id AND m.message_id = e.message_id
+WHERE e.mailbox_id = :mailbox AND e.folder_id = :folder AND e.uid BETWEEN :low AND :high ORDER BY e.uid
 -- name: objects
-SELECT e.uid, e.message_id, CASE WHEN m.thread_id = 0 THEN m.message_id ELSE m.thread_id END
+SELECT e.uid, e.message_id, CASE WHEN m.thread_id = 0 THEN m.message_id ELSE m.thread_id END, m.email_id
 FROM entry e JOIN message m ON m.mailbox_id = e.mailbox_id AND m.message_id = e.message_id
 WHERE e.mailbox_id = :mailbox AND e.folder_id = :folder AND e.uid BETWEEN :low AND :high ORDER BY e.uid
 -- name: saved_dates
@@ -215,13 +227,14 @@ SELECT modseq, uid_low, uid_high FROM expunged WHERE mailbox_id = :mailbox AND f
 
 -- name: insert_message
 INSERT INTO message(mailbox_id, message_id, scope, hash, n_entries, size, internal_at, internal_zone, sent_at, prefix, envelope,
-  structure, parts, summary, utf8, thread_id)
+  structure, parts, summary, utf8, thread_id, email_id)
 VALUES (:mailbox, :message, 0, :hash, :n_entries, :size, :internal_at, :internal_zone, :sent_at, :prefix, :envelope,
-  :structure, :parts, :summary, :utf8, :thread)
+  :structure, :parts, :summary, :utf8, :thread, :email_id)
 -- name: copy_message
 INSERT INTO message(mailbox_id, message_id, scope, hash, n_entries, size, internal_at, internal_zone, sent_at, prefix, envelope,
-  structure, parts, summary, utf8, thread_id)
-SELECT :to, :new, scope, hash, 1, size, internal_at, internal_zone, sent_at, prefix, envelope, structure, parts, summary, utf8, :thread
+  structure, parts, summary, utf8, thread_id, email_id)
+SELECT :to, :new, scope, hash, 1, size, internal_at, internal_zone, sent_at, prefix, envelope, structure, parts, summary, utf8,
+  :thread, COALESCE(email_id, :email_id)
 FROM message WHERE mailbox_id = :mailbox AND message_id = :message
 -- name: message_summary
 SELECT summary FROM message WHERE mailbox_id = :mailbox AND message_id = :message

@@ -10,7 +10,19 @@ from typing import Final
 from protocols.imap import commands
 from protocols.imap.commands import Command
 from protocols.imap.fragments import TAG_CHARS, tag_of
-from protocols.imap.grammar import append, fetch, filters, mailboxes, metadata, quota, rights, search, sessions, sorting
+from protocols.imap.grammar import (
+    append,
+    fetch,
+    filters,
+    mailboxes,
+    metadata,
+    notify,
+    quota,
+    rights,
+    search,
+    sessions,
+    sorting,
+)
 from protocols.imap.grammar.append import resume
 from protocols.imap.grammar.scanner import QUIRKS, BadCharset, BadSyntax, Scanner, UnknownCommand, base64
 
@@ -61,6 +73,7 @@ _COMMANDS: Final[dict[bytes, _Reader]] = {
     b"MYRIGHTS": rights.my_rights,
     b"NAMESPACE": _plain(commands.Namespace),
     b"NOOP": _plain(commands.Noop),
+    b"NOTIFY": notify.notify,
     b"RENAME": mailboxes.rename,
     b"SELECT": mailboxes.select,
     b"SETACL": rights.set_acl,

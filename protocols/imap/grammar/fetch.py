@@ -122,10 +122,15 @@ def page(scanner: Scanner) -> Page:
     return Page(-low, -high) if found[1] else Page(low, high)
 
 
+def item_list(scanner: Scanner) -> tuple[FetchItem, ...]:
+    """A parenthesized list of fetch-att, each once."""
+    return tuple(dict.fromkeys(scanner.listing(lambda: _item(scanner), limits.FETCH_ITEMS, "FETCH items")))
+
+
 def _items(scanner: Scanner, uid: bool) -> tuple[FetchItem, ...]:
     """What stands after the sequence set, each item once."""
     if scanner.sees(b"("):
-        items = tuple(scanner.listing(lambda: _item(scanner), limits.FETCH_ITEMS, "FETCH items"))
+        items = item_list(scanner)
     else:
         start = scanner.position
         # The macros stand alone, never in a list.

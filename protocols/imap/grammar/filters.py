@@ -5,7 +5,7 @@ from typing import Final
 from protocols.imap import limits
 from protocols.imap.commands import Esearch, FilterKind, MailboxFilter
 from protocols.imap.grammar.scanner import BadSyntax, Scanner
-from protocols.imap.grammar.search import Program, at_word, charset_of, return_options
+from protocols.imap.grammar.search import Program, Returns, at_word, charset_of, return_options
 
 _PLAIN: Final[dict[bytes, FilterKind]] = {
     b"SELECTED": "selected",
@@ -28,17 +28,18 @@ def esearch(scanner: Scanner, tag: bytes) -> Esearch:
         found = scanner.listing(lambda: mailbox_filter(scanner), limits.MAILBOX_FILTERS, "sources")
         sources = tuple(dict.fromkeys(found))
         scanner.space()
-    returns, page = frozenset({"ALL"}), None  # RFC 7377 2.1
+    returns = Returns(frozenset({"ALL"}))  # RFC 7377 2.1
     if at_word(scanner, b"RETURN"):
-        returns, page = return_options(scanner)
+        returns = return_options(scanner)
         scanner.space()
-    if "SAVE" in returns and sources != (MailboxFilter("selected"),):
+    options = returns.options or frozenset()
+    if "SAVE" in options and sources != (MailboxFilter("selected"),):
         raise BadSyntax("SAVE goes with the selected folder alone")  # RFC 7377 2.2
     charset, codec = None, "utf_8"
     if at_word(scanner, b"CHARSET"):
         charset, codec = charset_of(scanner)
         scanner.space()
-    return Esearch(tag, sources, Program(scanner, codec).all_of(b""), returns, charset, page)
+    return Esearch(tag, sources, Program(scanner, codec).all_of(b""), options, charset, returns.page, returns.told)
 
 
 def mailbox_filter(scanner: Scanner) -> MailboxFilter:

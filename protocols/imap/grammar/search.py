@@ -6,6 +6,8 @@ from datetime import date
 from encodings.aliases import aliases
 from typing import Final, Literal
 
+from msgspec import Struct
+
 from protocols.imap import limits
 from protocols.imap.commands import (
     And,
@@ -13,6 +15,7 @@ from protocols.imap.commands import (
     Changed,
     Dated,
     Day,
+    FetchItem,
     HasFlag,
     HasKeyword,
     HasObject,
@@ -32,7 +35,7 @@ from protocols.imap.commands import (
     Uids,
     Within,
 )
-from protocols.imap.grammar.fetch import page
+from protocols.imap.grammar.fetch import item_list, page
 from protocols.imap.grammar.flags import keyword, month
 from protocols.imap.grammar.scanner import BadCharset, BadSyntax, Scanner, over_limit
 from protocols.imap.grammar.sequences import sequence_set
@@ -130,25 +133,38 @@ class Program:
 def search(scanner: Scanner, tag: bytes, uid: bool) -> Search:
     """SEARCH [search-return-opts] SP ["CHARSET" SP charset SP] search-key *(SP search-key)."""
     scanner.space()
-    returns, wanted = None, None
+    returns = Returns()
     if at_word(scanner, b"RETURN"):
-        returns, wanted = return_options(scanner)
+        returns = return_options(scanner)
         scanner.space()
     charset = None
     codec = "utf_8"  # holds US-ASCII, the default, and what many clients send without saying so
     if at_word(scanner, b"CHARSET"):
         charset, codec = charset_of(scanner)
         scanner.space()
-    return Search(tag, uid, Program(scanner, codec).all_of(b""), returns, charset, wanted)
+    return Search(tag, uid, Program(scanner, codec).all_of(b""), returns.options, charset, returns.page, returns.told)
 
 
-def return_options(scanner: Scanner) -> tuple[frozenset[str], Page | None]:
-    """search-return-opts without RETURN, and the page that PARTIAL (RFC 9394 3.1) asks for."""
+class Returns(Struct):
+    """What RETURN asks for: options, the page of PARTIAL (RFC 9394 3.1), the items of UPDATE (RFC 5465 7)."""
+
+    options: frozenset[str] | None = None
+    page: Page | None = None
+    told: tuple[FetchItem, ...] = ()
+
+
+def return_options(scanner: Scanner) -> Returns:
+    """search-return-opts without RETURN."""
     pages: list[Page] = []
+    told: tuple[FetchItem, ...] = ()
 
     def option() -> str:
+        nonlocal told
         name = scanner.word().decode("ascii")
-        if name == "PARTIAL":
+        if name == "UPDATE" and scanner.sees(b" ("):
+            scanner.space()
+            told = item_list(scanner)
+        elif name == "PARTIAL":
             scanner.space()
             pages.append(page(scanner))
         elif name not in _RETURNS and name not in _HINTS:
@@ -160,7 +176,7 @@ def return_options(scanner: Scanner) -> tuple[frozenset[str], Page | None]:
     if len(pages) > 1 or (pages and "ALL" in options):
         raise BadSyntax("PARTIAL stands alone, and once")  # RFC 9394 3.1
     # RFC 4731 section 3.1: "()" is the same as "(ALL)".
-    return options if given else _DEFAULT_RETURNS, pages[0] if pages else None
+    return Returns(options if given else _DEFAULT_RETURNS, pages[0] if pages else None, told)
 
 
 def cancel_update(scanner: Scanner, tag: bytes) -> CancelUpdate:

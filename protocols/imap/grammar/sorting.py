@@ -9,7 +9,7 @@ from typing import Final, get_args
 from protocols.imap import limits
 from protocols.imap.commands import Algorithm, SearchKey, Sort, SortKey, SortKeyName, Thread
 from protocols.imap.grammar.scanner import BadSyntax, Scanner
-from protocols.imap.grammar.search import Program, at_word, charset_of, return_options
+from protocols.imap.grammar.search import Program, Returns, at_word, charset_of, return_options
 
 _SORT_KEYS: Final[dict[bytes, SortKeyName]] = {name.encode(): name for name in get_args(SortKeyName)}
 _ALGORITHMS: Final[dict[bytes, Algorithm]] = {name.encode(): name for name in get_args(Algorithm)}
@@ -18,14 +18,14 @@ _ALGORITHMS: Final[dict[bytes, Algorithm]] = {name.encode(): name for name in ge
 def sort(scanner: Scanner, tag: bytes, uid: bool) -> Sort:
     """SORT [search-return-opts] SP sort-criteria SP charset 1*(SP search-key) (RFC 5256, RFC 5267 section 5)."""
     scanner.space()
-    returns, page = None, None
+    returns = Returns()
     if at_word(scanner, b"RETURN"):
-        returns, page = return_options(scanner)
+        returns = return_options(scanner)
         scanner.space()
     keys = scanner.listing(lambda: _sort_key(scanner), limits.SORT_KEYS, "sort keys")
     scanner.space()
     charset, criteria = _search_criteria(scanner)
-    return Sort(tag, uid, tuple(keys), criteria, returns, charset, page)
+    return Sort(tag, uid, tuple(keys), criteria, returns.options, charset, returns.page)
 
 
 def thread(scanner: Scanner, tag: bytes, uid: bool) -> Thread:

@@ -62,9 +62,31 @@ def test_plain_without_an_initial_response(server: TestServer) -> None:
 
 
 def test_acting_for_oneself_is_allowed_and_for_others_is_not(server: TestServer) -> None:
+    """RFC 4422 3.4.1; whether there is such another is not told."""
+    for authzid in ("u1", "u1@example.com"):
+        client = server.client(None)
+        client.ok(f"AUTHENTICATE PLAIN {plain('u1', 'pass', authzid)}")
+        assert (client.session.signed_in.name, client.session.impersonator) == ("u1", None)
     client = server.client(None)
-    client.no(f"AUTHENTICATE PLAIN {plain('u1', 'pass', 'u2')}", "AUTHORIZATIONFAILED")
-    client.ok(f"AUTHENTICATE PLAIN {plain('u1', 'pass', 'u1')}")
+    refused = [client.says(f"AUTHENTICATE PLAIN {plain('u1', 'pass', other)}")[3:] for other in ("u2", "nobody")]
+    assert refused[0] == refused[1] == b"NO [AUTHORIZATIONFAILED] You may not act for anybody of that name\r\n"
+    assert server.failures == ["u1", "u1"]
+    assert client.says(f"AUTHENTICATE PLAIN {plain('u1', 'wrong', 'u2')}").startswith(b"a3 " + WRONG)
+
+
+def test_who_may_impersonate_signs_in_as_another(server: TestServer) -> None:
+    """T-12.7: the session is the other's in every respect; who signed in is remembered for administrators."""
+    server.impersonators = {"u1"}
+    server.client("u2").append("INBOX", b"Subject: for u2\r\n\r\n")
+    client = server.client(None)
+    client.no(f"AUTHENTICATE PLAIN {plain('u1', 'pass', 'nobody')}", "AUTHORIZATIONFAILED")
+    client.ok(f"AUTHENTICATE PLAIN {plain('u1', 'pass', 'u2')}")
+    assert b"* 1 EXISTS" in client.ok("SELECT INBOX")
+    assert (client.session.signed_in.name, client.session.impersonator) == ("u2", account(1))
+    assert server.successes[-1] == "u1 as u2"
+    client.ok("UNAUTHENTICATE")
+    client.ok("LOGIN u2 pass")
+    assert client.session.impersonator is None, "the next one signs in as himself"
 
 
 def test_the_login_mechanism_asks_twice(server: TestServer) -> None:
@@ -119,9 +141,9 @@ def scram_keys(account: Account | None, password: bytes) -> Keys:
     return Keys(account, b"salt", 4096, stored, hmac.digest(salted, b"Server Key", "sha256"))
 
 
-def scram_final(first: bytes, challenge: bytes, password: bytes) -> bytes:
+def scram_final(header: bytes, first: bytes, challenge: bytes, password: bytes) -> bytes:
     nonce = challenge.split(b",")[0]
-    unproven = b"c=biws," + nonce
+    unproven = b"c=" + b64encode(header) + b"," + nonce
     salted = hashlib.pbkdf2_hmac("sha256", password, b"salt", 4096)
     key = hmac.digest(salted, b"Client Key", "sha256")
     signed = hmac.digest(hashlib.sha256(key).digest(), first + b"," + challenge + b"," + unproven, "sha256")
@@ -129,11 +151,12 @@ def scram_final(first: bytes, challenge: bytes, password: bytes) -> bytes:
     return unproven + b",p=" + b64encode(proof)
 
 
-def scram(client: Client, login: str, password: bytes) -> bytes:
+def scram(client: Client, login: str, password: bytes, authzid: str = "") -> bytes:
     first = b"n=" + login.encode() + b",r=abcdef"
-    answer = client.says(b"AUTHENTICATE SCRAM-SHA-256 " + b64encode(b"n,," + first))
+    header = f"n,{'a=' if authzid else ''}{authzid},".encode()
+    answer = client.says(b"AUTHENTICATE SCRAM-SHA-256 " + b64encode(header + first))
     challenge = b64decode(answer.removeprefix(b"+ "))
-    answer = client.send(b64encode(scram_final(first, challenge, password)) + b"\r\n")
+    answer = client.send(b64encode(scram_final(header, first, challenge, password)) + b"\r\n")
     if not answer.startswith(b"+ "):
         return answer
     assert b64decode(answer.removeprefix(b"+ ")).startswith(b"v=")
@@ -194,11 +217,11 @@ def test_a_token_that_proves_nothing_is_told_why_and_refused(server: TestServer,
     """RFC 7628 3.2.2 and 3.2.3; it counts as any other failure."""
     server.takes_tokens = True
     client = server.client(None)
-    for login, token in (("u1", "nobody"), ("u2", "u1")):
+    for login, token, code in (("u1", "nobody", WRONG), ("u2", "u1", b"of that name\r\n")):
         challenge = client.says(b"AUTHENTICATE OAUTHBEARER " + bearer(login, token))
         assert b64decode(challenge.removeprefix(b"+ ")) == b'{"status":"invalid_token"}'
-        assert client.send(answer + b"\r\n").endswith(WRONG)
-    assert server.failures == ["u1", "u2"]
+        assert client.send(answer + b"\r\n").endswith(code)
+    assert server.failures == ["u1", "u1"]
 
 
 def test_a_client_may_give_up_on_hearing_why(server: TestServer) -> None:
@@ -225,7 +248,7 @@ def test_a_certificate_signs_in(server: TestServer) -> None:
     client.no("AUTHENTICATE EXTERNAL =")
     client.session.certificate_names = ("u1", "u2")
     assert b"AUTH=EXTERNAL" in client.ok("CAPABILITY")
-    assert client.says(b"AUTHENTICATE EXTERNAL " + b64encode(b"u3")).endswith(WRONG)
+    client.no(b"AUTHENTICATE EXTERNAL " + b64encode(b"u3"), "AUTHORIZATIONFAILED")
     assert b"OK [CAPABILITY" in client.says(b"AUTHENTICATE EXTERNAL =")
     assert client.session.signed_in.name == "u1"
     client.ok("UNAUTHENTICATE")
@@ -247,10 +270,30 @@ def test_scram_answers_a_wrong_password_and_an_unknown_name_alike(server: TestSe
     assert client.paused == [1.0]
 
 
-def test_scram_may_not_be_used_for_somebody_else(server: TestServer) -> None:
+def test_scram_acts_for_whom_its_user_may(server: TestServer) -> None:
+    """RFC 5802 5: the server says no instead of its final message."""
+    server.keys_of["u1"] = scram_keys(account(1), b"pass")
     client = server.client(None)
-    said = b64encode(b"n,a=u2,n=u1,r=abc").decode()
-    client.no(f"AUTHENTICATE SCRAM-SHA-256 {said}", "AUTHORIZATIONFAILED")
+    assert scram(client, "u1", b"pass", "u2").startswith(b"a1 NO [AUTHORIZATIONFAILED]")
+    assert scram(client, "u1", b"wrong", "u2") == b"a2 " + WRONG
+    server.impersonators = {"u1"}
+    assert scram(client, "u1", b"pass", "u2").startswith(b"a3 OK [CAPABILITY ")
+    assert (client.session.signed_in.name, client.session.impersonator) == ("u2", account(1))
+
+
+def test_tokens_and_certificates_act_for_whom_their_user_may(server: TestServer) -> None:
+    """RFC 7628 3.1, RFC 4422 A."""
+    server.takes_tokens, server.impersonators = True, {"u1"}
+    for mechanism, said in (
+        (b"OAUTHBEARER ", bearer("u2", "u1")),
+        (b"XOAUTH2 ", b64encode(b"user=u2\1auth=Bearer u1\1\1")),
+        (b"EXTERNAL ", b64encode(b"u2")),
+    ):
+        client = server.client(None, secure=True)
+        client.session.certificate_names = ("u1",)
+        client.ok(b"AUTHENTICATE " + mechanism + said)
+        assert (client.session.signed_in.name, client.session.impersonator) == ("u2", account(1))
+    assert server.successes == ["u1 as u2"] * 3
 
 
 # ---------------------------------------------------------------------------------------------- TLS and limits

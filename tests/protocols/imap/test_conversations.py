@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from core.formats import mime
 from core.formats.casemap import fold
 from protocols.imap import conversations
+from protocols.imap.columns import MAIL, columns
 from protocols.imap.commands import Algorithm
-from protocols.imap.conversations import Mail, Threads, mails, response, threads
-from protocols.imap.sorting import Row
+from protocols.imap.conversations import Mail, Threads, response, threads
+from tests.support.rows import row
 
 ALGORITHMS: tuple[Algorithm, ...] = ("ORDEREDSUBJECT", "REFERENCES", "REFS")
 
@@ -24,6 +24,11 @@ def mail(
     name: str = "", references: str = "", subject: str = "", *, sent: int = 0, arrived: int = 0, reply: bool = False
 ) -> Mail:
     return Mail(sent, arrived, fold(subject), reply, name, tuple(references.split()))
+
+
+def mails(*headers: str) -> Sequence[Mail]:
+    """What THREAD compares of messages with these headers, each arrived a second after the one before it."""
+    return columns([MAIL], [row(uid, header, arrived=uid) for uid, header in enumerate(headers, 1)])[MAIL].values
 
 
 def said(algorithm: Algorithm, *found: Mail) -> str:
@@ -87,7 +92,7 @@ def test_messages_without_a_subject_have_the_same_subject() -> None:
 
 def test_the_subject_is_the_base_subject() -> None:
     subjects = ["Re: Ärger", "[list] ärger (fwd)", "Arger", "[Fwd: ÄRGER]"]
-    found = mails(Row(n, 0, n, mime.scan(f"Subject: {text}\n\n".encode()).summary) for n, text in enumerate(subjects))
+    found = mails(*[f"Subject: {text}" for text in subjects])
     assert said("ORDEREDSUBJECT", *found) == "(1 (2)(4))(3)"
     assert [each.is_reply for each in found] == [True, True, False, True]
 
@@ -108,7 +113,7 @@ def test_ids_are_those_of_the_header_without_needless_quotes() -> None:
         "References: none\nIn-Reply-To: <01KF8JCEOCBS0045PS@xxx.yyy.com>",
         "References: <01kf8jceocbs0045ps@xxx.yyy.com>",  # message ids have case
     ]
-    found = mails(Row(n, 0, n, mime.scan(f"{text}\n\n".encode()).summary) for n, text in enumerate(headers))
+    found = mails(*headers)
     assert said("REFERENCES", *found) == "(1 (2)(3)(4))(5)"
 
 
@@ -252,8 +257,7 @@ def test_messages_of_one_date_keep_the_order_of_their_numbers() -> None:
 
 
 def test_without_a_date_the_internal_date_is_the_sent_date() -> None:
-    summary = mime.scan(b"Subject: x\n\n").summary
-    assert [(found.sent, found.arrived) for found in mails([Row(1, 0, 77, summary)])] == [(77, 77)]
+    assert [(found.sent, found.arrived) for found in mails("", "Subject: x")] == [(1, 1), (2, 2)]
 
 
 # --- REFS ---

@@ -4,7 +4,7 @@ import pytest
 
 from core import annotations
 from core.limits import ANNOTATION_OCTETS
-from core.rights import ANYONE, Grant, mask
+from core.rights import ANYONE, ROLES, Grant, mask
 from protocols.imap import do_metadata
 from protocols.imap.work import Read
 from tests.support.imap import PUBLIC, Client, TestServer, account
@@ -304,7 +304,7 @@ def test_public_folders_have_them_too(server: TestServer, client: Client) -> Non
     server.client("u2").ok(f'SETMETADATA {name} (/shared/comment "for all")')
     client.ok(f'SETMETADATA {name} (/private/comment "mine")')
     assert got(client, f"(DEPTH infinity) {name} (/shared /private)") == [
-        b'"Public Folders/News" (/shared/comment "for all" /private/comment "mine")'
+        b'"Public Folders/News" (/shared/comment "for all" /shared/vendor/penfold/role "Reviewer" /private/comment "mine")'
     ]
     client.no(f'SETMETADATA {name} (/shared/comment "x")', "NOPERM")
     with server.database.read() as tx:
@@ -412,3 +412,19 @@ def test_list_tells_of_others_folders_what_getmetadata_would(server: TestServer,
         b'* LIST (\\HasNoChildren) "/" "Other Users/u2/Sent"',
         b'* METADATA "Other Users/u2/Sent" (/shared/comment "x" /private/comment NIL /private/specialuse NIL)',
     ]
+
+
+def test_the_role_says_what_rights_cannot(server: TestServer) -> None:
+    """T-2.4: that somebody may change and delete only what he has put there himself, which no letter says."""
+    author, editor = ROLES["Author"], ROLES["Editor"]
+    server.make_public("a", Grant(account(2).user, author.rights, own_only=author.own_only))
+    server.make_public("e", Grant(account(2).user, editor.rights))
+    client = server.client("u2")
+    told = {
+        name: client.ok(f'GETMETADATA "Public Folders/{name}" /shared/vendor/penfold/role').split(b"\r\n")[0]
+        for name in ("a", "e")
+    }
+    assert told["a"].endswith(b'(/shared/vendor/penfold/role "Author")')
+    assert told["e"].endswith(b'(/shared/vendor/penfold/role "Editor")')
+    assert b"role NIL" in client.ok("GETMETADATA INBOX /shared/vendor/penfold/role")
+    client.no('SETMETADATA INBOX (/shared/vendor/penfold/role "Owner")', "CANNOT")

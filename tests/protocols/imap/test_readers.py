@@ -1,12 +1,17 @@
 r"""\Seen of each reader of a shared folder: T-2.2, and RFC 7162 for each by himself."""
 
 import re
+import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import Self
 
 import pytest
 
-from core.model import FolderId
-from core.rights import Grant, mask
+from core.commands import Command, Expunge, FlagMode, Flags, StoreFlags
+from core.errors import Unavailable
+from core.model import DELETED, FLAGGED, SEEN, FolderId
+from core.rights import Actor, Grant, mask
 from tests.support.imap import MESSAGE, PUBLIC, Client, TestServer, account, untagged
 
 BOARD = '"Public Folders/board"'
@@ -221,7 +226,7 @@ def test_uids_that_are_gone_do_not_part_marks(board: TestServer) -> None:
 @pytest.fixture
 def far(tmp_path: Path) -> TestServer:
     """u2 is in another database, and has given u1 everything in INBOX."""
-    server = TestServer(tmp_path, far=(2,))
+    server = TestServer(tmp_path / "far", far=(2,))
     server.share("INBOX", Grant(account(1).user, mask("lrswipkxte")), user=2)
     return server
 
@@ -292,3 +297,110 @@ def test_copying_between_mailboxes_of_one_database_shares_the_body(server: TestS
     server.quotas.clear()
     client.ok('MOVE 1 "Other Users/u2/INBOX"')
     assert b"MESSAGES 0" in client.ok("STATUS INBOX (MESSAGES)")
+
+
+def test_a_message_keeps_its_name_wherever_it_is_copied(server: TestServer, far: TestServer) -> None:
+    """RFC 8474 5.1: to another mailbox, and to another database."""
+    for world in (server, far):
+        world.share("INBOX", Grant(account(1).user, mask("lri")), user=2)
+        world.deliver(MESSAGE)
+        client = world.client(select="INBOX")
+        name = re.findall(rb"EMAILID \(([^)]+)\)", client.ok("FETCH 1 (EMAILID)"))
+        client.ok('COPY 1 "Other Users/u2/INBOX"')
+        client.ok('SELECT "Other Users/u2/INBOX"')
+        assert re.findall(rb"EMAILID \(([^)]+)\)", client.ok("FETCH 1 (EMAILID)")) == name
+        assert b"ALL 1" in client.ok(f"SEARCH RETURN (ALL) EMAILID {name[0].decode()}")
+
+
+def test_structure_that_waits_is_bounded(far: TestServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("protocols.imap.limits.APPEND_DESCRIBED", 100)
+    far.deliver(MESSAGE)
+    far.client(select="INBOX").no('COPY 1 "Other Users/u2/INBOX"', "LIMIT")
+
+
+def test_a_database_that_fails_takes_away_its_own_folders_only(
+    far: TestServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = far.client()
+    assert b"Other Users" in client.ok('LIST "" *')
+
+    def read() -> None:
+        raise Unavailable("It cannot be read")
+
+    monkeypatch.setattr(far.stores[2], "read", read)
+    answer = client.ok('LIST "" *')
+    assert b"INBOX" in answer
+    assert b"Other Users" not in answer
+
+
+# ---------------------------------------------------------------------------------------------- told late
+
+
+class Held:
+    """While it lasts, what the writer has to tell waits, as it waits for the event loop."""
+
+    def __init__(self, server: TestServer) -> None:
+        self._server = server
+        self._waiting: list[Callable[[], None]] = []
+        self._arrived = threading.Semaphore(0)
+
+    def __enter__(self) -> Self:
+        self._server.post = self._hold
+        return self
+
+    def _hold(self, run: Callable[[], None]) -> None:
+        self._waiting.append(run)
+        self._arrived.release()
+
+    def commit(self, command: Command) -> None:
+        """Carries a command out, of which nobody hears yet."""
+        self._server.database.submit(command, lambda result, error: None)
+        assert self._arrived.acquire(timeout=30)
+
+    def __exit__(self, *raised: object) -> None:
+        self._server.post = lambda run: run()
+        for run in self._waiting:
+            run()
+
+
+def delete_first(board: TestServer) -> tuple[Command, ...]:
+    folder = FolderId(1)
+    return (
+        StoreFlags(PUBLIC, folder, ((1, 1),), FlagMode.ADD, Flags(DELETED)),
+        Expunge(PUBLIC, folder, ((1, 1),)),
+        StoreFlags(PUBLIC, folder, ((3, 3),), FlagMode.ADD, Flags(FLAGGED)),
+    )
+
+
+@pytest.mark.parametrize("entering", [1, 2, 3])
+@pytest.mark.parametrize("who", ["u2", "u3"])
+def test_who_enters_before_changes_are_told_takes_nothing_from_others(
+    board: TestServer, entering: int, who: str
+) -> None:
+    """The snapshot of who enters is newer than what has been told: all are told each change once, in order."""
+    one, other = reader(board, 2), board.client(who)
+    other.ok("ENABLE IMAP4rev2 CONDSTORE")
+    with Held(board) as held:
+        for number, command in enumerate(delete_first(board), 1):
+            held.commit(command)
+            if number == entering:
+                other.ok(f"SELECT {BOARD}")
+    told = untagged(one.ok("NOOP"))
+    assert b"* 1 EXPUNGE" in told
+    for client in (one, other):
+        client.ok("NOOP")
+        assert [re.findall(rb"UID (\d+)", line)[0] for line in client.fetched("FETCH 1:* (UID)")] == [b"2", b"3"]
+        assert b"\\Flagged" in client.ok("UID FETCH 3 (FLAGS)")
+        assert client.session.selected.modseq == highest(client)  # type: ignore[union-attr]
+
+
+def test_a_mark_told_behind_a_shared_change_is_told(board: TestServer) -> None:
+    one = reader(board, 2)
+    by = Actor(account(2).user, frozenset((account(2).user,)))
+    with Held(board) as held:
+        held.commit(StoreFlags(PUBLIC, FolderId(1), ((2, 2),), FlagMode.ADD, Flags(SEEN), by=by))
+        held.commit(StoreFlags(PUBLIC, FolderId(1), ((3, 3),), FlagMode.ADD, Flags(FLAGGED)))
+        reader(board, 3)
+    told = untagged(one.ok("NOOP"))
+    assert any(b"UID 2 FLAGS (\\Seen)" in line for line in told)
+    assert any(b"UID 3 FLAGS (\\Flagged)" in line for line in told)

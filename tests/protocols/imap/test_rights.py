@@ -323,7 +323,83 @@ def test_rights_that_are_gone_hold_no_longer_in_an_open_session(server: TestServ
     assert b"body" in client.ok("FETCH 1 (BODY[])")
     assert b"\\Seen" not in client.ok("FETCH 1 (FLAGS)")
     server.share("INBOX", give(""))
-    client.no("STORE 1 +FLAGS (\\Flagged)", "NONEXISTENT")
+    client.no("STORE 1 +FLAGS (\\Flagged)", "NOPERM")
+    assert b"body" in client.ok("FETCH 1 (BODY[])")
+    client.ok("CLOSE")
+
+
+def test_rights_that_come_later_hold_in_an_open_session(server: TestServer) -> None:
+    """RFC 4314 5.1.1; of a group that the user has come into, too."""
+    server.client().append("INBOX", MESSAGE, "(\\Deleted)")
+    client = shared(server, "lrt")
+    client.ok('SELECT "Other Users/u1/INBOX"')
+    client.no("EXPUNGE", "NOPERM")
+    server.share("INBOX", Grant(account(700).user, mask("e")))
+    server.groups = {"u2": (account(700).user,)}
+    client.ok("EXPUNGE")
+    assert b"MESSAGES 0" in server.client().ok("STATUS INBOX (MESSAGES)")
+
+
+@pytest.mark.parametrize("letters", ["rs", "rsw"])
+def test_a_folder_that_may_only_be_opened_by_name_is_used_as_any(server: TestServer, letters: str) -> None:
+    server.deliver(MESSAGE)
+    client = shared(server, letters)
+    client.ok('SELECT "Other Users/u1/INBOX"')
+    assert b"ALL 1" in client.ok("ESEARCH IN (selected) RETURN (ALL) ALL")
+    assert b"body" in client.ok("FETCH 1 (BODY[])")
+    client.ok("STORE 1 -FLAGS (\\Seen)")
+
+
+def test_uids_are_not_told_to_who_may_not_open_the_folder(server: TestServer) -> None:
+    """RFC 9051 6.3.12, RFC 4315 3."""
+    client = shared(server, "li")
+    name = '"Other Users/u1/INBOX"'
+    client.append("INBOX", MESSAGE)
+    client.ok("SELECT INBOX")
+    told = client.append(name, MESSAGE) + client.ok(f"COPY 1 {name}") + client.ok(f"MOVE 1 {name}")
+    assert b"UID" not in told
+    assert b"MESSAGES 3" in server.client().ok("STATUS INBOX (MESSAGES)")
+
+
+def test_moving_needs_the_right_to_read(server: TestServer) -> None:
+    """RFC 6851 4.2."""
+    server.deliver(MESSAGE)
+    client = shared(server, "lrte")
+    client.ok('SELECT "Other Users/u1/INBOX"')
+    server.share("INBOX", give("lte"))
+    client.no("MOVE 1 INBOX", "NOPERM")
+
+
+def test_a_place_is_made_a_folder_again_with_the_list_of_the_one_above(server: TestServer) -> None:
+    boss = server.client()
+    boss.ok("CREATE a/b/c")
+    for name in ("a", "a/b", "a/b/c"):
+        server.share(name, give("lrkx"))
+    client = server.client("u2")
+    client.ok('DELETE "Other Users/u1/a/b"')
+    client.ok('CREATE "Other Users/u1/a/b/d"')
+    assert b"u2 lrkx" in boss.ok("GETACL a/b/d")
+    client.ok('CREATE "Other Users/u1/a/b"')
+    assert b"u2 lrkx" in boss.ok("GETACL a/b")
+
+
+def test_own_messages_only_outlives_changes_of_the_line(server: TestServer) -> None:
+    """T-2.4: taking one right away must not give another."""
+    server.make_public("board", give("lrswitep", own_only=True), give("lria", to=1))
+    boss = server.client()
+    boss.append('"Public Folders/board"', MESSAGE)
+    boss.ok('SETACL "Public Folders/board" u2 -p')
+    boss.ok('SETACL "Public Folders/board" u2 +k')
+    server.client("u2", select='"Public Folders/board"').no("STORE 1 +FLAGS (\\Deleted)", "NOPERM")
+
+
+def test_inbox_is_inbox_however_it_is_spelt(server: TestServer) -> None:
+    """RFC 9051 5.1.1, in another's mailbox too."""
+    server.deliver(MESSAGE)
+    client = shared(server, "lr")
+    client.ok('SELECT "Other Users/u1/inbox"')
+    assert b'"Other Users/u1/INBOX"' in client.ok('LIST "" "Other Users/u1/Inbox"')
+    assert b"ALL 1" in client.ok('ESEARCH IN (mailboxes "Other Users/u1/inbox") RETURN (ALL) ALL')
 
 
 def test_an_author_may_delete_his_own_messages_and_no_others(server: TestServer) -> None:

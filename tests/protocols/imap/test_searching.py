@@ -92,6 +92,10 @@ def found(client: Client, keys: str, charset: str = "") -> list[int]:
         ("UNDELETED", [1, 2]),
         ("DRAFT", [3]),
         ("UNDRAFT", [1, 2]),
+        ("SEEN UNSEEN", []),
+        ("(DELETED DRAFT) UNSEEN", [3]),
+        ("NOT DELETED NOT SEEN", [2]),
+        ("NOT (SEEN DELETED)", [1, 2, 3]),
         ("KEYWORD $work", [1]),
         ("UNKEYWORD $Work", [2, 3]),
         ("KEYWORD nobody-uses-it", []),
@@ -269,7 +273,7 @@ def test_a_search_remembers_nothing_of_the_session(client: Client) -> None:
     """Its work may run while the session hears of changes: all it has is a frozen view."""
     work = client.begin("SEARCH BODY joe")
     assert isinstance(work, Read)
-    search = work.run.keywords["search"]  # type: ignore[attr-defined]
+    search = work.run.func.__self__  # type: ignore[attr-defined]
     assert isinstance(search, Search)
     client.server.deliver(MESSAGES[0])
     assert client.finish(work).startswith(b"* SEARCH 1\r\n* 4 EXISTS")

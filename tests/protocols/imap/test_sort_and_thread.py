@@ -1,8 +1,12 @@
 """SORT and THREAD in a session: numbers and UIDs, RETURN, MODSEQ, what may be told meanwhile."""
 
+from typing import Any
+
 import pytest
 
-from protocols.imap import do_search, sorting
+from core.model import MailboxId
+from core.ports import ReadTx
+from protocols.imap import columns, comparing
 from tests.support.imap import Client, TestServer, second
 
 MAILS = (
@@ -67,6 +71,71 @@ def test_threads(client: Client) -> None:
     assert b"* THREAD\r\n" in client.ok("THREAD REFERENCES UTF-8 SUBJECT nothing")
 
 
+def test_the_same_numbers_may_be_of_other_messages(client: Client) -> None:
+    """An answer is told again only of the messages that it was about, under the numbers that they had."""
+    assert b"* THREAD (2 1)(3 4)\r\n" in client.ok("THREAD REFERENCES UTF-8 ALL")
+    assert b"* THREAD (3 2)(4 5)\r\n" in client.ok("UID THREAD REFERENCES UTF-8 ALL")
+    assert b"* THREAD (2 1)(3 4)\r\n" in client.ok("THREAD REFERENCES UTF-8 ALL")
+    client.ok("UID STORE 3 +FLAGS (\\Deleted)")
+    client.ok("EXPUNGE")
+    client.append("INBOX", b"Subject: last\r\nDate: 5 Jan 2024 10:00:00 +0000\r\n\r\n")
+    client.ok("NOOP")
+    assert b"* THREAD (2 3)(1)(4)\r\n" in client.ok("THREAD REFERENCES UTF-8 ALL")
+    assert b"* SORT 2 1 3 4\r\n" in client.ok("SORT (DATE) UTF-8 ALL")
+
+
+def test_what_is_known_of_one_folder_says_nothing_of_another(server: TestServer, client: Client) -> None:
+    for subject in ("b", "c", "a", "c", "b"):
+        client.append("Sent", f"Subject: {subject}\r\n\r\n".encode())
+    commands = ("UID SORT (SUBJECT) UTF-8 ALL", "UID THREAD ORDEREDSUBJECT UTF-8 ALL")
+    assert b"* SORT 4 5 2 3\r\n" in client.ok(commands[0])
+    assert b"* THREAD (3 2)(4 5)\r\n" in client.ok(commands[1])
+    other = server.client(select="Sent")
+    assert b"* SORT 3 1 5 2 4\r\n" in other.ok(commands[0])
+    assert b"* THREAD (1 5)(2 4)(3)\r\n" in other.ok(commands[1])
+    assert b"* SORT 4 5 2 3\r\n" in client.ok(commands[0])
+
+
+def test_what_has_gone_and_is_not_remembered_is_left_out(server: TestServer, client: Client) -> None:
+    """Its place in an order that is remembered helps nobody who cannot compare it."""
+    assert b"* SORT 3 4 1 2\r\n" in client.ok("SORT (SUBJECT) UTF-8 ALL")
+    selected = client.session.selected
+    assert selected is not None
+    server.kept.put((MailboxId(1), selected.folder_id, "SUBJECT"), columns.NOTHING, 0)
+    other = second(server)
+    other.ok("STORE 4 +FLAGS (\\Deleted)")
+    other.ok("EXPUNGE")
+    for subject in ("zz", "aa"):
+        server.deliver(f"Subject: {subject}\r\n\r\n".encode())
+    client.ok("SEARCH 1")  # tells of what came, and not yet of what has gone
+    assert b"* SORT 6 3 1 2 5\r\n" in client.ok("SORT (SUBJECT) UTF-8 ALL")
+
+
+def test_what_is_asked_again_is_not_read_again(
+    server: TestServer, client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what came meanwhile only that is read, whoever asks; other keys read what they compare."""
+    asked: list[list[int]] = []
+    read = columns.read
+
+    def watched(tx: ReadTx, place: Any, names: Any, uids: Any) -> Any:
+        asked.append(list(uids))
+        return read(tx, place, names, uids)
+
+    monkeypatch.setattr(columns, "read", watched)
+    for command in ("UID SORT (SUBJECT DATE) UTF-8 ALL", "UID THREAD REFS UTF-8 ALL"):
+        first, other = client.ok(command), server.client(select="INBOX")
+        assert asked.pop() == [2, 3, 4, 5]
+        assert first.partition(b"a")[0] == client.ok(command).partition(b"a")[0] == other.ok(command).partition(b"a")[0]
+        assert asked == []
+    client.append("INBOX", b"Subject: more\r\n\r\n")
+    client.ok("NOOP")
+    assert b"* SORT 4 5 3 2 6\r\n" in client.ok("UID SORT (SUBJECT DATE) UTF-8 ALL")
+    assert asked.pop() == [6]
+    assert b"* SORT 5 6\r\n" in client.ok("UID SORT (SUBJECT) UTF-8 UID 5:6"), "a column serves many orders"
+    assert asked == []
+
+
 @pytest.mark.parametrize("command", ["SORT (DATE) UTF-8 ALL", "THREAD REFERENCES UTF-8 ALL", "UID SEARCH 1:2"])
 def test_nobody_goes_while_numbers_are_told(server: TestServer, client: Client, command: str) -> None:
     """RFC 5256 3: EXPUNGE is not told; RFC 7162 3.2.10.2 says the same of UID SEARCH by numbers."""
@@ -89,8 +158,8 @@ def test_without_a_charset_or_with_a_strange_one(client: Client) -> None:
 
 
 def test_many_messages_come_in_pieces(server: TestServer, client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sorting, "PIECE_MESSAGES", 1)
-    monkeypatch.setattr(do_search, "FEW_FOUND", 1)
+    monkeypatch.setattr(columns, "PIECE_MESSAGES", 1)
+    monkeypatch.setattr(comparing, "FEW_FOUND", 1)
     assert b"* SORT 2 3 1 4\r\n" in client.ok("SORT (DATE) UTF-8 ALL")
     assert b"* THREAD (2 1)(3 4)\r\n" in client.ok("THREAD REFERENCES UTF-8 ALL")
 

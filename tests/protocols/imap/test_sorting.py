@@ -1,22 +1,20 @@
-"""The order of SORT: keys, ties, what is missing (RFC 5256), display names (RFC 5957), and what is read for it."""
+"""The order of SORT: keys, ties, what is missing (RFC 5256), display names (RFC 5957)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import cmp_to_key
-from itertools import pairwise
 from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.formats import mime
 from core.formats.casemap import fold
-from core.model import FolderId, MailboxId, ranges
 from protocols.imap import sorting
+from protocols.imap.columns import Row, columns
 from protocols.imap.commands import SortKey, SortKeyName
 from protocols.imap.responses import sequence_set
-from protocols.imap.sorting import Needs, Row, arranged, columns, in_order, near, needs
-from tests.support.imap import TestServer
+from protocols.imap.sorting import arranged, distinct, in_order, inserted, split
+from tests.support.rows import row, summary_of
 
 
 def key(text: str) -> SortKey:
@@ -29,17 +27,17 @@ def keys(text: str) -> tuple[SortKey, ...]:
     return tuple(key(each) for each in text.split(", "))
 
 
-def row(uid: int, header: str = "", *, size: int = 0, arrived: int = 0) -> Row:
-    return Row(uid, size, arrived, mime.scan(header.encode() + b"\n\n").summary)
-
-
 def rows(*headers: str) -> list[Row]:
     """Messages 1, 2, 3 ..., each arrived a second after the one before it."""
     return [row(uid, header, arrived=uid) for uid, header in enumerate(headers, 1)]
 
 
+def arrange(by: Sequence[SortKey], found: Sequence[Row]) -> list[int]:
+    return arranged(by, [each[0] for each in found], columns([each.name for each in by], found)).tolist()
+
+
 def order(by: str, found: Sequence[Row]) -> list[int]:
-    return arranged(keys(by), [columns(keys(by), found)])
+    return arrange(keys(by), found)
 
 
 # --- keys ---
@@ -114,13 +112,6 @@ def test_without_a_valid_date_the_internal_date_counts(date: str) -> None:
     assert order("DATE", found) == [3, 1, 4, 2]
 
 
-def test_what_the_keys_need_of_the_store() -> None:
-    assert needs(keys("SIZE, REVERSE ARRIVAL")) == Needs.SIZES
-    assert needs(keys("SUBJECT, FROM, TO, CC, DISPLAYFROM, DISPLAYTO")) == Needs.SUMMARIES
-    assert needs(keys("DATE")) == needs(keys("SIZE, SUBJECT")) == Needs.SIZES | Needs.SUMMARIES
-    assert all(needs((SortKey(name),)) for name in get_args(SortKeyName))
-
-
 VALUES = st.sampled_from(["", "a", "A", "ä", "b", "re: a", "[x] B"])
 DATES = st.sampled_from(["", "Date: 1 Jan 2001 00:00:00 +0000", "Date: 1 Jan 2001 00:00:00 -0100"])
 MAILS = st.builds(
@@ -137,15 +128,16 @@ KEYS = st.lists(st.builds(SortKey, st.sampled_from(get_args(SortKeyName)), st.bo
 
 def compared(name: str, found: Row) -> Any:
     """What a key compares, said once more."""
-    s = found.summary
+    _, size, arrived, _, _ = found
+    s = summary_of(found)
     return {
-        "ARRIVAL": found.arrived,
+        "ARRIVAL": arrived // 1_000_000,
         "CC": fold(s.cc_mailbox),
-        "DATE": s.sent_at // 1_000_000 if s.sent_at is not None else found.arrived,
+        "DATE": (s.sent_at if s.sent_at is not None else arrived) // 1_000_000,
         "DISPLAYFROM": fold(s.from_display),
         "DISPLAYTO": fold(s.to_display),
         "FROM": fold(s.from_mailbox),
-        "SIZE": found.size,
+        "SIZE": size,
         "SUBJECT": fold(s.base_subject),
         "TO": fold(s.to_mailbox),
     }[name]
@@ -158,71 +150,40 @@ def test_the_order_is_that_of_comparing_two_messages_key_by_key(found: list[Row]
             a, b = compared(each.name, left), compared(each.name, right)
             if a != b:
                 return (1 if a > b else -1) * (-1 if each.reverse else 1)
-        return left.uid - right.uid
+        return left[0] - right[0]
 
-    expected = [each.uid for each in sorted(found, key=cmp_to_key(compare))]
-    assert arranged(by, [columns(by, found)]) == expected
-
-
-@given(found=ROWS, by=KEYS, cuts=st.lists(st.integers(0, 20), max_size=4))
-def test_it_does_not_matter_in_which_pieces_the_rows_came(found: list[Row], by: list[SortKey], cuts: list[int]) -> None:
-    edges = [0, *sorted(cuts), 20]
-    pieces = [columns(by, found[low:high]) for low, high in pairwise(edges)]
-    assert arranged(by, pieces) == arranged(by, [columns(by, found)])
+    assert arrange(by, found) == [each[0] for each in sorted(found, key=cmp_to_key(compare))]
 
 
-# --- what is read ---
+@given(found=ROWS, by=KEYS)
+def test_very_many_are_sorted_in_steps(found: list[Row], by: list[SortKey]) -> None:
+    expected = arrange(by, found)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sorting, "SORTED_AT_ONCE", 4)
+        patch.setattr(sorting, "SAMPLES", 2)
+        assert arrange(by, found) == expected
 
 
-def inbox(server: TestServer) -> tuple[MailboxId, FolderId]:
-    with server.database.read() as tx:
-        (folder,) = [folder for folder in tx.folders(MailboxId(1)) if folder.name == "INBOX"]
-    return folder.mailbox_id, folder.folder_id
+# --- an order that is known ---
 
 
-def test_rows_come_from_the_store(server: TestServer) -> None:
-    client = server.client()
-    client.append("INBOX", b"Subject: Re: two\r\nFrom: a@b\r\n\r\n12345", '"07-Feb-1994 23:52:25 -0800"')
-    client.append("INBOX", b"Subject: gone\r\n\r\n")
-    client.append("INBOX", b"Subject: one\r\n\r\n", '"08-Feb-1994 07:52:26 +0000"')
-    client.ok("SELECT INBOX")
-    client.ok("STORE 2 +FLAGS (\\Deleted)")
-    client.ok("EXPUNGE")
-    place = inbox(server)
-    with server.database.read() as tx:
-        both = list(sorting.read(tx, place, Needs.SIZES | Needs.SUMMARIES, [1, 2, 3, 4]))
-        assert [(found.uid, found.size, found.arrived) for found in both] == [(1, 36, 760693945), (3, 16, 760693946)]
-        assert [found.summary.base_subject for found in both] == ["two", "one"]
-        assert [found.uid for found in sorting.read(tx, place, Needs.SUMMARIES, [3])] == [3]
-        assert list(sorting.read(tx, place, Needs.SIZES, [])) == []
+@given(found=ROWS, by=KEYS, known=st.sets(st.integers(1, 20)), wanted=st.sets(st.integers(1, 20)))
+def test_a_known_order_with_the_others_put_in_is_the_order(
+    found: list[Row], by: list[SortKey], known: set[int], wanted: set[int]
+) -> None:
+    by = list(distinct(by))
+    of = columns([each.name for each in by], found)
+    before = arranged(by, [each[0] for each in found if each[0] in known], columns_of(by, found, known))
+    asked = [each[0] for each in found if each[0] in wanted]
+    here, late = split(before, asked)
+    assert sorted([*here, *late]) == asked
+    assert set(here) <= known
+    assert not set(late) & known
+    assert inserted(by, here, late, of).tolist() == arrange(by, [each for each in found if each[0] in wanted])
 
 
-class OnlySizes:
-    """A store that is asked for nothing else."""
-
-    def sizes(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> Iterator[tuple[int, ...]]:
-        return ((uid, 100 - uid, uid * 2_500_000, 60) for uid in range(low, high + 1))
-
-
-def test_size_and_arrival_read_no_summaries() -> None:
-    by = keys("ARRIVAL, SIZE")
-    found = list(sorting.read(OnlySizes(), (MailboxId(1), FolderId(1)), needs(by), [2, 3, 50]))  # type: ignore[arg-type]
-    assert [(each.uid, each.size, each.arrived) for each in found] == [(2, 98, 5), (3, 97, 7), (50, 50, 125)]
-
-
-def test_what_no_client_can_see_parts_no_messages() -> None:
-    """INTERNALDATE is told in seconds: within one, the sequence number decides."""
-    found = list(sorting.read(OnlySizes(), (MailboxId(1), FolderId(1)), Needs.SIZES, [3]))  # type: ignore[arg-type]
-    assert found[0].arrived == 7  # and a half
-
-
-@given(st.sets(st.integers(1, 500)).map(sorted))
-def test_few_ranges_hold_all_that_is_asked_for(uids: list[int]) -> None:
-    found = near(uids)
-    assert {uid for low, high in found for uid in range(low, high + 1)} >= set(uids)
-    assert all(low in uids and high in uids for low, high in found)
-    assert all(after[0] - before[1] > sorting.NEAR for before, after in pairwise(found))
-    assert len(found) <= len(ranges(uids))
+def columns_of(by: Sequence[SortKey], found: Sequence[Row], which: set[int]) -> Any:
+    return columns([each.name for each in by], [each for each in found if each[0] in which])
 
 
 # --- the answer ---

@@ -21,5 +21,8 @@ ALTER TABLE folder ADD COLUMN last_modseq BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE folder ADD COLUMN prior_modseq BIGINT NOT NULL DEFAULT 0;
 UPDATE folder SET last_modseq = modseq, prior_modseq = modseq - 1;
 
+-- RFC 8474 5.1: what a message was called in the mailbox that it was copied from; NULL: it came here by itself.
+ALTER TABLE message ADD COLUMN email_id TEXT;
+
 -- Who put a message into a folder that is not theirs; 0: the owner, or mail from outside.
 ALTER TABLE entry ADD COLUMN author BIGINT NOT NULL DEFAULT 0;

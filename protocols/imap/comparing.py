@@ -1,0 +1,160 @@
+"""The steps of SORT and THREAD: what memory lacks is read, and what is found out is kept there."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from msgspec import Struct
+
+from protocols.imap import columns, conversations, sorting
+from protocols.imap.columns import MAIL, NOTHING, Column
+from protocols.imap.commands import Algorithm, SortKey
+from protocols.imap.fetching import Snapshot
+from protocols.imap.homes import Home
+from protocols.imap.progress import Progress
+from protocols.imap.work import Asking, Compute, Pause
+
+if TYPE_CHECKING:
+    from protocols.imap.session import Session
+
+T = TypeVar("T")
+FEW_FOUND = 500  # messages about which something is found out on the spot
+FEW_READ = 100  # that are read on the spot, wherever they lie
+LARGE_PART = 4  # of how many messages one is found, or more: an order of them all is looked through for them
+
+
+class Threaded(Struct, frozen=True):
+    """An answer to THREAD, and what it was said of: these messages, under these numbers."""
+
+    uids: array[int]
+    labels: array[int]
+    pieces: tuple[bytes, ...]
+
+    @property
+    def octets(self) -> int:
+        return 8 * len(self.uids) + sum(map(len, self.pieces))
+
+    def answers(self, uids: Sequence[int], labels: Sequence[int]) -> bool:
+        """Whether it says the same of these messages."""
+        return len(uids) == len(self.uids) and array("I", uids) == self.uids and array("I", labels) == self.labels
+
+
+def computed(run: Callable[[], T], count: int) -> Asking[T]:
+    """What comes of a step that goes through so many messages."""
+    if count <= FEW_FOUND:
+        return run()
+    result: T = yield Compute(run)
+    return result
+
+
+def ordered(
+    session: Session,
+    home: Home,
+    snapshot: Snapshot,
+    keys: Sequence[SortKey],
+    uids: Sequence[int],
+    progress: Progress,
+) -> Asking[array[int]]:
+    """Messages, whose UIDs ascend, in the order of these keys; those that are gone may be left out."""
+    kept, keys = session.services.kept, sorting.distinct(keys)
+    name = (snapshot.mailbox_id, snapshot.folder_id, keys)
+    known: array[int] = kept.get(name) or array("I")
+    found, late = array("I"), list(uids)
+    if LARGE_PART * len(uids) >= len(known) > 0:
+        found, late = yield from computed(partial(sorting.split, known, uids), len(known))
+    if not late:
+        return found
+    of = yield from _columns(session, home, snapshot, [key.name for key in keys], uids, progress)
+    arrange = partial(_arranged, keys, uids, found, late, of)
+    order = yield from computed(arrange, len(uids))
+    if LARGE_PART * len(uids) >= len(snapshot.view):
+        kept.put(name, order, order.itemsize * len(order))
+    return order
+
+
+def _arranged(
+    keys: Sequence[SortKey], uids: Sequence[int], found: array[int], late: Sequence[int], of: sorting.Columns
+) -> array[int]:
+    gone = set().union(*(column.lacking(uids) for column in of.values()))
+    if gone:
+        uids, late = ([uid for uid in some if uid not in gone] for some in (uids, late))
+        found = array("I", [uid for uid in found if uid not in gone])
+    few = found and len(late) <= sorting.FEW_LATE
+    return sorting.inserted(keys, found, late, of) if few else sorting.arranged(keys, uids, of)
+
+
+def threaded(
+    session: Session,
+    home: Home,
+    snapshot: Snapshot,
+    algorithm: Algorithm,
+    uids: Sequence[int],
+    label: Callable[[Sequence[int]], Sequence[int]],
+    progress: Progress,
+) -> Asking[None]:
+    """Sends the threads of messages, whose UIDs ascend, under the numbers that `label` gives them."""
+    kept, name = session.services.kept, (snapshot.mailbox_id, snapshot.folder_id, algorithm)
+    known: Threaded | None = kept.get(name)
+    labels = yield from computed(partial(label, uids), len(uids))
+    if known is not None and (yield from computed(partial(known.answers, uids, labels), len(uids))):
+        for piece in known.pieces:
+            session.send(piece)
+            if piece is not known.pieces[-1]:
+                yield Pause(0.0)  # until the client has taken it
+        return
+    of = (yield from _columns(session, home, snapshot, (MAIL,), uids, progress))[MAIL]
+    link = partial(_linked, algorithm, uids, labels, of)
+    trees, numbers = yield from computed(link, len(uids))
+    answer, pieces = conversations.response(trees, numbers), []
+    while piece := (yield from computed(partial(next, answer, b""), len(uids))):
+        session.send(piece)
+        pieces.append(piece)
+    threaded = Threaded(array("I", uids), array("I", labels), tuple(pieces))
+    kept.put(name, threaded, threaded.octets)
+
+
+def _linked(
+    algorithm: Algorithm, uids: Sequence[int], labels: Sequence[int], of: Column
+) -> tuple[conversations.Threads, Sequence[int]]:
+    """The threads of the messages that are still there, and their numbers."""
+    gone = set(of.lacking(uids))
+    if gone:
+        alive = [place for place, uid in enumerate(uids) if uid not in gone]
+        uids, labels = [uids[place] for place in alive], [labels[place] for place in alive]
+    return conversations.threads(algorithm, of.of(uids)), labels
+
+
+def _columns(
+    session: Session, home: Home, snapshot: Snapshot, names: Sequence[str], uids: Sequence[int], progress: Progress
+) -> Asking[dict[str, Column]]:
+    """What is to be compared of messages; of those that are gone it may be missing."""
+    kept, place, view = session.services.kept, (snapshot.mailbox_id, snapshot.folder_id), snapshot.view
+    of: dict[str, Column] = {name: kept.get((*place, name)) or NOTHING for name in names}
+    many = max([len(uids), *(len(column.uids) for column in of.values())])
+    late: list[int] = yield from computed(partial(_lacking, list(of.values()), uids), many)
+    parts: list[dict[str, Column]] = [of]
+    for at in range(0, len(late), columns.PIECE_MESSAGES):
+        some = late[at : at + columns.PIECE_MESSAGES]
+        read = partial(columns.read, place=place, names=names, uids=some)
+        parts.append((yield home.read(read, heavy=len(some) > FEW_READ)))
+        progress.reached(len(view) + at + len(some))
+    if any(part.uids for found in parts[1:] for part in found.values()):
+        of = yield from computed(partial(_joined, parts, snapshot), many)
+        for name, column in of.items():
+            kept.put((*place, name), column, column.octets)
+    return of
+
+
+def _lacking(of: Sequence[Column], uids: Sequence[int]) -> list[int]:
+    """The messages of which any column lacks something."""
+    missing = [column.lacking(uids) for column in of]
+    return missing[0] if len(missing) == 1 else sorted(set().union(*missing))
+
+
+def _joined(parts: Sequence[dict[str, Column]], snapshot: Snapshot) -> dict[str, Column]:
+    """The columns of all parts."""
+    view = snapshot.view
+    return {name: columns.joined([part[name] for part in parts], view.all_uids, len(view)) for name in parts[0]}
