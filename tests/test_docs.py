@@ -24,6 +24,8 @@ from adapters.server.cli import app, failures, reach
 from adapters.server.config import (
     SECTIONS,
     Alias,
+    Capability,
+    ClientRule,
     Duration,
     Endpoint,
     HostName,
@@ -35,6 +37,7 @@ from adapters.server.config import (
     parse,
 )
 from adapters.server.server import GRACE_SECONDS, Server
+from protocols.imap.clients import FAULTS
 from protocols.imap.dispatch import AFTER_LOGIN, ALWAYS
 from protocols.sasl import MECHANISMS
 from protocols.smtp.limits import Limits
@@ -315,6 +318,8 @@ TYPES: Final[dict[Any, str]] = {
     tuple[Endpoint, ...]: "addresses",
     tuple[Network, ...]: "networks",
     tuple[Alias, ...]: "aliases",
+    tuple[Capability, ...]: "capabilities",
+    tuple[ClientRule, ...]: "tables",
 }
 
 
@@ -410,6 +415,22 @@ def test_every_capability_is_in_the_guide_and_no_other() -> None:
     made = {"APPENDLIMIT", "COMPRESS=DEFLATE", "LOGINDISABLED", "QUOTASET", "STARTTLS", "UNAUTHENTICATE"}
     made |= {f"AUTH={name}" for name in MECHANISMS}
     assert sorted(documented) == sorted({*ALWAYS, *AFTER_LOGIN, *made})
+
+
+def test_the_clients_that_are_not_offered_all_are_those_of_the_table() -> None:
+    told = rows(IMAP.read_text(), "client")
+    assert len(told) == len(FAULTS)
+    for (client, hidden, _, source), fault in zip(told, FAULTS, strict=True):
+        assert client.startswith(fault.client.name)
+        assert set(re.findall("`([^`]+)`", hidden)) == fault.hides
+        assert f"({fault.since})" in source
+
+
+def test_the_keys_of_a_rule_for_clients_are_all_told() -> None:
+    told = {
+        bare(name): kind for names, kind, _ in rows(ADMINISTRATION.read_text(), "key") for name in names.split(", ")
+    }
+    assert told == {field.name: told_type(field.type) for field in msgspec.structs.fields(ClientRule)}
 
 
 def test_every_test_that_is_named_is_there() -> None:

@@ -23,6 +23,7 @@ from core.rights import ANYONE, Actor
 from core.watching import Views
 from protocols.imap.homes import Home
 from protocols.imap.kept import Kept
+from protocols.imap.policy import ClientPolicy
 from protocols.imap.services import Account, Keys
 
 
@@ -47,6 +48,7 @@ class Accounts:
         append_limit: int,
         plaintext_logins: bool,
         may_unauthenticate: bool,
+        client_policy: ClientPolicy,
         annotations: Mapping[str, bytes],
         has_tls: bool,
         channel_bindings: Mapping[str, bytes],
@@ -60,6 +62,7 @@ class Accounts:
         self.append_limit = append_limit
         self.plaintext_logins = plaintext_logins
         self.may_unauthenticate = may_unauthenticate
+        self.client_policy = client_policy
         self.annotations = annotations
         self.has_tls = has_tls
         self.channel_bindings = channel_bindings
@@ -130,6 +133,10 @@ class Accounts:
 
     def is_mounted(self, account: Account) -> bool:
         return self._executor.is_mounted(account.database_id)
+
+    @property
+    def is_busy(self) -> bool:
+        return self._executor.is_busy
 
     def spool(self, home: Home) -> MessageSpool:
         return self._spool(home.database_id)

@@ -5,6 +5,7 @@ What is not here is in the organization database, and changed by commands: domai
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from difflib import get_close_matches
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -22,6 +23,7 @@ _OCTETS: Final = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 <
 _SMALLEST_LIMIT: Final = 64 << 10  # RFC 5321 4.5.3.1.7; and 0 would be announced as no limit (RFC 1870 3)
 _HOST: Final = re.compile(r"\*|\[[0-9A-Fa-f:.%]+\]|[0-9A-Za-z.-]+")
 
+_NUMBERS: Final = re.compile(r"\.[0-9]+$")  # of tables in an array, by which their places are known
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
 
 
@@ -138,8 +140,28 @@ class Uri(str):
         return cls(written)
 
 
+class Capability(str):
+    """One that can be kept from IMAP clients, or several by what is before their "="; in upper case."""
+
+    __slots__ = ()
+
+    @classmethod
+    def read(cls, written: object) -> "Capability":
+        from protocols.imap.hideable import HIDEABLE, UNHIDEABLE  # takes as long as the rest of a command's start
+
+        if not isinstance(written, str):
+            raise ValueError('Expected the name of a capability, like "UIDONLY"')
+        name = written.upper()
+        if reason := UNHIDEABLE.get(name) or UNHIDEABLE.get(name.partition("=")[0]):
+            raise ValueError(f"{written} cannot be hidden: {reason}")
+        if name not in HIDEABLE:
+            close = get_close_matches(name, sorted(HIDEABLE), n=1, cutoff=0.5)
+            raise ValueError(f"There is no capability {written}" + (f": did you mean {close[0]}?" if close else ""))
+        return cls(name)
+
+
 _READERS: Final[Mapping[type, Callable[[object], object]]] = {
-    kind: kind.read for kind in (Duration, Size, Endpoint, Network, HostName, Alias, Uri)
+    kind: kind.read for kind in (Duration, Size, Endpoint, Network, HostName, Alias, Uri, Capability)
 }
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 
@@ -151,6 +173,20 @@ class Server(Struct, frozen=True):
     data_dir: Annotated[Path, Meta(description="Where everything is kept.")] = Path("/var/lib/penfold")
     admin: Annotated[Uri, Meta(description="Whom users may turn to; IMAP clients can ask (RFC 5464).")] = Uri("")
     comment: Annotated[str, Meta(description="A word to all users, likewise.")] = ""
+
+
+class ClientRule(Struct, frozen=True):
+    """What some IMAP clients are not offered."""
+
+    name: str = ""  # how this begins in what the client says of itself (RFC 2971); empty: whatever it is
+    vendor: str = ""
+    version: str = ""
+    accounts: tuple[Alias, ...] = ()  # empty: everybody's
+    hide: tuple[Capability, ...] = ()
+
+    @property
+    def names_clients(self) -> bool:
+        return bool(self.name or self.vendor or self.version)
 
 
 class Imap(Struct, frozen=True):
@@ -168,6 +204,14 @@ class Imap(Struct, frozen=True):
     ] = True
     quota_admins: Annotated[
         tuple[Alias, ...], Meta(description="Who may see and set everybody's quota by IMAP (RFC 9208), by alias.")
+    ] = ()
+    hide_capabilities: Annotated[tuple[Capability, ...], Meta(description="What no client is offered.")] = ()
+    use_shipped_client_table: Annotated[
+        bool, Meta(description="Whether clients with faults that we know of are not offered what they break on.")
+    ] = True
+    clients: Annotated[
+        tuple[ClientRule, ...],
+        Meta(description="What some clients, or those of some users, are not offered: write [[imap.clients]]."),
     ] = ()
 
 
@@ -361,30 +405,44 @@ class _Reading:
             elif not isinstance(content, dict):
                 self._problem(name, f"{name} is a section: write [{name}]")
             else:
-                values = dict(self._values(name, content))
+                values = dict(self._values(SECTIONS[name], name, name, content))
                 sections[name] = SECTIONS[name](**values)
                 given.update(f"{name}.{key}" for key in values)
         settings: Settings = msgspec.structs.replace(Settings(), **sections, given=frozenset(given))
+        refused = tuple(self._refused)
         for wrong, text in _contradictions(settings):
             # Where a value was refused a default stands in its place, and means nothing.
-            if not wrong.startswith(tuple(self._refused)):
-                self._problem(wrong, f"{wrong}: {text}")
+            if not wrong.startswith(refused):
+                self._problem(wrong, f"{_NUMBERS.sub('', wrong)}: {text}")
         return settings
 
-    def _values(self, section: str, content: Mapping[str, object]) -> Iterator[tuple[str, object]]:
-        kinds = {field.name: field.type for field in msgspec.structs.fields(SECTIONS[section])}
+    def _values(
+        self, kind: type, section: str, place: str, content: Mapping[str, object]
+    ) -> Iterator[tuple[str, object]]:
+        """What a table at a place holds, which its section and key are told of."""
+        kinds = {field.name: field.type for field in msgspec.structs.fields(kind)}
         for key, written in content.items():
-            name = f"{section}.{key}"
+            name, at = f"{section}.{key}", f"{place}.{key}"
             if key not in kinds:
-                self._problem(name, f"Unknown setting {name}{_suggestion(key, kinds)}")
+                self._problem(at, f"Unknown setting {name}{_suggestion(key, kinds)}")
                 continue
             try:
-                yield key, self._value(kinds[key], written)
+                yield key, self._value(kinds[key], name, written)
             except (msgspec.ValidationError, ValueError) as wrong:
-                self._problem(name, f"{name}: {_plain(str(wrong))}")
+                self._problem(at, f"{name}: {_plain(str(wrong))}")
 
-    def _value(self, kind: Any, written: object) -> object:
+    def _tables(self, kind: type, name: str, written: object) -> tuple[object, ...]:
+        """[[name]], or the same as a list of tables in braces."""
+        if not isinstance(written, list) or not all(isinstance(each, dict) for each in written):
+            raise ValueError(f"Expected tables: write [[{name}]]")
+        return tuple(
+            kind(**dict(self._values(kind, name, f"{name}.{number}", each))) for number, each in enumerate(written)
+        )
+
+    def _value(self, kind: Any, name: str, written: object) -> object:
         plain = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+        if get_origin(plain) is tuple and issubclass(get_args(plain)[0], Struct):
+            return self._tables(get_args(plain)[0], name, written)
         if get_origin(plain) is Literal and written not in get_args(plain):
             raise ValueError("Expected " + " or ".join(f'"{choice}"' for choice in get_args(plain)))
         if get_origin(plain) is tuple and not isinstance(written, list):
@@ -426,8 +484,18 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
     ):
         if size < _SMALLEST_LIMIT:
             yield name, f"Less than {Size(_SMALLEST_LIMIT)}, which every mail server must take"
+    yield from _rules_for_nothing(settings.imap.clients)
     yield from _not_on_sockets(settings)
     yield from _taken_twice(settings)
+
+
+def _rules_for_nothing(rules: tuple[ClientRule, ...]) -> Iterator[tuple[str, str]]:
+    for number, rule in enumerate(rules):
+        place = f"imap.clients.{number}"
+        if not rule.names_clients and not rule.accounts:
+            yield place, "Whom this means is not said: imap.hide_capabilities is for everybody"
+        elif not rule.names_clients and not rule.hide:
+            yield place, "Nothing is hidden by this"
 
 
 def _not_on_sockets(settings: Settings) -> Iterator[tuple[str, str]]:
@@ -468,14 +536,19 @@ _TOKEN: Final = re.compile(r'''"""|\'\'\'|"(?:\\.|[^"\\])*"|'[^']*'|#.*|[\[\]{}]
 
 
 def _key_lines(text: str) -> Iterator[tuple[str, int]]:
-    """(dotted key, line) of a valid TOML document, in which tomllib gives no places."""
+    """(dotted key, line) of a valid TOML document, in which tomllib gives no places; "a.0" is the first [[a]]."""
     section, depth, quotes = "", 0, ""
+    arrays: Counter[str] = Counter()
     for number, line in enumerate(text.split("\n"), start=1):
         rest = line
         if not depth and not quotes:
             if header := _HEADER.match(line):
                 section = _dotted(header["keys"] or header["array"])
                 yield section, number
+                if header["array"]:
+                    arrays[section] += 1
+                    section = f"{section}.{arrays[section] - 1}"
+                    yield section, number
                 continue
             if assignment := _ASSIGNMENT.match(line):
                 yield ".".join(filter(None, (section, _dotted(assignment["keys"])))), number
@@ -539,6 +612,9 @@ def _written(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, tuple):
         return f"[{', '.join(map(_written, value))}]"
+    if isinstance(value, Struct):
+        fields = ((name, getattr(value, name)) for name in value.__struct_fields__)
+        return "{" + ", ".join(f"{name} = {_written(each)}" for name, each in fields if each) + "}"
     if isinstance(value, int) and not isinstance(value, (Duration, Size)):
         return str(value)
     text = str(value)

@@ -14,6 +14,8 @@ from core.ports import ReadTx
 T = TypeVar("T")
 
 READERS = 4  # threads for reads that would hold up the loop: enough to keep the disk busy
+BUSY_READS = 8 * READERS  # that run or wait: what comes now waits for eight others
+BUSY_WRITES = 512  # that wait in one database: a quarter of those at which clients are told to come later
 THINKERS = 2  # threads for password hashes and the like: no more than there are cores for
 
 
@@ -25,6 +27,7 @@ class StoreExecutor:
         self._loop = loop
         self._readers = ThreadPoolExecutor(READERS, "reader")
         self._thinkers = ThreadPoolExecutor(THINKERS, "thinker")
+        self._reads = 0  # in threads, running or waiting
 
     def database(self, database_id: int) -> MailboxDatabase:
         """Raises Unavailable for one that is not mounted."""
@@ -45,11 +48,23 @@ class StoreExecutor:
     def is_mounted(self, database_id: int) -> bool:
         return database_id in self._databases
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether so much waits that what can be done another day should be."""
+        # A copy: an administrator may be adding a database on another thread.
+        waiting = (database.waiting() for database in tuple(self._databases.values()))
+        return self._reads > BUSY_READS or any(count > BUSY_WRITES for count in waiting)
+
     def read_now(self, database_id: int, run: Callable[[ReadTx], T]) -> T:
         return _read(self.database(database_id), run)
 
     def read(self, database_id: int, run: Callable[[ReadTx], Any], done: Done) -> None:
-        self._run(self._readers, lambda: _read(self.database(database_id), run), done)
+        def ended(result: object, error: BaseException | None) -> None:
+            self._reads -= 1
+            done(result, error)
+
+        self._reads += 1
+        self._run(self._readers, lambda: _read(self.database(database_id), run), ended)
 
     def write(self, database_id: int, command: Command, done: Done, *, bulk: bool) -> None:
         self.database(database_id).submit(command, done, bulk=bulk)

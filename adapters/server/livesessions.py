@@ -59,6 +59,7 @@ class LiveSessions:
             peer=session.peer,
             tls=session.is_secure,
             client=dict(session.client_id),
+            not_offered=sorted(session.hidden),
             folder=session.selected.path if session.selected else None,
             since=moment(self._clock.now() - int(lived * 1_000_000)),
             idle_seconds=int(silent),

@@ -24,7 +24,7 @@ from adapters.server.administration.verbs import carry_out
 from adapters.server.admission import Admission
 from adapters.server.assistants import Maintenance
 from adapters.server.certificates import channel_bindings, server_context
-from adapters.server.config import Endpoint, Settings
+from adapters.server.config import Endpoint, Imap, Settings
 from adapters.server.config import Server as ServerSettings
 from adapters.server.control import ControlService
 from adapters.server.controlclient import socket_path
@@ -34,6 +34,8 @@ from adapters.server.livesessions import LiveSessions
 from adapters.server.storedriver import StoreDriver, Target
 from core.recipients import fold_name
 from core.watching import Views
+from protocols.imap.clients import FAULTS
+from protocols.imap.policy import ClientPolicy, Pattern, Rule
 from protocols.smtp.limits import Limits
 from protocols.smtp.policy import Policy
 from protocols.smtp.replies import WhenFull
@@ -131,6 +133,7 @@ class Server:
             append_limit=largest[0],
             plaintext_logins=settings.auth.plaintext_logins,
             may_unauthenticate=settings.imap.unauthenticate,
+            client_policy=_client_policy(settings.imap),
             annotations=_annotations(settings.server),
             has_tls=True,
             channel_bindings=channel_bindings(house.certificate[0]),
@@ -242,6 +245,22 @@ def _annotations(given: ServerSettings) -> dict[str, bytes]:
     """What IMAP clients can ask about the server (RFC 5464 3.2.1.1)."""
     about = {"/shared/admin": given.admin, "/shared/comment": given.comment}
     return {name: value.encode() for name, value in about.items() if value}
+
+
+def _client_policy(given: Imap) -> ClientPolicy:
+    """What IMAP clients are not offered."""
+    rules = (
+        Rule(
+            Pattern(each.name, each.vendor, each.version),
+            frozenset(map(str, each.hide)),
+            frozenset(map(fold_name, each.accounts)),
+        )
+        for each in given.clients
+    )
+    knows = given.use_shipped_client_table
+    return ClientPolicy(
+        frozenset(map(str, given.hide_capabilities)), tuple(rules), FAULTS if knows else (), puts_off=knows
+    )
 
 
 def _reactor() -> Any:

@@ -12,6 +12,7 @@ from protocols.imap.do_select import leave
 from protocols.imap.fragments import Line
 from protocols.imap.grammar import BadSyntax, base64
 from protocols.imap.homes import OTHER_USERS, PUBLIC_FOLDERS
+from protocols.imap.policy import is_background, is_hidden
 from protocols.imap.refusals import Rejected, bad
 from protocols.imap.services import Account
 from protocols.imap.work import Answer, Asking, Await, Compute, Pause, StartDeflate, StartTls, Steps, StopDeflate
@@ -53,8 +54,11 @@ def do_logout(session: Session, command: commands.Logout) -> Steps:
 
 
 def do_id(session: Session, command: commands.Id) -> str:
-    """RFC 2971."""
+    """RFC 2971.  Apple's Mail puts off for a day what it fetches in the background when its ID is refused (TN3189)."""
     session.client_id = command.fields
+    services = session.services
+    if services.client_policy.puts_off and is_background(command.fields) and services.is_busy:
+        raise Rejected("Too busy for this; another day", code=responses.UNAVAILABLE)
     session.send(responses.id_({"name": "Penfold"}))
     return "Completed"
 
@@ -67,10 +71,12 @@ def do_namespace(session: Session, command: commands.Namespace) -> str:
 
 
 def do_enable(session: Session, command: commands.Enable) -> str:
-    """RFC 5161: what we do not know is passed over."""
-    if session.selected is not None and "IMAP4REV2" in command.capabilities:
+    """RFC 5161: what we do not know is passed over, and so is what this client is not offered."""
+    hidden = session.hidden
+    offered = [name for name in command.capabilities if name in ENABLES and not is_hidden(name, hidden)]
+    if session.selected is not None and "IMAP4REV2" in offered:
         session.selected.shows_recent = False
-    new = [name for name in command.capabilities if name in ENABLES and name not in session.enabled]
+    new = [name for name in offered if name not in session.enabled]
     session.send(responses.enabled([ENABLES[name][0] for name in new]))
     for name in new:
         session.enable(name, *ENABLES[name][1:])

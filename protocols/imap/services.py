@@ -11,6 +11,7 @@ from core.recipients import Digest, RecipientId
 from core.watching import Views
 from protocols.imap.homes import Home
 from protocols.imap.kept import Kept
+from protocols.imap.policy import ClientPolicy
 
 
 class Account(Struct, frozen=True):
@@ -83,6 +84,11 @@ class Services(Protocol):
         ...
 
     @property
+    def client_policy(self) -> ClientPolicy:
+        """Which capabilities which clients are not offered."""
+        ...
+
+    @property
     def annotations(self) -> Mapping[str, bytes]:
         """The shared annotations of the server (RFC 5464 3.2.1.1)."""
         ...
@@ -134,6 +140,11 @@ class Services(Protocol):
         ...
 
     def release(self, account: Account) -> None: ...
+    @property
+    def is_busy(self) -> bool:
+        """Whether so much waits to be done that who can wait should."""
+        ...
+
     def is_mounted(self, account: Account) -> bool: ...
     def spool(self, home: Home) -> Spool: ...
     def quota(self, home: Home) -> int | None:

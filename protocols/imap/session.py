@@ -45,6 +45,7 @@ from protocols.imap.fragments import (
 from protocols.imap.grammar import BadCharset, BadSyntax, UnknownCommand, parse
 from protocols.imap.homes import Home
 from protocols.imap.notifying import AS_EVER, Key, Notifier, Wants
+from protocols.imap.policy import ClientId, is_hidden
 from protocols.imap.refusals import Rejected, bad, rejected, uid_required
 from protocols.imap.selected import Selected
 from protocols.imap.services import Account, Services
@@ -64,7 +65,7 @@ class Session:
         self.impersonator: Account | None = None  # who really signed in, if it is not the account's owner
         self.selected: Selected | None = None
         self.enabled: set[str] = set()
-        self.client_id: tuple[tuple[str, str | None], ...] = ()
+        self.client_id: ClientId = ()
         self.wants = AS_EVER  # of the selected folder, whichever it is
         self.notifier: Notifier | None = None
         self.outgoing: list[bytes] = []
@@ -405,8 +406,17 @@ class Session:
             certificate=self.certificate_names,
         )
 
+    @property
+    def hidden(self) -> frozenset[str]:
+        """The capabilities that this client is not offered; by what it has said of itself so far."""
+        return self.services.client_policy.hidden(self.account.name if self.account else None, self.client_id)
+
     def capabilities(self) -> list[str]:
-        """What is announced in this state (RFC 9051 6.1.1)."""
+        """What is announced in this state (RFC 9051 6.1.1), but for what this client is not offered."""
+        hidden = self.hidden
+        return [name for name in self._capabilities() if not is_hidden(name, hidden)]
+
+    def _capabilities(self) -> list[str]:
         if self.account is not None:
             found = [*ALWAYS, *AFTER_LOGIN, f"APPENDLIMIT={self.services.append_limit}"]
             if self.services.may_unauthenticate:

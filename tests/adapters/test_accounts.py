@@ -18,6 +18,7 @@ from core.recipients import Quota, Recipient, RecipientId
 from core.rights import ANYONE, Actor
 from core.watching import Views
 from protocols.imap.homes import Home
+from protocols.imap.policy import ClientPolicy
 from protocols.imap.services import Account
 from tests.adapters.test_control import Log
 
@@ -50,6 +51,7 @@ class House:
             append_limit=1000,
             plaintext_logins=True,
             may_unauthenticate=True,
+            client_policy=ClientPolicy(),
             has_tls=False,
             channel_bindings={},
             quota_admins=frozenset(),

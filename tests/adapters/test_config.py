@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 
 from adapters.server.config import (
     EXAMPLE,
+    Alias,
+    Capability,
+    ClientRule,
     Duration,
     Endpoint,
     Problem,
@@ -305,7 +308,100 @@ def test_what_is_no_uri(written: str) -> None:
     ]
 
 
-keys = st.sampled_from(["imap", "listen", "tls.key", '"x"', "[log]", "level", "[[a]]", "total", "a.b"])
+def test_rules_for_clients_are_tables() -> None:
+    text = """\
+[imap]
+hide_capabilities = ["preview", "Sort"]
+use_shipped_client_table = false
+[[imap.clients]]
+name = "Microsoft Office 365"
+hide = ["UIDONLY", "QUOTA"]
+[[imap.clients]]
+accounts = ["ada"]
+hide = ["COMPRESS=DEFLATE"]
+[[imap.clients]]
+vendor = "Wino"
+version = "1."
+"""
+    settings = parse(text)
+    assert settings.imap.hide_capabilities == ("PREVIEW", "SORT")
+    assert settings.imap.use_shipped_client_table is False
+    assert settings.imap.clients == (
+        ClientRule(name="Microsoft Office 365", hide=(Capability("UIDONLY"), Capability("QUOTA"))),
+        ClientRule(accounts=(Alias("ada"),), hide=(Capability("COMPRESS=DEFLATE"),)),
+        ClientRule(vendor="Wino", version="1."),
+    )
+    shown = {row.name: row.value for row in settings.effective() if row.source == "file"}
+    assert parse("\n".join(f"{name} = {value}" for name, value in shown.items())) == settings
+
+
+def test_mistakes_in_rules_for_clients_are_told_with_their_lines() -> None:
+    text = """\
+[[imap.clients]]
+nam = "x"
+hide = ["UIDONYL"]
+
+[[imap.clients]]
+name = 3
+hide = ["IDLE", "auth=plain"]
+accounts = "ada"
+"""
+    assert problems(text) == [
+        (2, "Unknown setting imap.clients.nam: did you mean name?"),
+        (3, "imap.clients.hide: There is no capability UIDONYL: did you mean UIDONLY? (in item 1)"),
+        (6, "imap.clients.name: Expected str, got int"),
+        (
+            7,
+            "imap.clients.hide: auth=plain cannot be hidden: it says how to sign in, which has settings of its own"
+            " (in item 2)",
+        ),
+        (8, 'imap.clients.accounts: Expected a list, as ["ada"]'),
+    ]
+
+
+def test_a_rule_says_whom_it_means_and_what_it_hides() -> None:
+    text = """\
+[[imap.clients]]
+hide = ["IDLE"]
+
+[[imap.clients]]
+accounts = ["ada"]
+"""
+    assert problems(text) == [
+        (1, "imap.clients: Whom this means is not said: imap.hide_capabilities is for everybody"),
+        (4, "imap.clients: Nothing is hidden by this"),
+    ]
+
+
+@pytest.mark.parametrize("text", ["imap.clients = 3", "imap.clients = [3]", "[imap.clients]\nname = 'x'"])
+def test_what_is_no_table_of_rules(text: str) -> None:
+    assert problems(text) == [(1, "imap.clients: Expected tables: write [[imap.clients]]")]
+
+
+@pytest.mark.parametrize(
+    ("written", "wrong"),
+    [
+        ("'IMAP4rev1'", "IMAP4rev1 cannot be hidden: clients take a server without it for none"),
+        ("'LITERAL+'", "LITERAL+ cannot be hidden: clients see it in the greeting, before anything is known of them"),
+        ("'SASL-IR'", "SASL-IR cannot be hidden: clients see it in the greeting"),
+        ("'id'", "id cannot be hidden: without it nobody knows which client it is"),
+        ("'ENABLE'", "ENABLE cannot be hidden: other capabilities are turned on by it"),
+        ("'STARTTLS'", "STARTTLS cannot be hidden: it says how to sign in"),
+        ("'XYZZY'", "There is no capability XYZZY (in item 1)"),
+        ("'SORT=DISPLAI'", "There is no capability SORT=DISPLAI: did you mean SORT=DISPLAY?"),
+        ("''", "There is no capability "),
+        ("3", 'Expected the name of a capability, like "UIDONLY"'),
+    ],
+)
+def test_what_cannot_be_hidden(written: str, wrong: str) -> None:
+    ((line, text),) = problems(f"[imap]\nhide_capabilities = [{written}]")
+    assert line == 2
+    assert text.startswith(f"imap.hide_capabilities: {wrong}")
+
+
+keys = st.sampled_from(
+    ["imap", "listen", "tls.key", '"x"', "[log]", "level", "[[a]]", "[[imap.clients]]", "hide", "total", "a.b"]
+)
 values = st.sampled_from(["1", "true", "'x'", '"""\na\n"""', "[\n1,\n]", "{a = 1}", "'7d'", "1979-05-27", "1.5", "[]"])
 
 

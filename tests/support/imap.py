@@ -18,8 +18,10 @@ from core.model import MAX_UID, FolderId, MailboxId
 from core.recipients import Digest, RecipientId
 from core.rights import ANYONE, Actor, Grant
 from core.watching import Views
+from protocols.imap.clients import FAULTS
 from protocols.imap.homes import Home
 from protocols.imap.kept import Kept
+from protocols.imap.policy import ClientPolicy
 from protocols.imap.services import Account, Keys
 from protocols.imap.session import Session
 from protocols.imap.work import Compute, Pause, Read, StartTls, Work, Write
@@ -71,6 +73,8 @@ class TestServer:
         self.append_limit = 10_000_000
         self.plaintext_logins = True
         self.may_unauthenticate = True
+        self.client_policy = ClientPolicy(faults=FAULTS, puts_off=True)
+        self.is_busy = False
         self.annotations: dict[str, bytes] = {}
         self.has_tls = False
         self.takes_tokens = False

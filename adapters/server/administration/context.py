@@ -71,6 +71,7 @@ class SessionRow(Struct, frozen=True):
     peer: str
     tls: bool
     client: dict[str, str | None]  # what it says of itself (RFC 2971)
+    not_offered: list[str]  # the capabilities that are kept from it
     folder: str | None  # that is selected
     since: datetime
     idle_seconds: int  # since the client last said anything

@@ -22,7 +22,7 @@ def list_all(place: Place, as_json: Json = False) -> None:
     if as_json:
         print_json(rows)
         return
-    columns = ("NUMBER", "USER", "FROM", "TLS", "CLIENT", "FOLDER", "SINCE", "IDLE")
+    columns = ("NUMBER", "USER", "FROM", "TLS", "CLIENT", "NOT OFFERED", "FOLDER", "SINCE", "IDLE")
     print_table(columns, (_cells(row) for row in rows), right=("NUMBER", "IDLE"))
 
 
@@ -35,6 +35,7 @@ def _cells(row: SessionRow) -> tuple[object, ...]:
         row.peer,
         row.tls,
         client,
+        " ".join(row.not_offered) or None,
         row.folder,
         row.since,
         seconds(row.idle_seconds),
