@@ -198,6 +198,7 @@ class Shared(RuleBasedStateMachine):
         naive = self._told(session)
         assert b" OK " in naive.says(f'APPEND "{naive.path}" ({flags}) {{1+}}\r\nx')
         self.oracle.add(flags, naive.name)
+        self._known(session, 1, 0)  # who hears of UIDs must know his own, which he is not told
 
     @rule(session=SESSION, low=LOW, verb=st.sampled_from(["COPY", "MOVE"]))
     def carry(self, session: int, low: int, verb: str) -> None:
@@ -208,6 +209,7 @@ class Shared(RuleBasedStateMachine):
             self.oracle.add(b" ".join(self.oracle.of(uid, naive.name)).decode(), naive.name)
         if verb == "MOVE":
             self.oracle.remove(set(there))
+        self._known(session, 1, 0)
 
     @rule(session=SESSION)
     def expunge(self, session: int) -> None:
