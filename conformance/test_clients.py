@@ -352,7 +352,8 @@ def test_imaplib_does_what_it_can(penfold: Penfold) -> None:
         assert client.expunge() == ("OK", [b"1"])
         assert client.status("Archive", "(MESSAGES UNSEEN)") == ("OK", [b'"Archive" (MESSAGES 2 UNSEEN 0)'])
         assert client.create("Other")[0] == client.rename("Other", "Another")[0] == client.delete("Another")[0] == "OK"
-        assert client.namespace() == ("OK", [b'(("" "/")) NIL NIL'])
+        namespaces = b'(("" "/")) (("Other Users/" "/")) (("Public Folders/" "/"))'
+        assert client.namespace() == ("OK", [namespaces])
         assert client.list('""', "INBOX")[0] == "OK"
         assert client.close()[0] == "OK"
     finally:

@@ -59,7 +59,7 @@ OCTETS = {
     *("entry", "first", "until", "value"),
     *(f"key{number}" for number in range(8)),
 }
-TEXTS = {"name", "special_use", "path"}
+TEXTS = {"name", "special_use", "path", "email_id"}
 _TYPES = {"{B}": "BYTEA", "{WR}": ""}
 _PARAMETER = re.compile(r":([a-z_0-9]+)")
 
