@@ -57,7 +57,7 @@ class TreeChange(Struct, frozen=True):
     """Folders were made, renamed or deleted, or subscriptions or rights were changed: LIST may have another answer."""
 
     mailbox_id: MailboxId
-    is_of_rights: bool = False
+    trustee: RecipientId | None = None  # whose rights they are, where only rights were changed
 
 
 class AnnotationsChange(Struct, frozen=True):

@@ -409,12 +409,12 @@ def set_grant(tx: WriteTx, command: SetGrant) -> Outcome:
     after = _changed(command.mode, old.rights if old is not None else 0, command.rights)
     if not after:
         tx.delete_grant(*place, command.trustee, is_denied=command.is_denied)
-        return None, (TreeChange(command.mailbox_id, is_of_rights=True),)
+        return None, (TreeChange(command.mailbox_id, command.trustee),)
     if old is None and len(known) >= GRANTS_PER_FOLDER:
         raise LimitExceeded(f"An access control list may not have more than {GRANTS_PER_FOLDER} lines")
     own_only = command.own_only if old is None or command.mode is FlagMode.REPLACE else old.own_only
     tx.put_grant(*place, Grant(command.trustee, after, command.is_denied, own_only))
-    return None, (TreeChange(command.mailbox_id, is_of_rights=True),)
+    return None, (TreeChange(command.mailbox_id, command.trustee),)
 
 
 def set_grants(tx: WriteTx, command: SetGrants) -> Outcome:
@@ -438,7 +438,7 @@ def set_grants(tx: WriteTx, command: SetGrants) -> Outcome:
             tx.delete_grant(folder.mailbox_id, folder.folder_id, grant.trustee, is_denied=grant.is_denied)
         for grant in new:
             tx.put_grant(folder.mailbox_id, folder.folder_id, grant)
-    told = (TreeChange(command.mailbox_id, is_of_rights=True),) if changes else ()
+    told = (TreeChange(command.mailbox_id, command.trustee),) if changes else ()
     return GrantsSet(len(changes), any(_loses(old, new) for _, old in changes)), told
 
 

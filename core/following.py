@@ -60,6 +60,6 @@ class Following:
         if not self._all:
             return
         for change in changes:
-            is_for_all = isinstance(change, TreeChange) and change.is_of_rights
+            is_for_all = isinstance(change, TreeChange) and change.trustee is not None
             for follower in tuple(self._all if is_for_all else self._of.get(change.mailbox_id, ())):
                 follower.listener(change)

@@ -116,6 +116,7 @@ class _Read:
         self.watches: list[Watch] = []
         self._watch = watch(lambda change, newest: None)  # keeps the shared view here
         self._missed: list[FolderChange | SeenChange] = []
+        self._is_void = False  # too much was missed: what is being read now is of no use
         self._told = 0  # the MODSEQ of the last view that there was
 
     def load(self, loaded: FolderView) -> FolderView | None:
@@ -124,6 +125,9 @@ class _Read:
             self.base.load(loaded.base)
         if self.view is not None:
             return self.view
+        if self._is_void:
+            self._is_void = False
+            return None
         for change in self._missed:
             after = self._after(loaded, change)
             if after is None:
@@ -165,8 +169,8 @@ class _Read:
 
     def _miss(self, change: FolderChange | SeenChange) -> None:
         self._missed.append(change)
-        if len(self._missed) > KEPT_CHANGES:  # what is being read is out of date by now, and is read again
-            self._missed = self._missed[-1:]
+        if len(self._missed) > KEPT_CHANGES:
+            self._missed, self._is_void = [], True
 
     def _gap(self) -> FolderChange:
         """No session can go on from the view that it has."""

@@ -41,6 +41,7 @@ class LiveSessions:
         def is_visiting(connection: ImapConnection) -> bool:
             account, selected = connection.session.account, connection.session.selected
             is_there = selected is not None and selected.home.mailbox_id == mailbox_id
+            connection.session.look_again()
             return is_there and account is not None and account.mailbox_id != mailbox_id
 
         return self._on_loop(lambda: self._end(is_visiting))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from core.rights import READ
 from protocols.imap import commands, limits, responses
 from protocols.imap.do_folders import attributes, tell_status
 from protocols.imap.do_messages import tell_messages
-from protocols.imap.filters import IsChosen, chooser
+from protocols.imap.filters import BEYOND, IsChosen, chooser
 from protocols.imap.hierarchy import Listed, Placed, listed
 from protocols.imap.homes import Home
 from protocols.imap.notifying import EVENTS, MESSAGES, NOTHING, Key, Notifier, Watched, wants_of
@@ -36,18 +36,52 @@ def do_notify(session: Session, command: commands.Notify) -> Steps:
     if not command.groups:
         session.stop_notifying(NOTHING)
         return "NOTIFY completed"
-    known = yield from listed(session, lambda root: True)
-    watched = _watched(session, command.groups, known)
-    if len(watched) > limits.NOTIFY_FOLDERS:
-        raise Rejected("Those are too many folders", code=responses.NOTIFICATIONOVERFLOW)
-    session.stop_notifying(wants_of(command.groups))
-    session.notifier = Notifier(command.groups, known, watched, session.services.views.following.follow(session.notice))
-    _attend(session, session.notifier)
+    notifier, known = yield from _begin(session, command)
     if command.status:
-        yield from _tell_all(session, session.notifier)
+        yield from _tell_all(session, notifier)
     for name in _closed(session, command.groups, known):
         session.send(responses.list_(("\\NoAccess",), SEPARATOR, name, utf8=session.takes_utf8))
     return "NOTIFY completed"
+
+
+def _begin(session: Session, command: commands.Notify) -> Asking[tuple[Notifier, Listed]]:
+    """From here on nothing is missed, also while it is looked which folders there are; raises Rejected."""
+    before = session.notifier
+    follower = session.services.views.following.follow(session.notice)
+    notifier = Notifier(command.groups, Listed({}, set(), set()), {}, follower)
+    notifier.is_beginning = True
+    follower.attend({session.signed_in.mailbox_id, *(before.follower.mailboxes if before is not None else ())})
+    session.notifier = notifier
+    try:
+        known = yield from listed(session, _reaches(command.groups))
+        watched = _watched(session, command.groups, known)
+        if len(watched) > limits.NOTIFY_FOLDERS:
+            raise Rejected("Those are too many folders", code=responses.NOTIFICATIONOVERFLOW)
+    except BaseException:
+        follower.close()
+        session.notifier = before
+        if before is not None:
+            before.is_stale = True
+            before.unplaced |= notifier.unplaced
+        raise
+    if before is not None:
+        before.follower.close()
+        pending = notifier.unplaced
+        notifier.follow_up(before)
+        notifier.unplaced |= pending
+    notifier.renew(known, watched)
+    notifier.is_beginning = False
+    if before is not None and before.is_stale:
+        notifier.known = before.known  # what has become of it is still to be told
+    _attend(session, notifier)
+    session.want(wants_of(command.groups))
+    return notifier, known
+
+
+def _reaches(groups: Iterable[commands.EventGroup]) -> Callable[[str], bool]:
+    """Whether folders that are not the user's own can be meant."""
+    goes_beyond = any(group.mailboxes is not None and group.mailboxes.kind in BEYOND for group in groups)
+    return lambda root: goes_beyond
 
 
 def _attend(session: Session, notifier: Notifier) -> None:
@@ -128,7 +162,8 @@ def _tell_fresh(session: Session) -> Asking[None]:
     selected = session.selected
     assert selected is not None, "it was just looked at"
     uids, selected.fresh = selected.fresh, ()
-    yield from tell_messages(session, uids, selected.wants.items)
+    if selected.wants.items:
+        yield from tell_messages(session, uids, selected.wants.items)
 
 
 def _items(session: Session, events: frozenset[str], *, is_first: bool = False) -> tuple[str, ...]:
@@ -186,7 +221,7 @@ def _tell_tree(session: Session, notifier: Notifier) -> Asking[None]:
     """RFC 5465 5.4, 5.5, 5.9: what LIST would say otherwise now."""
     notifier.is_stale = False
     before, names = notifier.known, notifier.own_names
-    known = yield from listed(session, lambda root: True)
+    known = yield from listed(session, _reaches(notifier.groups))
     notifier.own_names = set()
     watched = _watched(session, notifier.groups, known)
     if len(watched) > limits.NOTIFY_FOLDERS:

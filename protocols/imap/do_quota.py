@@ -61,7 +61,7 @@ def do_get_quota_root(session: Session, command: commands.GetQuotaRoot) -> Steps
 
 def do_set_quota(session: Session, command: commands.SetQuota) -> Steps:
     """RFC 9208 4.1.3: what is not named has no limit any more."""
-    services, account = session.services, session.signed_in
+    services, account = session.services, session.impersonator or session.signed_in  # who really asks
     if not services.may_set_quota(account):
         raise Rejected("Only administrators set quotas", code=responses.NOPERM)
     home = _home(session, command.root)

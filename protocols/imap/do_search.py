@@ -220,7 +220,11 @@ def _caught_up(session: Session, context: Context) -> Asking[None]:
     context.behind = merged(context.behind, without(uids, looked))
     alive = selected.alive(looked)
     if context.told and (come := selected.contexts.come(context, alive, ranges(matched.uids))):
-        yield from _tell_come(session, context, come)
+        try:
+            yield from _tell_come(session, context, come)
+        except Refusal:
+            session.outgoing += selected.contexts.give_up(context, NOT_NOW)
+            return
         alive = selected.alive(looked)
     session.outgoing += selected.contexts.judge(context, selected.view, alive, ranges(matched.uids))
 

@@ -52,6 +52,9 @@ def do_select(session: Session, command: commands.Select) -> Steps:
     if not session.is_rev2 and not command.examine and recent_from < folder.uidnext:
         recent_from = yield home.write(ClaimRecent(home.mailbox_id, folder.folder_id, folder.uidnext))
     watch, view = yield from _watch(session, home, folder)
+    if home.by is None and locate(session, command.mailbox).home.by is not None:
+        watch.close()  # full access was taken away meanwhile
+        raise NoSuchFolder("There is no such folder")
     # Nothing is waited for from here on, so no change can fall between this view and what is heard later.
     selected = Selected(
         command.mailbox, home, folder.folder_id, watch, view, read_only=command.examine, enabled=session.enabled

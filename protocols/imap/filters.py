@@ -16,14 +16,14 @@ from protocols.imap.work import Asking
 if TYPE_CHECKING:
     from protocols.imap.session import Session
 
-_BEYOND = frozenset({"subscribed", "mailboxes", "subtree", "subtree-one"})  # may mean what is not the user's own
+BEYOND = frozenset({"subscribed", "mailboxes", "subtree", "subtree-one"})  # may mean what is not the user's own
 
 IsChosen = Callable[[str, Placed], bool]
 
 
 def chosen_folders(session: Session, wanted: Sequence[MailboxFilter]) -> Asking[list[tuple[str, Placed]]]:
     """The folders that some filters choose, each once, in the order of the tree; what cannot be read is not there."""
-    goes_beyond = any(some.kind in _BEYOND for some in wanted)
+    goes_beyond = any(some.kind in BEYOND for some in wanted)
     known = yield from listed(session, lambda root: goes_beyond)
     tests = [chooser(session, some, known.subscribed) for some in wanted]
     chosen = [

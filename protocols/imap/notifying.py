@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from core.annotations import SERVER, SHARED
-from core.changes import AnnotationsChange, Change, FolderChange, SeenChange, TreeChange
+from core.changes import AnnotationsChange, Change, FolderChange, MailboxRemoved, SeenChange, TreeChange
 from core.following import Follower
 from core.model import SEPARATOR, FolderId, MailboxId, UIDRanges, common, merged, ranges, without
 from core.recipients import RecipientId
@@ -94,6 +94,7 @@ class Notifier:
         self.unplaced: dict[Key, Dirty] = {}  # of folders that may turn out to be watched, while `is_stale`
         self.annotations: dict[tuple[MailboxId, FolderId], dict[str, None]] = {}  # names, in the order of change
         self.is_stale = False  # what can be listed has changed
+        self.is_beginning = False  # it is not known yet which folders are watched
         self.has_overflown = False
         self.own_names: set[str] = set()  # of folders that the client has made, renamed ... itself
 
@@ -108,6 +109,8 @@ class Notifier:
                 self._hear_messages(change, selected)
             case SeenChange(user=reader) if reader == user:
                 self._touch((change.mailbox_id, change.folder_id), selected, frozenset({"FLAGCHANGE"}))
+            case MailboxRemoved():
+                self.is_stale = True
             case TreeChange():
                 self.is_stale = True
                 self.follower.attend({*self.follower.mailboxes, change.mailbox_id})
@@ -115,6 +118,8 @@ class Notifier:
                 self._hear_annotations(change)
 
     def _hear_messages(self, change: FolderChange, selected: Key | None) -> None:
+        if (change.mailbox_id, change.folder_id) not in self.watched and not (self.is_stale or self.is_beginning):
+            return
         others = {"FLAGCHANGE"} if change.changed else set()
         if change.expunged:
             others.add("MESSAGEEXPUNGE")
@@ -126,7 +131,7 @@ class Notifier:
             return
         if key in self.watched:
             dirty = self.dirty.setdefault(key, Dirty())
-        elif self.is_stale:
+        elif self.is_stale or self.is_beginning:
             dirty = self.unplaced.setdefault(key, Dirty())
         else:
             return
@@ -142,7 +147,7 @@ class Notifier:
         for key, now in watched.items():
             if "FLAGCHANGE" in now.events and names.get(now.name, key) != key:
                 self.unplaced[key] = Dirty(others=frozenset({"FLAGCHANGE"}))
-        self.dirty |= {key: dirty for key, dirty in self.unplaced.items() if key in watched}
+        self.dirty = {key: dirty for key, dirty in (self.dirty | self.unplaced).items() if key in watched}
         self.known, self.watched, self.unplaced = known, watched, {}
 
     def _hear_annotations(self, change: AnnotationsChange) -> None:
@@ -155,12 +160,23 @@ class Notifier:
             self.annotations.setdefault(key, {}).update(dict.fromkeys(change.names))
             self.has_overflown |= sum(map(len, self.annotations.values())) > limits.NOTIFY_PENDING
 
+    def inherit(self, key: Key) -> None:
+        """The folder is not selected any more, and not all that has happened there was told."""
+        if key in self.watched and (events := self.watched[key].events & MESSAGES):
+            self.dirty.setdefault(key, Dirty()).others |= events
+
+    def follow_up(self, before: Notifier) -> None:
+        """Takes the place of another, of which not all has been told (RFC 5465 3.1)."""
+        self.unplaced = before.unplaced | before.dirty
+        self.annotations = before.annotations
+        self.is_stale = self.is_stale or before.is_stale
+
     # ------------------------------------------------------------------------------------------ one's own doings
 
     def forgive_messages(self, mailbox_id: MailboxId, uidvalidity: int, uids: UIDRanges) -> None:
         """RFC 5465 5: what the client has put there itself need not be told."""
         for key, dirty in list(self.dirty.items()):
-            folder = self.watched[key].placed.folder
+            folder = self.watched[key].placed.folder if key in self.watched else None
             if key[0] == mailbox_id and folder is not None and folder.uidvalidity == uidvalidity:
                 dirty.arrived = without(dirty.arrived, common(dirty.arrived, uids))
                 if not dirty.events:
@@ -174,7 +190,7 @@ class Notifier:
     def forgive_annotations(self, folder: str, names: Collection[str]) -> None:
         """Likewise; no folder is the server."""
         for key, pending in list(self.annotations.items()):
-            known = "" if key[1] == SERVER else self.watched[key].name
+            known = "" if key[1] == SERVER else self.watched[key].name if key in self.watched else None
             if known == known_as(folder):
                 self.annotations[key] = {name: None for name in pending if name not in names}
                 if not self.annotations[key]:

@@ -126,7 +126,8 @@ class Selected:
 
     @property
     def has_news(self) -> bool:
-        return bool(self._news or self._is_behind or self._ghosts or self._muted or self.is_gone)
+        owes_count = self.wants.counts and len(self.view) != self._announced
+        return bool(self._news or self._is_behind or self._ghosts or self._muted or self.is_gone or owes_count)
 
     def _pending(self) -> list[FolderChange]:
         """What the client has not been told."""
@@ -143,7 +144,12 @@ class Selected:
     @property
     def modseq(self) -> int:
         """Up to which MODSEQ the client has been told everything (RFC 7162 3.2: HIGHESTMODSEQ)."""
-        return min(self._held_since, self.view.modseq) if self._ghosts or self._muted else self.view.modseq
+        return min(self._held_since, self.view.modseq) if self._holds else self.view.modseq
+
+    @property
+    def _holds(self) -> bool:
+        """Whether the client has not been told of all that is in its view."""
+        return bool(self._ghosts or self._muted) or len(self.view) != self._announced
 
     @property
     def newest(self) -> FolderView:
@@ -206,6 +212,8 @@ class Selected:
                 self._hold(change)
                 self._ghosts = merged(self._ghosts, change.expunged)
                 change = replace(change, expunged=())
+            if change.arrived and not self.wants.counts:
+                self._hold(change)
             self._advance(change)
             if change.keywords is not None:
                 yield from self.flags_known()
@@ -232,7 +240,7 @@ class Selected:
 
     def _hold(self, change: FolderChange) -> None:
         """The client is not told of all of this."""
-        self._held_since = self._held_since if self._ghosts or self._muted else change.since
+        self._held_since = self._held_since if self._holds else change.since
 
     def _unmuted(self, *, uid: bool) -> Iterator[bytes]:
         """RFC 5465 3.1: what has accumulated while the client did not want to hear of flags."""

@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 from msgspec.structs import replace
 
-from core.changes import Change, MailboxRemoved
+from core.changes import Change, MailboxRemoved, TreeChange
 from core.errors import Refusal
 from core.model import SEPARATOR, UIDRanges, merged
 from core.view import FolderView
@@ -255,19 +255,25 @@ class Session:
             self._ask = resume(self._steps)
         except StopIteration as done:
             if self._suspended is not None:
-                (self._steps, self._ask), self._suspended = self._suspended, None
+                self._go_on()
                 return
             self._steps = None
             self._complete(done.value)
-        except Rejected as no:
+        except (Rejected, Refusal) as no:
+            if self._suspended is not None:  # no command is answered by what is told unasked
+                self._go_on()
+                return
             self._steps = None
-            self._reject(no)
-        except Refusal as refusal:
-            self._steps = None
-            self._reject(rejected(refusal))
+            self._reject(no if isinstance(no, Rejected) else rejected(no))
         except BaseException:
             self._steps = None
             raise
+
+    def _go_on(self) -> None:
+        """What was owed has been told: on with what was suspended for it, and with what has come meanwhile."""
+        assert self._suspended is not None, "something was"
+        (self._steps, self._ask), self._suspended = self._suspended, None
+        self.wake()
 
     def _answer(self, ask: Await) -> bool:
         """Gives the running command what the client has sent; whether there was anything."""
@@ -463,6 +469,8 @@ class Session:
     def deselect(self) -> None:
         """Leaves the selected folder, if any."""
         if self.selected is not None:
+            if self.notifier is not None and self.selected_key is not None and self.selected.has_news:
+                self.notifier.inherit(self.selected_key)
             self.selected.watch.close()
             self.selected = None
 
@@ -480,8 +488,17 @@ class Session:
         """A listener of Following: something was committed in a mailbox that NOTIFY is about."""
         if self.notifier is None or self.account is None:
             return
+        trustee = change.trustee if isinstance(change, TreeChange) else None
+        if trustee is not None and trustee not in self.services.trustees(self.account):
+            return  # rights of others
         self.notifier.hear(change, self.account.user, self.selected_key)
         if self.notifier.has_work:
+            self.wake()
+
+    def look_again(self) -> None:
+        """What the user may list may have changed otherwise than by a commit."""
+        if self.notifier is not None:
+            self.notifier.is_stale = True
             self.wake()
 
     def stop_notifying(self, wants: Wants) -> None:
@@ -489,9 +506,15 @@ class Session:
         if self.notifier is not None:
             self.notifier.follower.close()
             self.notifier = None
+        self.want(wants)
+
+    def want(self, wants: Wants) -> None:
+        """What the client wants to hear of the selected folder, whichever it is."""
         self.wants = wants
         if self.selected is not None:
             self.selected.wants = wants
+            if not wants.items:
+                self.selected.fresh = ()
 
     def put_here(self, home: Home, uidvalidity: int, uids: UIDRanges) -> None:
         """The client has put messages into a folder, of which it need not be told (RFC 5465 5, 5.2)."""
@@ -513,7 +536,9 @@ class Session:
             return
         if not self.is_idling and (not self.wants.at_once or self._steps is not None):
             return
-        self.outgoing += selected.tell(expunge=self.is_idling or self.wants.expunges_at_once)
+        # While messages are being told by their numbers (see _catch_up), these must mean what they meant.
+        expunge = (self.is_idling or self.wants.expunges_at_once) and self._suspended is None
+        self.outgoing += selected.tell(expunge=expunge)
         self.outgoing += selected.settled()
         if selected.is_gone:
             self._folder_gone()

@@ -290,6 +290,7 @@ class TestReaders:
         views = Views()
         watch = views.watch(ONE, INBOX, Listener(), user=U2)
         views.publish([marked(U2, at, at + 1, ((1, 1),)) for at in range(2 * KEPT_CHANGES)])
+        views.publish([change(1, arrived=(entry(2),))])  # of the other order: no gap tells of what is lost
         assert watch.load(ReaderView(snapshot(entry(1), modseq=1), SeenMarks((), 0))) is None
         assert watch.load(ReaderView(snapshot(entry(1), modseq=1), SeenMarks((), 2 * KEPT_CHANGES))) is not None
 

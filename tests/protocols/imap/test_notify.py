@@ -4,7 +4,10 @@ import re
 
 import pytest
 
+from core.changes import FolderChange
+from core.model import FolderId, MailboxId, ModSeq
 from core.rights import Grant, mask
+from protocols.imap.work import Read, Work
 from tests.support.imap import MESSAGE, Client, TestServer, account, untagged
 
 READER = Grant(account(2).user, mask("lr"))
@@ -416,3 +419,80 @@ def test_what_two_asked_for_is_told_once(server: TestServer) -> None:
     client.ok("UID SEARCH RETURN (UPDATE (flags)) ALL")
     server.deliver(MESSAGE)
     assert [line for line in heard(client) if b"FETCH" in line] == [b"* 1 FETCH (UID 1 FLAGS ())"]
+
+
+# ---------------------------------------------------------------------------------------------- in the midst of it
+
+
+@pytest.mark.parametrize("mode", ["selected", "selected-delayed"])
+def test_numbers_mean_what_they_meant_while_messages_are_told(server: TestServer, mode: str) -> None:
+    """What is read for a FETCH has the numbers of then: an EXPUNGE in IDLE waits until it is told."""
+    for _ in range(3):
+        server.deliver(MESSAGE)
+    client = listener(server, f"({mode} (MessageNew (uid envelope) MessageExpunge))", select="INBOX")
+    client.says("IDLE")
+    server.deliver(MESSAGE)
+    work = client.session.next_work()
+    assert isinstance(work, Read)
+    other = server.client(select="INBOX")
+    other.ok("STORE 1 +FLAGS (\\Deleted)")
+    other.ok("EXPUNGE")
+    told = untagged(client.finish(work) + client.turn())
+    assert [line[:10] for line in told] == [b"* 4 EXISTS", b"* 4 FETCH ", b"* 1 EXPUNG"]
+
+
+def test_a_second_notify_loses_nothing_of_the_first(server: TestServer) -> None:
+    """RFC 5465 3.1: a client that knows where folders are says SET again without STATUS."""
+    client = listener(server, "(mailboxes INBOX (MessageNew MessageExpunge MailboxName))")
+    server.deliver(MESSAGE)
+    groups = "(mailboxes (INBOX Sent new) (MessageNew MessageExpunge MailboxName))"
+    told = client.ok(f"NOTIFY SET {groups}") + client.turn()
+    assert b'* STATUS "INBOX" (UIDNEXT 2 MESSAGES 1)' in told
+    work: Work | None = client.begin(f"NOTIFY SET {groups}")
+    assert isinstance(work, Read)
+    client.session.finish(client._do(work))
+    server.client().ok("CREATE new")
+    server.client().append("Sent", MESSAGE)
+    work = client.session.next_work()
+    told = (client.finish(work) if work is not None else client.heard()) + client.turn()
+    assert b'* STATUS "Sent" (UIDNEXT 2 MESSAGES 1)' in told
+    assert b'"/" "new"' in told
+
+
+def test_a_folder_that_is_left_tells_of_what_was_not_told(server: TestServer) -> None:
+    groups = "(selected (MessageNew MessageExpunge)) (personal (MessageNew MessageExpunge))"
+    client = listener(server, groups, select="INBOX")
+    client.session.selected.hear(  # type: ignore[union-attr]
+        FolderChange(MailboxId(1), FolderId(1), ModSeq(1), ModSeq(2))
+    )
+    assert b'* STATUS "INBOX"' in client.ok("UNSELECT") + client.turn()
+
+
+def test_rights_of_others_are_no_work(server: TestServer) -> None:
+    client = listener(server, "(personal (MailboxName))", user="u2")
+    server.share("INBOX", Grant(account(3).user, mask("lr")))
+    assert not client.session.notifier.has_work  # type: ignore[union-attr]
+
+
+def test_full_access_that_is_taken_away_ends_what_is_told(server: TestServer) -> None:
+    """T-12.7: looked at again when the administration says so."""
+    server.owned_by = {"u2": ("u1",)}
+    client = listener(server, '(subtree "Other Users" (MessageNew MessageExpunge))', user="u2")
+    server.owned_by = {}
+    client.session.look_again()
+    server.deliver(MESSAGE)
+    assert heard(client) == []
+
+
+def test_what_is_not_told_is_not_promised(server: TestServer) -> None:
+    """RFC 7162 3.2: HIGHESTMODSEQ stays below messages that the client does not want to hear of."""
+    client = server.client()
+    client.ok("ENABLE QRESYNC")
+    client.ok("SELECT INBOX")
+    before = client.session.selected.modseq  # type: ignore[union-attr]
+    client.ok("NOTIFY NONE")
+    server.deliver(MESSAGE)
+    client.ok("NOOP")
+    assert client.session.selected.modseq == before  # type: ignore[union-attr]
+    assert b"* 1 EXISTS" in client.ok("NOTIFY SET (selected (MessageNew MessageExpunge))")
+    assert client.session.selected.modseq > before  # type: ignore[union-attr]
