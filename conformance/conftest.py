@@ -1,11 +1,15 @@
-"""Servers that the suites share, and how long each file takes."""
+"""Servers and a Thunderbird that the suites share, and how long each file takes."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from conformance.support.servers import Dovecot, Penfold, remove, scratch
+from conformance.support.servers import PASSWORD, Dovecot, Penfold, remove, scratch
+from conformance.thunderbird.driver import Thunderbird
+from conformance.thunderbird.mail import ImapAccount
+from conformance.thunderbird.transcript import refusals
 
 _seconds: dict[str, float] = {}
 
@@ -46,3 +50,27 @@ def dovecot(directory: Path) -> Iterator[Dovecot]:
     server = Dovecot(directory / "dovecot").start()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="module")
+def thunderbird(penfold: Penfold, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Thunderbird]:
+    """One for all tests of this file; each has an account of its own in it."""
+    with Thunderbird(tmp_path_factory.mktemp("thunderbird") / "home") as found:
+        found.trust(penfold.certificate, penfold.imaps)
+        yield found
+
+
+@pytest.fixture
+def add_account(thunderbird: Thunderbird, penfold: Penfold) -> Iterator[Callable[[str], ImapAccount]]:
+    """Gives Thunderbird a user's account, over TLS; the server must refuse nothing that Thunderbird asks."""
+    accounts = []
+
+    def add(user: str) -> ImapAccount:
+        accounts.append(thunderbird.add_imap_account(user, PASSWORD, penfold.imaps, security="SSL"))
+        return accounts[-1]
+
+    yield add
+    for account in accounts:
+        said = account.transcript()
+        assert any(re.search(r" S: \d+ OK", line) for line in said), "the transcript is that of this user"
+        assert not list(refusals(said)), "\n".join(said)

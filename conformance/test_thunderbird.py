@@ -5,25 +5,23 @@ import email.policy
 import itertools
 import re
 import shlex
-import smtplib
 import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
 from conformance.support.mail import message
-from conformance.support.processes import eventually, free_base, is_listening, stop, succeed
+from conformance.support.processes import becomes, eventually, free_base, is_listening, stop, succeed
 from conformance.support.servers import HOST, PASSWORD, Penfold
+from conformance.support.sessions import at_server, deliver, folders_at_server, store
 from conformance.support.storecheck import findings
 from conformance.thunderbird.driver import Thunderbird
 from conformance.thunderbird.mail import Attachment, ImapAccount, Use
 
-T = TypeVar("T")
 SECONDS = 30.0  # for what takes milliseconds on a machine that has nothing else to do
 STANDARD = {"INBOX", "Archive", "Drafts", "Junk", "Sent", "Trash"}
 
@@ -31,15 +29,6 @@ STANDARD = {"INBOX", "Archive", "Drafts", "Junk", "Sent", "Trash"}
 FIRST_MAIL_SECONDS = 300.0
 INSTALL_SECONDS = 150.0
 FIRST_MAIL_COMMANDS = 5
-
-
-@pytest.fixture(scope="module")
-def thunderbird(penfold: Penfold, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Thunderbird]:
-    """One for all tests of this file; each has an account of its own in it."""
-    with Thunderbird(tmp_path_factory.mktemp("thunderbird") / "home") as found:
-        found.trust(penfold.certificate, penfold.imaps)
-        yield found
-
 
 _users = itertools.count(1)
 
@@ -51,65 +40,9 @@ def user() -> str:
 
 
 @pytest.fixture
-def account(thunderbird: Thunderbird, penfold: Penfold, user: str) -> Iterator[ImapAccount]:
-    """The user's account, over TLS; the server must refuse nothing that Thunderbird asks."""
-    found = thunderbird.add_imap_account(user, PASSWORD, penfold.imaps, security="SSL")
-    yield found
-    said = found.transcript()
-    assert any(re.search(r" S: \d+ OK", line) for line in said), "the transcript is that of this user"
-    assert not list(refusals(said)), "\n".join(said)
-
-
-def refusals(said: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Commands of Thunderbird's, and how the server has refused them."""
-    for number, line in enumerate(said):
-        if found := re.search(r" S: (\d+|\*) (NO|BAD)\b", line):
-            command = next((asked for asked in reversed(said[:number]) if f" C: {found[1]} " in asked), "")
-            # It may look at a folder under the name that it had before a rename over another connection.
-            if not (re.search(r" C: \d+ (select|STATUS) ", command) and "[NONEXISTENT]" in line):
-                yield command, line
-
-
-def becomes(look: Callable[[], T], wanted: T) -> None:
-    """Waits until that is what one sees."""
-    until = time.monotonic() + SECONDS
-    while (seen := look()) != wanted and time.monotonic() < until:
-        time.sleep(0.05)
-    assert seen == wanted
-
-
-def deliver(port: int, recipient: str, *messages: bytes) -> None:
-    with smtplib.LMTP(HOST, port, timeout=SECONDS) as lmtp:
-        for octets in messages:
-            lmtp.sendmail("joe@example.net", [recipient], octets)
-
-
-def at_server(penfold: Penfold, user: str, folder: str = "INBOX") -> dict[str, set[str]]:
-    """What another session finds: subjects, and their flags."""
-    with penfold.client(user) as client:
-        client.ok(f'EXAMINE "{folder}"')
-        return {
-            bytes(values[b"ENVELOPE"][1]).decode(): {bytes(flag).decode() for flag in values[b"FLAGS"]} - {r"\Recent"}  # type: ignore[index, attr-defined]
-            for values in client.fetch("1:*", "(ENVELOPE FLAGS)").values()
-        }
-
-
-def store(penfold: Penfold, user: str, subject: str, what: str) -> None:
-    """STORE by another session."""
-    with penfold.client(user) as client:
-        client.ok("SELECT INBOX")
-        number = client.ok(f'SEARCH SUBJECT "{subject}"').untagged[-1].split()[-1].decode()
-        client.ok(f"STORE {number} {what}")
-
-
-def folders_at_server(penfold: Penfold, user: str) -> dict[str, bool]:
-    """Names as they go over the wire, and whether they are subscribed."""
-    with penfold.client(user) as client:
-        listed = client.ok('LIST "" "*" RETURN (SUBSCRIBED)').untagged
-    found = [re.fullmatch(rb'\* LIST \((.*)\) "/" "?(.*?)"?', line) for line in listed]
-    return {
-        match[2].decode(): rb"\Subscribed" in match[1] for match in found if match and rb"\NonExistent" not in match[1]
-    }
+def account(add_account: Callable[[str], ImapAccount], user: str) -> ImapAccount:
+    """The user's account."""
+    return add_account(user)
 
 
 # ---------------------------------------------------------------------------------------------- from nothing

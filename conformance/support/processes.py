@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from conformance.support.packages import require
 
 COMMAND_SECONDS = 30.0
 HOST = "127.0.0.1"
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,14 @@ def eventually(condition: Callable[[], object], *, seconds: float = 10.0, every:
     while not condition():
         assert time.monotonic() < until, f"not within {seconds} s: {what or condition}"
         time.sleep(every)
+
+
+def becomes(look: Callable[[], T], wanted: T, *, seconds: float = 30.0) -> None:
+    """Waits until that is what one sees."""
+    until = time.monotonic() + seconds
+    while (seen := look()) != wanted and time.monotonic() < until:
+        time.sleep(0.05)
+    assert seen == wanted, f"{seen!r} is not {wanted!r}"
 
 
 def is_listening(port: int) -> bool:

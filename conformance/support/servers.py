@@ -102,6 +102,10 @@ class Penfold:
         said = self.log.read_text(errors="replace")
         assert not any(word in said for word in ("Traceback", "fault")), f"the server's log:\n{said[-8000:]}"
 
+    def administer(self, *words: str) -> str:
+        """What `penfold` says to an administrator's words while the server runs."""
+        return succeed(Path(sys.executable).parent / "penfold", *words, "--dir", self.directory)
+
     def tls(self) -> ssl.SSLContext:
         """A client's context that trusts the server's certificate, and nothing else."""
         return ssl.create_default_context(cafile=str(self.certificate))

@@ -6,6 +6,8 @@ import signal
 import ssl
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -141,6 +143,37 @@ class Thunderbird:
             return True
 
         eventually(accept, seconds=seconds, what="a dialog")
+
+    @contextmanager
+    def dialog(self, script: str, **arguments: object) -> Iterator[None]:
+        """A window that keeps others waiting, opened by the script: meanwhile scripts run in it, until it is closed."""
+        marionette = self._marionette
+        assert marionette is not None, "it runs"
+        opener = marionette.command("WebDriver:GetWindowHandle")["value"]
+        before = set(marionette.command("WebDriver:GetWindowHandles"))
+
+        def opened() -> set[str]:
+            return set(marionette.command("WebDriver:GetWindowHandles")) - before
+
+        def is_loaded() -> bool:
+            try:
+                return bool(self.run_script('return document.readyState == "complete" && document.title != "";'))
+            except MarionetteError as error:
+                if "Document was unloaded" in str(error):  # that of the empty window
+                    return False
+                raise
+
+        self.run_script(f"setTimeout(() => {{ {script} }});", **arguments)
+        eventually(opened, seconds=SCRIPT_SECONDS, what="a window has opened")
+        marionette.command("WebDriver:SwitchToWindow", handle=opened().pop(), focus=False)
+        try:
+            eventually(is_loaded, seconds=SCRIPT_SECONDS, what="the window is loaded")
+            yield
+            eventually(lambda: not opened(), seconds=SCRIPT_SECONDS, what="the window is closed")
+        finally:
+            if opened():
+                marionette.command("WebDriver:CloseChromeWindow")
+            marionette.command("WebDriver:SwitchToWindow", handle=opener, focus=False)
 
     def transcript(self, user: str) -> list[str]:
         """What this user's connections have said over IMAP."""

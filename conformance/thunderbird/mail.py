@@ -1,6 +1,8 @@
 """What a user does with mail in Thunderbird.  Folders are named by their paths, messages by their subjects."""
 
 import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -39,6 +41,44 @@ class Shown:
     sender: str
     text: str
     attachments: tuple[Attachment, ...]
+
+
+class Subscribing:
+    """The dialog of the folders that there are to subscribe to."""
+
+    def __init__(self, thunderbird: "Thunderbird") -> None:
+        self._thunderbird = thunderbird
+
+    def rows(self) -> dict[str, bool | None]:
+        """The folders that are shown, and whether they are ticked; None where there is no box for that."""
+        found = self._thunderbird.run_script("""
+            const tree = await until(() => document.getElementById("subscribeTree"), "the tree");
+            await until(() => tree.view?.rowCount, "rows");
+            const path = [];
+            return Array.from({ length: tree.view.rowCount }, (_, index) => {
+              const row = tree.view.rowAt(index);
+              path.length = row.level;
+              path.push(row.texts.name);
+              return [path.join("/"), row.hasProperty("uncheckable") ? null : row.hasProperty("checked")];
+            });
+        """)
+        return dict(found)
+
+    def tick(self, path: str) -> None:
+        """A click into the box of a folder."""
+        self._thunderbird.run_script(
+            """
+                const tree = document.getElementById("subscribeTree");
+                tree.scrollToIndex(index, true);
+                // A row is drawn some time after it is there.
+                const label = await until(() => {
+                  const found = tree.getRowAtIndex(index)?.querySelector("label");
+                  return found?.textContent == tree.view.rowAt(index).texts.name && found;
+                }, `the row ${index}`);
+                label.querySelector("input").click();
+            """,
+            index=list(self.rows()).index(path),
+        )
 
 
 class ImapAccount:
@@ -91,6 +131,29 @@ class ImapAccount:
 
     def folder_for(self, use: Use) -> str:
         return str(self._run("return pathOf(rootOf(account).getFolderWithFlags(Ci.nsMsgFolderFlags[use]));", use=use))
+
+    def pane(self) -> list[str]:
+        """The folders of this account in the folder pane, from top to bottom."""
+        found = self._run("""
+            const { folderTree } = await threePane();
+            const root = rootOf(account);
+            await until(() => folderTree.rows.some(row => row.uri == root.URI), "the account in the folder pane");
+            return folderTree.rows.flatMap(row => {
+              const folder = MailServices.folderLookup.getFolderForURL(row.uri);
+              return folder && !folder.isServer && folder.rootFolder == root ? pathOf(folder) : [];
+            });
+        """)
+        return [str(path) for path in found]
+
+    @contextmanager
+    def subscribing(self) -> Iterator["Subscribing"]:
+        """The dialog behind Subscribe; who leaves this has pressed OK."""
+        opening = 'Services.wm.getMostRecentWindow("mail:3pane").MsgSubscribe(rootOf(account));'
+        with self._thunderbird.dialog(opening, account=self._key):
+            dialog = Subscribing(self._thunderbird)
+            yield dialog
+            # Not at once: the window closes, and with it goes the script.
+            self._run('setTimeout(() => document.querySelector("dialog").getButton("accept").click());')
 
     def open(self, folder: str) -> None:
         """A click on the folder, or on Get Messages where it is open, and the look for changes that follows."""
