@@ -10,6 +10,7 @@ PACKAGES = {
     "mbsync": "isync",
     "offlineimap": "offlineimap3",
     "mutt": "mutt",
+    "neomutt": "neomutt",
     "fetchmail": "fetchmail",
     "imapfilter": "imapfilter",
     "curl": "curl",

@@ -206,6 +206,20 @@ class Thunderbird:
             password=password,
         )
 
+    def add_tag(self, name: str, *, key: str = "") -> None:
+        """New Tag; or one with a key of the user's profile, which has come from an older Thunderbird."""
+        self.run_script(
+            """
+                if (key) {
+                  MailServices.tags.addTagForKey(key, name, "#3333FF", "");
+                } else {
+                  MailServices.tags.addTag(name, "#3333FF", "");
+                }
+            """,
+            name=name,
+            key=key,
+        )
+
     def add_imap_account(self, user: str, password: str, port: int, *, security: Security) -> ImapAccount:
         """An account at a server on this machine; it looks for mail only when its user or the server says so."""
         self.remember_password("imap", user, password)

@@ -322,7 +322,7 @@ class ImapAccount:
         )
 
     def tag(self, folder: str, *subjects: str, tag: str, tagged: bool = True) -> None:
-        """With a tag's name in the menu: Important, Work, Personal, To Do, Later."""
+        """With a tag's name in the menu: Important, Work, Personal, To Do, Later, or one that was added."""
         self._run(
             """
                 const folder = folderAt(account, path);
