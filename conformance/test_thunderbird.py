@@ -1,5 +1,6 @@
 """Debian's Thunderbird at work on Penfold: reads, tags, searches, files and is told of new mail."""
 
+import base64
 import email.message
 import email.policy
 import itertools
@@ -270,6 +271,47 @@ def test_messages_are_copied_moved_deleted_and_drafted(account: ImapAccount, pen
     account.wait_for_message("Trash", "mail 3")
     account.empty_trash()
     server_has("Trash", {})
+
+
+def test_answers_of_thunderbird_and_outlook_are_one_conversation(
+    account: ImapAccount, penfold: Penfold, user: str
+) -> None:
+    """T-12.8, RFC 8474 5.2: by the ids that Thunderbird refers to, and by Outlook's Thread-Index where there are none.
+
+    In a Thread-Index ([MS-OXOMSG] 2.2.1.3) 22 octets are the conversation's, and each answer adds five.
+    """
+    ours, others = (base64.b64encode(bytes([1, number]) + bytes(20)).decode() for number in (1, 2))
+    answer = base64.b64encode(bytes([1, 1]) + bytes(20) + b"later").decode()
+
+    def outlook(sender: str, subject: str, index: str) -> bytes:
+        topic = f"Thread-Topic: Plan\r\nThread-Index: {index}\r\n".encode()
+        return topic + message(subject, sender=sender)
+
+    def conversations(folder: str) -> dict[str, str]:
+        """THREADIDs by the name of who has sent or shall get a message."""
+        with penfold.client(user) as client:
+            client.ok(f"EXAMINE {folder}")
+            found = client.fetch("1:*", "(ENVELOPE THREADID)").values()
+        # In an ENVELOPE the senders come third and the recipients sixth, each as name, route, mailbox and host.
+        people = 2 if folder == "INBOX" else 5
+        return {
+            bytes(values[b"ENVELOPE"][people][0][2]).decode(): str(values[b"THREADID"])  # type: ignore[index]
+            for values in found
+        }
+
+    deliver(penfold.lmtp, f"{user}@example.com", outlook("ann@example.net", "Plan", ours))
+    account.open("INBOX")
+    account.wait_for_message("INBOX", "Plan")
+    account.draft_reply("INBOX", "Plan")
+    becomes(lambda: set(at_server(penfold, user, "Drafts")), {"Re: Plan"})
+    mails = outlook("bob@example.net", "RE: Plan", answer), outlook("eve@example.net", "Plan", others)
+    deliver(penfold.lmtp, f"{user}@example.com", *mails)
+    account.open("INBOX")
+    account.wait_for_message("INBOX", "Re: Plan")
+    account.draft_reply("INBOX", "Re: Plan")
+    becomes(lambda: set(conversations("Drafts")), {"ann", "bob"})
+    received, drafted = conversations("INBOX"), conversations("Drafts")
+    assert received["ann"] == received["bob"] == drafted["ann"] == drafted["bob"] != received["eve"]
 
 
 def test_folders_are_made_renamed_and_deleted(account: ImapAccount, penfold: Penfold, user: str) -> None:

@@ -242,7 +242,7 @@ class ImapAccount:
                 const tagsOf = message =>
                   message.getStringProperty("keywords").split(" ").flatMap(key => names.get(key) ?? []);
                 return [...folderAt(account, path).messages].map(message => ({
-                  subject: message.mime2DecodedSubject,
+                  subject: subjectOf(message),
                   sender: message.mime2DecodedAuthor,
                   read: message.isRead,
                   starred: message.isFlagged,
@@ -258,7 +258,7 @@ class ImapAccount:
         self._run(
             """
                 const folder = folderAt(account, path);
-                const isThere = () => [...folder.messages].some(message => message.mime2DecodedSubject == subject);
+                const isThere = () => [...folder.messages].some(message => subjectOf(message) == subject);
                 await until(isThere, `the message ${subject}`);
             """,
             path=folder,
@@ -284,7 +284,7 @@ class ImapAccount:
                   octets: ChromeUtils.base64URLEncode(await attachment.fetchAttachment(), { pad: true }),
                 }));
                 return {
-                  subject: message.mime2DecodedSubject,
+                  subject: subjectOf(message),
                   sender: message.mime2DecodedAuthor,
                   text: Array.from(texts, text => text.textContent).join("\\n"),
                   attachments: await Promise.all(attachments),
@@ -392,6 +392,35 @@ class ImapAccount:
             name=str(file),
         )
 
+    def draft_reply(self, folder: str, subject: str) -> None:
+        """Reply, and in the window that opens, Save; it is closed then."""
+        self._run(
+            """
+                const [message] = messagesWith(folderAt(account, path), [subject]);
+                const { defaultIdentity } = MailServices.accounts.getAccount(account);
+                MailServices.compose.OpenComposeWindow(
+                  null,
+                  message,
+                  message.folder.getUriForMsg(message),
+                  Ci.nsIMsgCompType.ReplyToSender,
+                  Ci.nsIMsgCompFormat.PlainText,
+                  defaultIdentity,
+                  null,
+                  null
+                );
+                const find = () => Services.wm.getMostRecentWindow("msgcompose");
+                const compose = await until(() => find()?.composeEditorReady && find(), "the compose window");
+                const begun = new Promise(resolve => compose.addEventListener("aftersave", resolve, { once: true }));
+                compose.goDoCommand("cmd_saveAsDraft");
+                await begun;
+                await until(() => !compose.gSaveOperationInProgress, "the end of saving");
+                compose.close();
+                await until(() => !find(), "the end of the compose window");
+            """,
+            path=folder,
+            subject=subject,
+        )
+
     def search(self, folder: str, **terms: str) -> set[str]:
         """Search Messages, run on the server: the subjects of what has all these.
 
@@ -417,7 +446,7 @@ class ImapAccount:
                       session.registerListener({
                         QueryInterface: ChromeUtils.generateQI(["nsIMsgSearchNotify"]),
                         onNewSearch() {},
-                        onSearchHit: message => found.push(message.mime2DecodedSubject),
+                        onSearchHit: message => found.push(subjectOf(message)),
                         onSearchDone: status =>
                           Components.isSuccessCode(status) ? resolve() : reject(new Error(`status ${status}`)),
                       });

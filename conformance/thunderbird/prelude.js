@@ -56,11 +56,16 @@ function folderAt(account, path) {
   return found.QueryInterface(Ci.nsIMsgImapMailFolder);
 }
 
+/** The subject as the message list shows it. */
+function subjectOf(message) {
+  return (message.flags & Ci.nsMsgMessageFlags.HasRe ? "Re: " : "") + message.mime2DecodedSubject;
+}
+
 /** The messages with these subjects, each of which must be that of one message. */
 function messagesWith(folder, subjects) {
   const messages = [...folder.messages];
   return subjects.map(subject => {
-    const found = messages.filter(message => message.mime2DecodedSubject == subject);
+    const found = messages.filter(message => subjectOf(message) == subject);
     if (found.length != 1) {
       throw new Error(`${found.length} messages ${subject} are known in ${pathOf(folder)}`);
     }
