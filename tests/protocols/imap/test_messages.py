@@ -182,6 +182,23 @@ def test_a_new_keyword_is_announced_before_it_is_used(server: TestServer) -> Non
     assert untagged(other.ok("STORE 1 +FLAGS ($junk)")) == [b"* 1 FETCH (FLAGS ($Junk))"]
 
 
+@pytest.mark.parametrize("name", ["gr&apya3w-e", "gr=c3=b6=c3=9fe", "&-co", "x+y", "$label1"])
+def test_keywords_may_have_the_names_that_clients_make_of_any_letters(server: TestServer, name: str) -> None:
+    """T-12.5, RFC 9051 9, flag-keyword: an atom, never taken for modified UTF-7; beside more than 64 others."""
+    client = room(server, 2)
+    keywords = [*(f"&a{number}-" for number in range(70)), name]
+    client.ok(f"STORE 1 +FLAGS.SILENT ({' '.join(keywords)})")
+    client.ok("UNSELECT")
+    told = client.ok("SELECT INBOX")
+    assert f"* FLAGS (\\Seen \\Answered \\Flagged \\Deleted \\Draft {' '.join(keywords)})\r\n".encode() in told
+    assert client.fetched("FETCH 1:2 FLAGS") == [
+        f"* 1 FETCH (FLAGS ({' '.join(keywords)}))".encode(), b"* 2 FETCH (FLAGS ())"
+    ]  # fmt: skip
+    assert b" ALL 1\r\n" in client.ok(f"SEARCH KEYWORD {name}")
+    client.ok(f"STORE 1 -FLAGS.SILENT ({name})")
+    assert b" ALL" not in client.ok(f"SEARCH KEYWORD {name}")
+
+
 def test_unasked_fetches_within_a_uid_command_tell_the_uid(server: TestServer) -> None:
     """RFC 9051 6.4.9."""
     client, other = room(server, 2), second(server)
