@@ -208,6 +208,39 @@ def test_flags_and_tags_go_both_ways(account: ImapAccount, penfold: Penfold, use
     becomes(lambda: account.counts("INBOX"), (2, 2))
 
 
+def test_only_what_has_changed_is_asked_for(account: ImapAccount, penfold: Penfold, user: str) -> None:
+    """RFC 7162 3.1.4.1, which Thunderbird uses for who has turned it on.
+
+    It begins with CHANGEDSINCE 0, which the RFC does not have; from then on it knows a HIGHESTMODSEQ.
+    """
+    deliver(penfold.lmtp, f"{user}@example.com", *(message(f"mail {number}") for number in range(10, 40)))
+    account.keep_nothing()
+
+    def look(newest: str) -> tuple[str, set[int]]:
+        """The argument of CHANGEDSINCE in a session of its own, and the UIDs of which it was told anything."""
+        account.ask_for_changes_only()
+        before = len(account.transcript())
+        account.open("INBOX")
+        account.wait_for_message("INBOX", newest)
+        said = "\n".join(account.transcript()[before:])
+        account.open("Archive")
+        since = re.search(r"UID fetch 1:\* \(FLAGS\) \(CHANGEDSINCE (\d+)\)", said)
+        return since[1] if since else "", {int(uid) for uid in re.findall(r"INBOX S: \* \d+ FETCH \(UID (\d+)", said)}
+
+    everything = set(range(1, 31))
+    assert look("mail 39") == ("", everything)
+    assert look("mail 39") == ("0", everything)
+    store(penfold, user, "mail 15", r"+FLAGS (\Flagged $label2)")
+    store(penfold, user, "mail 20", r"+FLAGS (\Seen)")
+    deliver(penfold.lmtp, f"{user}@example.com", message("mail 40"))
+    since, told = look("mail 40")
+    assert int(since) > 0
+    assert told == {6, 11, 31}
+    shown = account.messages("INBOX")
+    assert {subject for subject, line in shown.items() if line.read} == {"mail 20"}
+    assert {subject: line.tags for subject, line in shown.items() if line.starred} == {"mail 15": {"Work"}}
+
+
 # ---------------------------------------------------------------------------------------------- searching
 
 

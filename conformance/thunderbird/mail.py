@@ -118,6 +118,14 @@ class ImapAccount:
             }
         """)
 
+    def ask_for_changes_only(self) -> None:
+        """Turns mail.server.serverN.use_condstore on, which no dialog shows."""
+        self._run("""
+            const { incomingServer } = MailServices.accounts.getAccount(account);
+            incomingServer.QueryInterface(Ci.nsIImapIncomingServer).useCondStore = true;
+            incomingServer.closeCachedConnections();
+        """)
+
     # ---------------------------------------------------------------------------------------------- folders
 
     def folders(self) -> set[str]:
