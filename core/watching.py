@@ -255,7 +255,10 @@ class Views:
     def publish(self, changes: Sequence[Change]) -> None:
         """Tells the listeners what was committed, and then the followers of whole mailboxes."""
         for change in changes:
-            if isinstance(change, TreeChange | AnnotationsChange):
+            if isinstance(change, AnnotationsChange):
+                continue
+            if isinstance(change, TreeChange):
+                self._tell_readers(change)
                 continue
             for folder in self._concerned(change):
                 if not isinstance(change, SeenChange):
@@ -274,6 +277,15 @@ class Views:
         if folder.key in self._left and (folder.is_gone or folder.n_missed > KEPT_CHANGES):
             self._drop(folder)
         _tell_each(folder.watches, change, folder.view)
+
+    def _tell_readers(self, change: TreeChange) -> None:
+        """Of rights in their mailbox that have changed: they may be theirs."""
+        if change.trustee is None or not self._readers:
+            return
+        for key, readers in tuple(self._readers.items()):
+            if key[0] == change.mailbox_id:
+                for reader in tuple(readers.values()):
+                    _tell_each(reader.watches, change, reader.view)
 
     def _concerned(self, change: FolderChange | SeenChange | FolderRemoved | MailboxRemoved) -> Sequence[_Watched]:
         if isinstance(change, MailboxRemoved):

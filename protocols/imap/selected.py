@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from msgspec.structs import replace
 
-from core.changes import Change, FolderChange
+from core.changes import Change, FolderChange, TreeChange
 from core.flags import Permitted, permitted
 from core.limits import KEYWORDS_PER_FOLDER
 from core.model import (
@@ -54,6 +54,7 @@ class Selected:
         "folder_id",
         "fresh",
         "home",
+        "is_doubtful",
         "is_gone",
         "own",
         "path",
@@ -96,6 +97,7 @@ class Selected:
         self.saved: UIDRanges = ()  # the result of SEARCH RETURN (SAVE)
         self.contexts = Contexts(enabled)
         self.is_gone = False
+        self.is_doubtful = False  # the reader's rights may have changed
         self._announced = len(view)  # what the last EXISTS said, less what EXPUNGE took away
         self._enabled = enabled
         self._ghosts: UIDRanges = ()
@@ -109,6 +111,9 @@ class Selected:
 
     def hear(self, change: Change) -> None:
         """Something was committed; the client hears of it when `tell` is next called."""
+        if isinstance(change, TreeChange):
+            self.is_doubtful = True
+            return
         if not isinstance(change, FolderChange):
             self.is_gone = True
             return

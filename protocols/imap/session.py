@@ -31,6 +31,7 @@ from protocols.imap.dispatch import (
 )
 from protocols.imap.do_notify import telling
 from protocols.imap.do_search import catching_up
+from protocols.imap.do_select import rechecking
 from protocols.imap.fragments import (
     Broken,
     CommandEnd,
@@ -307,6 +308,8 @@ class Session:
 
     def _owed(self) -> Steps | None:
         selected, notifier = self.selected, self.notifier
+        if selected is not None and selected.is_doubtful:
+            return rechecking(self)
         if selected is not None and selected.contexts.behind():
             return catching_up(self)
         if (notifier is not None and notifier.has_work) or (selected is not None and selected.fresh):
@@ -481,7 +484,7 @@ class Session:
         self.selected.hear(change)
         if isinstance(change, MailboxRemoved):
             self.bye("The mailbox has been removed", responses.UNAVAILABLE)
-        if self.is_idling or self.is_closing or self.wants.at_once:
+        if self.is_idling or self.is_closing or self.wants.at_once or self.selected.is_doubtful:
             self.wake()
 
     def notice(self, change: Change) -> None:
@@ -532,7 +535,7 @@ class Session:
     def tell_idle(self) -> None:
         """RFC 2177, RFC 5465 4: what may be told while no command runs, as soon as the client takes it."""
         selected = self.selected
-        if self.is_closing or selected is None or not selected.has_news:
+        if self.is_closing or selected is None or not selected.has_news or selected.is_doubtful:
             return
         if not self.is_idling and (not self.wants.at_once or self._steps is not None):
             return

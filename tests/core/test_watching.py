@@ -1,6 +1,6 @@
 import pytest
 
-from core.changes import Change, FolderChange, FolderRemoved, MailboxRemoved, SeenChange
+from core.changes import Change, FolderChange, FolderRemoved, MailboxRemoved, SeenChange, TreeChange
 from core.model import SEEN, FolderId, ModSeq, SeenRange, UIDRanges
 from core.readerview import ReaderView
 from core.recipients import RecipientId
@@ -85,6 +85,16 @@ class TestViews:
         assert [made for made, _ in inbox.heard] == [FolderRemoved(ONE, INBOX), MailboxRemoved(ONE)]
         assert [made for made, _ in sent.heard] == [MailboxRemoved(ONE)]
         assert other.heard == []
+
+    def test_rights_that_change_are_told_to_the_readers_of_that_mailbox(self) -> None:
+        views, owner, reader, other = Views(), Listener(), Listener(), Listener()
+        user = RecipientId(7)
+        views.watch(ONE, INBOX, owner)
+        views.watch(ONE, INBOX, reader, user=user)
+        views.watch(TWO, INBOX, other, user=user)
+        views.publish([TreeChange(ONE), TreeChange(ONE, RecipientId(8))])
+        assert [made for made, _ in reader.heard] == [TreeChange(ONE, RecipientId(8))]
+        assert owner.heard == other.heard == []
 
     def test_who_comes_back_finds_the_view_as_it_is_by_then(self) -> None:
         views, listener = Views(), Listener()
