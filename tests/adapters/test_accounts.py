@@ -52,6 +52,7 @@ class House:
             plaintext_logins=True,
             may_unauthenticate=True,
             client_policy=ClientPolicy(),
+            url_access=None,
             has_tls=False,
             channel_bindings={},
             quota_admins=frozenset(),
