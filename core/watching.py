@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from core.changes import AnnotationsChange, Change, FolderChange, FolderRemoved, MailboxRemoved, SeenChange, TreeChange
+from core.changes import (
+    AccessKeyChange,
+    AnnotationsChange,
+    Change,
+    FolderChange,
+    FolderRemoved,
+    MailboxRemoved,
+    SeenChange,
+    TreeChange,
+)
 from core.following import Following
 from core.model import FolderId, MailboxId, ModSeq
 from core.readerview import ReaderView, told_to_reader
@@ -261,7 +270,9 @@ class Views:
                 self._tell_readers(change)
                 continue
             for folder in self._concerned(change):
-                if not isinstance(change, SeenChange):
+                if isinstance(change, AccessKeyChange):
+                    _tell_each(folder.watches, change, folder.view)
+                elif not isinstance(change, SeenChange):
                     self._tell(folder, change)
                 for reader in tuple(self._readers.get(folder.key, {}).values()):
                     told = reader.hear(change) if isinstance(change, FolderChange | SeenChange) else change
@@ -287,7 +298,9 @@ class Views:
                 for reader in tuple(readers.values()):
                     _tell_each(reader.watches, change, reader.view)
 
-    def _concerned(self, change: FolderChange | SeenChange | FolderRemoved | MailboxRemoved) -> Sequence[_Watched]:
+    def _concerned(
+        self, change: FolderChange | SeenChange | FolderRemoved | MailboxRemoved | AccessKeyChange
+    ) -> Sequence[_Watched]:
         if isinstance(change, MailboxRemoved):
             return [folder for key, folder in self._folders.items() if key[0] == change.mailbox_id]
         folder = self._folders.get((change.mailbox_id, change.folder_id))

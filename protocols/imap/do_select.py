@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from core import folders, rights, seen
-from core.changes import Change, FolderChange, TreeChange
+from core.changes import Change, FolderRemoved, MailboxRemoved
 from core.commands import ClaimRecent, Expunge
 from core.errors import NoPermission, NoSuchFolder, Refusal
 from core.limits import ROWS_PER_COMMAND
@@ -65,6 +65,8 @@ def do_select(session: Session, command: commands.Select) -> Steps:
     selected.recent_from, selected.shows_recent = recent_from, not session.is_rev2
     session.select(selected)
     session.outgoing += _describe(selected, folder, rev2=session.is_rev2)
+    if session.tells_mechanisms:
+        session.send(responses.url_mechanisms())
     if command.condstore:
         session.enabled.add("CONDSTORE")
     if known is not None and known.uidvalidity == folder.uidvalidity:
@@ -135,7 +137,7 @@ def _watch(session: Session, home: Home, folder: Folder) -> Asking[tuple[Watch, 
 
     def hear(change: Change, newest: FolderView | None) -> None:
         nonlocal is_gone
-        is_gone = is_gone or not isinstance(change, FolderChange | TreeChange)
+        is_gone = is_gone or isinstance(change, FolderRemoved | MailboxRemoved)
         session.hear(change, newest)
 
     place = (folder.mailbox_id, folder.folder_id)

@@ -53,6 +53,7 @@ class Selected:
         "contexts",
         "folder_id",
         "fresh",
+        "has_new_key",
         "home",
         "is_doubtful",
         "is_gone",
@@ -98,6 +99,7 @@ class Selected:
         self.contexts = Contexts(enabled)
         self.is_gone = False
         self.is_doubtful = False  # the reader's rights may have changed
+        self.has_new_key = False  # for URLs, which the client has not been told (RFC 4467 RESETKEY)
         self._announced = len(view)  # what the last EXISTS said, less what EXPUNGE took away
         self._enabled = enabled
         self._ghosts: UIDRanges = ()
@@ -132,7 +134,8 @@ class Selected:
     @property
     def has_news(self) -> bool:
         owes_count = self.wants.counts and len(self.view) != self._announced
-        return bool(self._news or self._is_behind or self._ghosts or self._muted or self.is_gone or owes_count)
+        held = self._news or self._is_behind or self._ghosts or self._muted
+        return bool(held or self.is_gone or self.has_new_key or owes_count)
 
     def _pending(self) -> list[FolderChange]:
         """What the client has not been told."""
@@ -201,6 +204,9 @@ class Selected:
         news, last_uid = self._pending(), self.view.last_uid
         if self.contexts:  # at once for all that is gone, also where its EXPUNGE must wait (RFC 5267 A.3)
             yield from self.contexts.withdraw(self.view, merged(*(change.expunged for change in news)))
+        if self.has_new_key:
+            self.has_new_key = False
+            yield responses.url_mechanisms()
         if expunge and self._ghosts:
             yield from self._bury()
         self.is_gone = self.is_gone or (self._is_behind and not news)  # the newest view is lost too

@@ -1,6 +1,14 @@
 import pytest
 
-from core.changes import Change, FolderChange, FolderRemoved, MailboxRemoved, SeenChange, TreeChange
+from core.changes import (
+    AccessKeyChange,
+    Change,
+    FolderChange,
+    FolderRemoved,
+    MailboxRemoved,
+    SeenChange,
+    TreeChange,
+)
 from core.model import SEEN, FolderId, ModSeq, SeenRange, UIDRanges
 from core.readerview import ReaderView
 from core.recipients import RecipientId
@@ -46,6 +54,21 @@ class TestViews:
         assert watch.view is None
         assert watch.load(snapshot(entry(5), entry(6), modseq=7)) is not None
         assert held(watch) == [5, 6, 7]
+
+    def test_a_new_access_key_is_told_to_all_and_changes_no_view(self) -> None:
+        views, owner, reader = Views(), Listener(), Listener()
+        watch = views.watch(ONE, INBOX, owner)
+        watch.load(snapshot(entry(1), modseq=5))
+        other = views.watch(ONE, INBOX, reader, user=RecipientId(7))
+        told = AccessKeyChange(ONE, INBOX, RecipientId(7))
+        views.publish([told, AccessKeyChange(ONE, SENT, RecipientId(7))])
+        assert owner.heard == [(told, watch.view)]
+        assert reader.heard == [(told, other.view)]
+        watch.close()
+        other.close()
+        views.publish([told])
+        assert len(owner.heard) == 1
+        assert held(views.watch(ONE, INBOX, owner, modseq=5)) == [1]
 
     def test_after_a_gap_the_view_is_loaded_again(self) -> None:
         views, listener = Views(), Listener()
