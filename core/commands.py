@@ -118,7 +118,7 @@ class DropAccessKeys(Struct, frozen=True):
 class SetGrants(Struct, frozen=True):
     """What a trustee has in a folder, and if asked in all below it: this line in each, and no other (T-2.5).
 
-    Without rights the trustee's lines go.  In all folders or in none; the result is `GrantsSet`.
+    Without rights the trustee's lines go.  In all folders or in none; the result is in how many something changed.
     """
 
     mailbox_id: MailboxId
@@ -290,13 +290,6 @@ class Appended(Struct, frozen=True):
     uidvalidity: int
     uid: int
     count: int = 1
-
-
-class GrantsSet(Struct, frozen=True):
-    """In how many folders something changed, and whether anything was taken away in one of them."""
-
-    folders: int
-    took_away: bool
 
 
 class Stored(Struct, frozen=True):
