@@ -30,6 +30,7 @@ from core.commands import (
     DeleteFolder,
     Deliver,
     Delivery,
+    DropAccessKeys,
     Expunge,
     Filing,
     FlagMode,
@@ -39,6 +40,7 @@ from core.commands import (
     PurgeFolder,
     RenameFolder,
     Replace,
+    SetAccessKey,
     SetAnnotations,
     SetGrants,
     StoreFlags,
@@ -56,7 +58,7 @@ Postgres = psycopg.Connection[tuple[Any, ...]]
 
 OCTETS = {
     *("guid", "hash", "prefix", "envelope", "structure", "parts", "summary", "utf8", "data", "token", "key"),
-    *("entry", "first", "until", "value"),
+    *("entry", "first", "until", "value", "secret"),
     *(f"key{number}" for number in range(8)),
 }
 TEXTS = {"name", "special_use", "path", "email_id"}
@@ -226,7 +228,13 @@ def commands() -> Iterator[Command]:
     yield SetAnnotations(ONE, "INBOX", RecipientId(7), (("/private/a", None), ("/shared/a", b"new")))
     yield SetAnnotations(ONE, "a", RecipientId(7), (("/private/a", b"x"), ("/private/specialuse", b"\\Junk")))
     yield SetAnnotations(ONE, None, RecipientId(8), values[:2])
+    for user, path in ((7, "INBOX"), (7, "a"), (8, "a"), (8, "nowhere")):
+        yield SetAccessKey(ONE, path, RecipientId(user), b"\0\xff" * 16)
+    yield SetAccessKey(ONE, "a", RecipientId(8), b"n" * 32, keep=True)
+    yield SetAccessKey(ONE, "a", RecipientId(8), b"n" * 32)
     yield RenameFolder(ONE, "INBOX", "INBOX/old", MORNING)
+    yield DropAccessKeys(RecipientId(7))
+    yield DeleteFolder(ONE, "a", MORNING)
 
 
 def outcome(result: Any) -> Any:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from core import annotations, commands, copying, delivery, flags, folders, items, mailboxes, seen
+from core import accesskeys, annotations, commands, copying, delivery, flags, folders, items, mailboxes, seen
 from core.commands import Command
 from core.folders import Outcome
 from core.ports import WriteTx
@@ -21,6 +21,8 @@ APPLY: dict[type, Callable[[WriteTx, Any], Outcome]] = {
     commands.SetGrant: folders.set_grant,
     commands.SetAnnotations: annotations.set_values,
     commands.SetGrants: folders.set_grants,
+    commands.SetAccessKey: accesskeys.set_key,
+    commands.DropAccessKeys: accesskeys.drop_keys,
     commands.Append: items.append,
     commands.Replace: items.replace_message,
     commands.Copy: copying.copy,

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from typing import Protocol
 
+from core.accesskeys import KEY_OCTETS
 from core.model import DELETED, MAX_UID, SEEN, Blob, Folder, FolderId, Mailbox, MailboxId
 from core.ports import ReadTx, StoredEntry
 from core.recipients import RecipientId
@@ -25,6 +26,10 @@ class AuditTx(ReadTx, Protocol):
 
     def readers(self, mailbox_id: MailboxId, folder_id: FolderId) -> list[tuple[RecipientId, int]]:
         """(user, MODSEQ) of those who have marked messages as seen."""
+        ...
+
+    def access_keys(self, mailbox_id: MailboxId) -> list[tuple[FolderId, RecipientId, int]]:
+        """(folder, user, octets) of the mailbox access keys."""
         ...
 
     def blobs(self) -> Iterator[Blob]: ...
@@ -58,7 +63,8 @@ def _packs(tx: AuditTx, counted: dict[int, int]) -> Iterator[str]:
 def _mailbox(tx: AuditTx, mailbox: Mailbox) -> Iterator[str]:
     named: dict[int, int] = {}  # message -> entries
     count = octets = 0
-    for folder in tx.folders(mailbox.mailbox_id):
+    folders = tx.folders(mailbox.mailbox_id)
+    for folder in folders:
         where = f"mailbox {mailbox.mailbox_id} folder {folder.folder_id}"
         rows = tx.stored_entries(mailbox.mailbox_id, folder.folder_id, 0, MAX_UID, MAX_UID)
         for row in rows:
@@ -70,6 +76,7 @@ def _mailbox(tx: AuditTx, mailbox: Mailbox) -> Iterator[str]:
     if (count, octets) != (mailbox.used_count, mailbox.used_bytes):
         yield f"{where}: usage is {mailbox.used_count}/{mailbox.used_bytes}, counted {count}/{octets}"
     yield from (f"{where}: {broken}" for broken in _references(tx, mailbox, named))
+    yield from (f"{where}: {broken}" for broken in _keys(tx, mailbox, {folder.folder_id for folder in folders}))
 
 
 def _counters(folder: Folder, rows: list[StoredEntry]) -> Iterator[str]:
@@ -120,6 +127,15 @@ def _marks(tx: AuditTx, folder: Folder) -> Iterator[str]:
             if some.modseq > modseq or modseq > folder.last_modseq:
                 yield f"reader {user} has a mark of MODSEQ {some.modseq}, and was last at {modseq}"
             last = some.high
+
+
+def _keys(tx: AuditTx, mailbox: Mailbox, folders: set[FolderId]) -> Iterator[str]:
+    """Access keys are secrets of a length that cannot be guessed, and gone with their folders."""
+    for folder_id, user, octets in tx.access_keys(mailbox.mailbox_id):
+        if folder_id not in folders:
+            yield f"user {user} has an access key for folder {folder_id}, which is gone"
+        if octets < KEY_OCTETS:
+            yield f"user {user} has an access key of {octets} octets for folder {folder_id}"
 
 
 def _references(tx: AuditTx, mailbox: Mailbox, named: dict[int, int]) -> Iterator[str]:

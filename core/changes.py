@@ -69,4 +69,12 @@ class AnnotationsChange(Struct, frozen=True):
     names: tuple[str, ...]
 
 
-Change = FolderChange | SeenChange | FolderRemoved | MailboxRemoved | TreeChange | AnnotationsChange
+class AccessKeyChange(Struct, frozen=True):
+    """A user has a new mailbox access key for a folder."""
+
+    mailbox_id: MailboxId
+    folder_id: FolderId
+    user: RecipientId
+
+
+Change = FolderChange | SeenChange | FolderRemoved | MailboxRemoved | TreeChange | AnnotationsChange | AccessKeyChange

@@ -98,10 +98,27 @@ class SetAnnotations(Struct, frozen=True):
     by: Actor | None = None
 
 
+class SetAccessKey(Struct, frozen=True):
+    """A user's mailbox access key for a folder (RFC 4467 2.2); the result is the one that holds then."""
+
+    mailbox_id: MailboxId
+    path: str
+    user: RecipientId
+    secret: bytes
+    keep: bool = False  # the one that there is, if there is one
+    by: Actor | None = None
+
+
+class DropAccessKeys(Struct, frozen=True):
+    """All of a user's mailbox access keys, in whosever mailboxes."""
+
+    user: RecipientId
+
+
 class SetGrants(Struct, frozen=True):
     """What a trustee has in a folder, and if asked in all below it: this line in each, and no other (T-2.5).
 
-    Without rights the trustee's lines go.  In all folders or in none; the result is `GrantsSet`.
+    Without rights the trustee's lines go.  In all folders or in none; the result is in how many something changed.
     """
 
     mailbox_id: MailboxId
@@ -251,6 +268,8 @@ Command = (
     | SetGrant
     | SetAnnotations
     | SetGrants
+    | SetAccessKey
+    | DropAccessKeys
     | Append
     | Replace
     | Copy
@@ -271,13 +290,6 @@ class Appended(Struct, frozen=True):
     uidvalidity: int
     uid: int
     count: int = 1
-
-
-class GrantsSet(Struct, frozen=True):
-    """In how many folders something changed, and whether anything was taken away in one of them."""
-
-    folders: int
-    took_away: bool
 
 
 class Stored(Struct, frozen=True):

@@ -11,7 +11,6 @@ from core.commands import (
     CreateFolder,
     DeleteFolder,
     FlagMode,
-    GrantsSet,
     NewFolder,
     PurgeFolder,
     RenameFolder,
@@ -439,13 +438,7 @@ def set_grants(tx: WriteTx, command: SetGrants) -> Outcome:
         for grant in new:
             tx.put_grant(folder.mailbox_id, folder.folder_id, grant)
     told = (TreeChange(command.mailbox_id, command.trustee),) if changes else ()
-    return GrantsSet(len(changes), any(_loses(old, new) for _, old in changes)), told
-
-
-def _loses(old: Sequence[Grant], new: Sequence[Grant]) -> bool:
-    """Whether a trustee may do less by the new lines than by the old."""
-    before, after = rights.combined(old), rights.combined(new)
-    return bool(before.granted & ~after.granted or (after.own_only & before.granted) & ~before.own_only)
+    return len(changes), told
 
 
 def _with_below(tx: ReadTx, mailbox_id: MailboxId, path: str) -> list[Folder]:

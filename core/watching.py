@@ -8,7 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from core.changes import AnnotationsChange, Change, FolderChange, FolderRemoved, MailboxRemoved, SeenChange, TreeChange
+from core.changes import (
+    AccessKeyChange,
+    AnnotationsChange,
+    Change,
+    FolderChange,
+    FolderRemoved,
+    MailboxRemoved,
+    SeenChange,
+    TreeChange,
+)
 from core.following import Following
 from core.model import FolderId, MailboxId, ModSeq
 from core.readerview import ReaderView, told_to_reader
@@ -255,10 +264,15 @@ class Views:
     def publish(self, changes: Sequence[Change]) -> None:
         """Tells the listeners what was committed, and then the followers of whole mailboxes."""
         for change in changes:
-            if isinstance(change, TreeChange | AnnotationsChange):
+            if isinstance(change, AnnotationsChange):
+                continue
+            if isinstance(change, TreeChange):
+                self._tell_readers(change)
                 continue
             for folder in self._concerned(change):
-                if not isinstance(change, SeenChange):
+                if isinstance(change, AccessKeyChange):
+                    _tell_each(folder.watches, change, folder.view)
+                elif not isinstance(change, SeenChange):
                     self._tell(folder, change)
                 for reader in tuple(self._readers.get(folder.key, {}).values()):
                     told = reader.hear(change) if isinstance(change, FolderChange | SeenChange) else change
@@ -275,7 +289,18 @@ class Views:
             self._drop(folder)
         _tell_each(folder.watches, change, folder.view)
 
-    def _concerned(self, change: FolderChange | SeenChange | FolderRemoved | MailboxRemoved) -> Sequence[_Watched]:
+    def _tell_readers(self, change: TreeChange) -> None:
+        """Of rights in their mailbox that have changed: they may be theirs."""
+        if change.trustee is None or not self._readers:
+            return
+        for key, readers in tuple(self._readers.items()):
+            if key[0] == change.mailbox_id:
+                for reader in tuple(readers.values()):
+                    _tell_each(reader.watches, change, reader.view)
+
+    def _concerned(
+        self, change: FolderChange | SeenChange | FolderRemoved | MailboxRemoved | AccessKeyChange
+    ) -> Sequence[_Watched]:
         if isinstance(change, MailboxRemoved):
             return [folder for key, folder in self._folders.items() if key[0] == change.mailbox_id]
         folder = self._folders.get((change.mailbox_id, change.folder_id))

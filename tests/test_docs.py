@@ -34,6 +34,7 @@ from adapters.server.config import (
     SettingsError,
     Size,
     Uri,
+    UrlApplication,
     parse,
 )
 from adapters.server.server import GRACE_SECONDS, Server
@@ -320,6 +321,7 @@ TYPES: Final[dict[Any, str]] = {
     tuple[Alias, ...]: "aliases",
     tuple[Capability, ...]: "capabilities",
     tuple[ClientRule, ...]: "tables",
+    tuple[UrlApplication, ...]: "tables",
 }
 
 
@@ -412,7 +414,7 @@ def test_what_is_told_when_something_goes_wrong_is_what_the_program_says() -> No
 
 def test_every_capability_is_in_the_guide_and_no_other() -> None:
     documented = [name for row in rows(IMAP.read_text(), "capability") for name in re.findall("`([^`]+)`", row[0])]
-    made = {"APPENDLIMIT", "COMPRESS=DEFLATE", "LOGINDISABLED", "QUOTASET", "STARTTLS", "UNAUTHENTICATE"}
+    made = {"APPENDLIMIT", "COMPRESS=DEFLATE", "LOGINDISABLED", "QUOTASET", "STARTTLS", "UNAUTHENTICATE", "URLAUTH"}
     made |= {f"AUTH={name}" for name in MECHANISMS}
     assert sorted(documented) == sorted({*ALWAYS, *AFTER_LOGIN, *made})
 

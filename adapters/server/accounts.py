@@ -25,6 +25,7 @@ from protocols.imap.homes import Home
 from protocols.imap.kept import Kept
 from protocols.imap.policy import ClientPolicy
 from protocols.imap.services import Account, Keys
+from protocols.imap.urlauth import UrlAccess
 
 
 class Accounts:
@@ -49,6 +50,7 @@ class Accounts:
         plaintext_logins: bool,
         may_unauthenticate: bool,
         client_policy: ClientPolicy,
+        url_access: UrlAccess | None,
         annotations: Mapping[str, bytes],
         has_tls: bool,
         channel_bindings: Mapping[str, bytes],
@@ -63,6 +65,7 @@ class Accounts:
         self.plaintext_logins = plaintext_logins
         self.may_unauthenticate = may_unauthenticate
         self.client_policy = client_policy
+        self.url_access = url_access
         self.annotations = annotations
         self.has_tls = has_tls
         self.channel_bindings = channel_bindings
@@ -102,6 +105,10 @@ class Accounts:
 
     def act_for(self, account: Account, authzid: str) -> Account | None:
         found = self._directory.acted_for(account.user, authzid)
+        return _account(found) if found else None
+
+    def account_named(self, name: str) -> Account | None:
+        found = self._directory.login(name)
         return _account(found) if found else None
 
     def keys(self, login: str, digest: Digest) -> Keys:
@@ -159,6 +166,9 @@ class Accounts:
 
     def databases(self) -> Sequence[int]:
         return self._executor.mounted()
+
+    def all_databases(self) -> Sequence[int]:
+        return [database.database_id for database in self._organization.databases()]
 
     def trustees(self, account: Account) -> frozenset[RecipientId]:
         return self._organization.sharing.groups_of(account.user) | {account.user, ANYONE}

@@ -24,6 +24,7 @@ _SMALLEST_LIMIT: Final = 64 << 10  # RFC 5321 4.5.3.1.7; and 0 would be announce
 _HOST: Final = re.compile(r"\*|\[[0-9A-Fa-f:.%]+\]|[0-9A-Za-z.-]+")
 
 _NUMBERS: Final = re.compile(r"\.[0-9]+$")  # of tables in an array, by which their places are known
+_APPLICATION: Final = re.compile(r"[A-Za-z0-9]{1,32}")  # RFC 5593 4
 _URI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+")
 
 
@@ -140,6 +141,20 @@ class Uri(str):
         return cls(written)
 
 
+class Application(str):
+    """What reads messages on behalf of users by URLs that they authorize (RFC 5593); in lower case."""
+
+    __slots__ = ()
+
+    @classmethod
+    def read(cls, written: object) -> "Application":
+        if not isinstance(written, str) or not _APPLICATION.fullmatch(written):
+            raise ValueError('Expected the name of an application, like "submit"')
+        if written.lower() in ("user", "authuser", "anonymous"):  # RFC 5593 3.1
+            raise ValueError(f'"{written}" is for users, not for an application')
+        return cls(written.lower())
+
+
 class Capability(str):
     """One that can be kept from IMAP clients, or several by what is before their "="; in upper case."""
 
@@ -161,7 +176,7 @@ class Capability(str):
 
 
 _READERS: Final[Mapping[type, Callable[[object], object]]] = {
-    kind: kind.read for kind in (Duration, Size, Endpoint, Network, HostName, Alias, Uri, Capability)
+    kind: kind.read for kind in (Duration, Size, Endpoint, Network, HostName, Alias, Uri, Application, Capability)
 }
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 
@@ -189,6 +204,13 @@ class ClientRule(Struct, frozen=True):
         return bool(self.name or self.vendor or self.version)
 
 
+class UrlApplication(Struct, frozen=True):
+    """Who may use the URLs that users authorize for an application, like submission."""
+
+    name: Application = Application("")
+    users: tuple[Alias, ...] = ()
+
+
 class Imap(Struct, frozen=True):
     """IMAP, for mail clients."""
 
@@ -204,6 +226,16 @@ class Imap(Struct, frozen=True):
     ] = True
     quota_admins: Annotated[
         tuple[Alias, ...], Meta(description="Who may see and set everybody's quota by IMAP (RFC 9208), by alias.")
+    ] = ()
+    urlauth: Annotated[
+        bool, Meta(description="Whether users may authorize URLs of their messages for others (RFC 4467).")
+    ] = False
+    urlauth_public: Annotated[
+        bool, Meta(description="Likewise for all who have an account: authuser and anonymous.")
+    ] = True
+    urlauth_applications: Annotated[
+        tuple[UrlApplication, ...],
+        Meta(description="Who may use URLs for submit, stream and the like: write [[imap.urlauth_applications]]."),
     ] = ()
     hide_capabilities: Annotated[tuple[Capability, ...], Meta(description="What no client is offered.")] = ()
     use_shipped_client_table: Annotated[
@@ -485,6 +517,7 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
         if size < _SMALLEST_LIMIT:
             yield name, f"Less than {Size(_SMALLEST_LIMIT)}, which every mail server must take"
     yield from _rules_for_nothing(settings.imap.clients)
+    yield from _applications_of_nobody(settings.imap.urlauth_applications)
     yield from _not_on_sockets(settings)
     yield from _taken_twice(settings)
 
@@ -496,6 +529,19 @@ def _rules_for_nothing(rules: tuple[ClientRule, ...]) -> Iterator[tuple[str, str
             yield place, "Whom this means is not said: imap.hide_capabilities is for everybody"
         elif not rule.names_clients and not rule.hide:
             yield place, "Nothing is hidden by this"
+
+
+def _applications_of_nobody(applications: tuple[UrlApplication, ...]) -> Iterator[tuple[str, str]]:
+    known = set()
+    for number, application in enumerate(applications):
+        place = f"imap.urlauth_applications.{number}"
+        if not application.name:
+            yield place, "Which application this is about is not said"
+        elif not application.users:
+            yield place, f"Nobody is named who acts for {application.name}"
+        elif application.name in known:
+            yield place, f"{application.name} is there already"
+        known.add(application.name)
 
 
 def _not_on_sockets(settings: Settings) -> Iterator[tuple[str, str]]:

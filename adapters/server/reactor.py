@@ -1,7 +1,6 @@
 """One event loop for everything: uvloop with Twisted's reactor on top of it, and the order in which it all ends."""
 
 import asyncio
-import gc
 import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -11,14 +10,14 @@ import uvloop
 from twisted.internet import asyncioreactor, defer
 from twisted.internet.error import ReactorNotRunning
 
-FROZEN_GENERATIONS = (50_000, 20, 50)  # collect rarely: sessions are few cycles, and a full collection stalls them all
-
+from adapters.server import memory
 
 Stop = Callable[[], Awaitable[None]]
 
 
 def install() -> asyncio.AbstractEventLoop:
     """Makes the loop.  Before anything imports Twisted's reactor, which parts of Twisted do when they are imported."""
+    memory.tune()
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     asyncioreactor.install(loop)
@@ -30,7 +29,6 @@ def run(loop: asyncio.AbstractEventLoop, main: Callable[[], Awaitable[Stop]]) ->
     from twisted.internet import reactor as installed
 
     reactor: Any = installed
-    gc.set_threshold(*FROZEN_GENERATIONS)
     task: asyncio.Task[Stop] = loop.create_task(_started(main))
     task.add_done_callback(lambda started: None if _is_up(started) else _stop(reactor))
 
@@ -50,8 +48,7 @@ def run(loop: asyncio.AbstractEventLoop, main: Callable[[], Awaitable[Stop]]) ->
 
 async def _started(main: Callable[[], Awaitable[Stop]]) -> Stop:
     stop = await main()
-    gc.collect()
-    gc.freeze()  # what lives from the start on need not be looked at again
+    memory.freeze()
     return stop
 
 

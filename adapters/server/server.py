@@ -36,6 +36,7 @@ from core.recipients import fold_name
 from core.watching import Views
 from protocols.imap.clients import FAULTS
 from protocols.imap.policy import ClientPolicy, Pattern, Rule
+from protocols.imap.urlauth import UrlAccess
 from protocols.smtp.limits import Limits
 from protocols.smtp.policy import Policy
 from protocols.smtp.replies import WhenFull
@@ -134,6 +135,7 @@ class Server:
             plaintext_logins=settings.auth.plaintext_logins,
             may_unauthenticate=settings.imap.unauthenticate,
             client_policy=_client_policy(settings.imap),
+            url_access=_url_access(settings.imap),
             annotations=_annotations(settings.server),
             has_tls=True,
             channel_bindings=channel_bindings(house.certificate[0]),
@@ -245,6 +247,14 @@ def _annotations(given: ServerSettings) -> dict[str, bytes]:
     """What IMAP clients can ask about the server (RFC 5464 3.2.1.1)."""
     about = {"/shared/admin": given.admin, "/shared/comment": given.comment}
     return {name: value.encode() for name, value in about.items() if value}
+
+
+def _url_access(given: Imap) -> UrlAccess | None:
+    """Who may use which URLs that others have authorized."""
+    if not given.urlauth:
+        return None
+    applications = {str(each.name): frozenset(map(fold_name, each.users)) for each in given.urlauth_applications}
+    return UrlAccess(given.urlauth_public, applications)
 
 
 def _client_policy(given: Imap) -> ClientPolicy:

@@ -197,6 +197,14 @@ class SqlReadTx:
         assert row is not None, "a sum is always one row"
         return row[0], row[1]
 
+    def access_key(self, mailbox_id: MailboxId, folder_id: FolderId, user: int) -> bytes | None:
+        row = self._one("access_key", mailbox=mailbox_id, folder=folder_id, user=user)
+        return bytes(row[0]) if row else None
+
+    def access_keys(self, mailbox_id: MailboxId) -> list[tuple[FolderId, RecipientId, int]]:
+        """(folder, user, octets) of a mailbox's access keys."""
+        return [(FolderId(f), RecipientId(u), n) for f, u, n in self._rows("access_keys", mailbox=mailbox_id)]
+
     def count_seen(self, mailbox_id: MailboxId, folder_id: FolderId, user: int) -> int:
         row = self._one("count_seen", mailbox=mailbox_id, folder=folder_id, user=user)
         return int(row[0]) if row else 0
@@ -266,6 +274,7 @@ _OF_A_FOLDER = (
     "delete_tombstones",
     "delete_acl",
     "delete_annotations",
+    "delete_access_keys",
     "delete_all_seen",
     "delete_readers",
     "delete_folder",
@@ -363,6 +372,12 @@ class SqlWriteTx(SqlReadTx):
 
     def copy_annotations(self, mailbox_id: MailboxId, source: FolderId, target: FolderId) -> None:
         self._do("copy_annotations", mailbox=mailbox_id, folder=source, target=target)
+
+    def put_access_key(self, mailbox_id: MailboxId, folder_id: FolderId, user: int, secret: bytes) -> None:
+        self._do("put_access_key", mailbox=mailbox_id, folder=folder_id, user=user, secret=secret)
+
+    def drop_access_keys(self, user: int) -> None:
+        self._do("drop_access_keys", user=user)
 
     def subscribe(self, mailbox_id: MailboxId, path: str) -> None:
         self._do("subscribe", mailbox=mailbox_id, path=path)

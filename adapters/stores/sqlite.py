@@ -75,6 +75,8 @@ class SqliteConnection:
         is_new = not self._path.exists()
         self._db = apsw.Connection(str(self._path), flags=flags)
         self._db.set_busy_timeout(BUSY_MILLISECONDS)
+        # Else a statement whose plan might depend on a value is parsed and planned anew whenever one is bound.
+        self._db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         if self._is_writer:
             self._open_writer()
         else:

@@ -1,4 +1,4 @@
-"""Parts of messages that are here already, found by their URLs (RFC 4469) and read in pieces."""
+"""Parts of messages that are here already, found by their URLs (RFC 4469, RFC 4467) and read in pieces."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from msgspec import Struct
 from core import folders
 from core.errors import MessageExpunged, NoSuchFolder
 from core.formats import mime
-from core.model import Blob, Item
+from core.model import Blob, Folder, Item
 from core.ports import ReadTx
 from core.rights import READ
 from protocols.imap import responses
@@ -55,9 +55,12 @@ def find(session: Session, url: bytes) -> Asking[Part]:
         asked = message_url(url)
         # A part of a header is made here, of all of it.
         named = locate(session, asked.mailbox)
-        found: Part = yield named.home.read(partial(_find, named=named, url=asked), heavy=bool(asked.section.fields))
+        read = partial(_find, named=named, url=asked)
+        found: Part | None = yield named.home.read(read, heavy=bool(asked.section.fields))
     except (BadSyntax, NoSuchFolder, MessageExpunged):
         raise bad_url(url) from None
+    if found is None:
+        raise bad_url(url)
     return found
 
 
@@ -66,34 +69,37 @@ def bad_url(url: bytes) -> Rejected:
     return Rejected("There is no such message, or no such part of it", code=responses.bad_url(url))
 
 
-def _find(tx: ReadTx, named: Named, url: MessageUrl) -> Part:
+def _find(tx: ReadTx, named: Named, url: MessageUrl) -> Part | None:
     folder = folders.selectable(tx, named.home.mailbox_id, named.path, named.home.by, READ)
+    return part_of(tx, named.home, folder, url)
+
+
+def part_of(tx: ReadTx, home: Home, folder: Folder, url: MessageUrl) -> Part | None:
+    """What a URL stands for in a folder that may be read; None: the message has no such part.
+
+    Raises NoSuchFolder, MessageExpunged.
+    """
     if url.uidvalidity not in (None, folder.uidvalidity):
         raise NoSuchFolder("The folder is another one now")  # RFC 5092 5: as if it did not exist
     items = list(tx.items(folder.mailbox_id, folder.folder_id, url.uid, url.uid))
     if not items:
         raise MessageExpunged("The message has been expunged")
-    return _part(tx, named.home, items[0], url.section)
+    return _part(tx, home, items[0], url.section)
 
 
-def _part(tx: ReadTx, home: Home, item: Item, section: Section) -> Part:
+def _part(tx: ReadTx, home: Home, item: Item, section: Section) -> Part | None:
     """RFC 5092 6: what FETCH BODY.PEEK[section] would give."""
     message = Message(tx, item)
     ahead = item.prefix
-    if section.text == "HEADER.FIELDS" or section.text == "HEADER.FIELDS.NOT":
-        exclude = section.text == "HEADER.FIELDS.NOT"
-        header = message.read(*_there(message.extent(section.path, "HEADER")))
-        ahead = mime.header_fields(header, section.fields, exclude=exclude)
+    text, exclude = section.text, section.text == "HEADER.FIELDS.NOT"
+    extent = message.extent(section.path, "HEADER" if text == "HEADER.FIELDS" or text == "HEADER.FIELDS.NOT" else text)
+    if extent is None:
+        return None
+    start, stop = extent
+    if section.fields:
+        ahead = mime.header_fields(message.read(start, stop), section.fields, exclude=exclude)
         start, stop = 0, len(ahead)
-    else:
-        start, stop = _there(message.extent(section.path, section.text))
     if section.partial is not None:
         first, length = section.partial
         start, stop = min(start + first, stop), min(start + first + length, stop)
     return Part(home, ahead, message.blob, start, stop)
-
-
-def _there(extent: tuple[int, int] | None) -> tuple[int, int]:
-    if extent is None:
-        raise MessageExpunged("The message has no such part")
-    return extent

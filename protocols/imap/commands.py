@@ -291,6 +291,28 @@ class MyRights(Command, frozen=True, gc=False):
     mailbox: str
 
 
+class ResetKey(Command, frozen=True, gc=False):
+    """RESETKEY (RFC 4467); None: the keys of all folders."""
+
+    name = "RESETKEY"
+    mailbox: str | None = None
+    mechanisms: tuple[str, ...] = ()  # in capitals, as below
+
+
+class GenUrlAuth(Command, frozen=True, gc=False):
+    """GENURLAUTH (RFC 4467): URLs, each with a mechanism."""
+
+    name = "GENURLAUTH"
+    urls: tuple[tuple[bytes, str], ...]
+
+
+class UrlFetch(Command, frozen=True, gc=False):
+    """URLFETCH (RFC 4467)."""
+
+    name = "URLFETCH"
+    urls: tuple[bytes, ...]
+
+
 class Check(Command, frozen=True, gc=False):
     name = "CHECK"
 

@@ -38,6 +38,7 @@ from protocols.imap.do_replace import do_replace
 from protocols.imap.do_rights import do_delete_acl, do_get_acl, do_list_rights, do_my_rights, do_set_acl
 from protocols.imap.do_search import do_cancel_update, do_esearch, do_search, do_sort, do_thread, do_uid_batches
 from protocols.imap.do_select import do_close, do_idle, do_select, do_unselect
+from protocols.imap.do_urls import do_gen_url_auth, do_reset_key, do_url_fetch
 from protocols.imap.searching import names_numbers
 from protocols.imap.work import Answer, Steps
 
@@ -84,6 +85,9 @@ COMMANDS: Final[dict[type[Command], tuple[int, Handler]]] = {
     commands.GetAcl: (SIGNED_IN, do_get_acl),
     commands.ListRights: (SIGNED_IN, do_list_rights),
     commands.MyRights: (SIGNED_IN, do_my_rights),
+    commands.ResetKey: (SIGNED_IN, do_reset_key),
+    commands.GenUrlAuth: (SIGNED_IN, do_gen_url_auth),
+    commands.UrlFetch: (SIGNED_IN, do_url_fetch),
     commands.Check: (SELECTED, do_noop),
     commands.Close: (SELECTED, do_close),
     commands.Unselect: (SELECTED, do_unselect),
@@ -151,6 +155,7 @@ AFTER_LOGIN: Final = (
     "MULTIAPPEND",
     "REPLACE",
     "CATENATE",
+    "URL-PARTIAL",
     "CREATE-SPECIAL-USE",
     "ACL",
     "RIGHTS=kxte",

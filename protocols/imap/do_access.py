@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from core.model import SEPARATOR
+from core.recipients import Digest
 from protocols.imap import commands, limits, responses
 from protocols.imap.do_select import leave
 from protocols.imap.fragments import Line
@@ -14,7 +15,7 @@ from protocols.imap.grammar import BadSyntax, base64
 from protocols.imap.homes import OTHER_USERS, PUBLIC_FOLDERS
 from protocols.imap.policy import is_background, is_hidden
 from protocols.imap.refusals import Rejected, bad
-from protocols.imap.services import Account
+from protocols.imap.services import Account, Keys
 from protocols.imap.work import Answer, Asking, Await, Compute, Pause, StartDeflate, StartTls, Steps, StopDeflate
 from protocols.sasl import MECHANISMS
 from protocols.sasl.steps import Challenge, Failure, NeedIdentity, NeedKeys, NeedPassword, NeedToken, Step, Success
@@ -107,9 +108,8 @@ def do_authenticate(session: Session, command: commands.Authenticate) -> Steps:
         code = None if session.may_send_passwords else responses.PRIVACYREQUIRED
         raise Rejected("That mechanism is not to be had here", code=code)
     mechanism = MECHANISMS[command.mechanism](session.services.entropy, bindings=session.bindings)
-    account: Account | None = None
     step: Step = mechanism.start(command.initial)
-    name = ""
+    proof: _Proof | None = None
     while True:
         match step:
             case Challenge(octets):
@@ -120,7 +120,7 @@ def do_authenticate(session: Session, command: commands.Authenticate) -> Steps:
             case NeedKeys(username=login, digest=digest):
                 yield from _wait(session, login)
                 keys = session.services.keys(login, digest)
-                account, name = keys.account, login
+                proof = _Proof(login, digest, keys)
                 step = mechanism.keys(keys)
             case NeedToken(token=token, authzid=authzid, refusal=refusal):
                 yield from _wait(session, authzid)
@@ -137,12 +137,23 @@ def do_authenticate(session: Session, command: commands.Authenticate) -> Steps:
                 account = session.services.sign_in_with_certificate(names, authzid)
                 return _admit(session, account, account.name if account else authzid or names[0], authzid)
             case Success(authzid=authzid, final=final):
-                identity = _authorized(session, account, name, authzid)  # RFC 5802 5: before the final message
+                assert proof is not None, "it was asked for the keys"
+                _authorized(session, proof.keys.account, proof.login, authzid)  # RFC 5802 5: before the final message
                 if final:
                     yield from _ask(session, final)
-                return _welcome(session, identity)
+                # The client may have taken its time: decided again by what holds now.
+                holds = session.services.keys(proof.login, proof.digest) == proof.keys
+                return _admit(session, proof.keys.account if holds else None, proof.login, authzid)
             case Failure():
-                return _admit(session, None, name)
+                return _admit(session, None, "" if proof is None else proof.login)
+
+
+class _Proof(NamedTuple):
+    """Whose keys SCRAM works with."""
+
+    login: str
+    digest: Digest
+    keys: Keys
 
 
 def _ask(session: Session, challenge: bytes) -> Asking[bytes]:

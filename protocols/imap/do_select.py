@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from core import folders, rights, seen
-from core.changes import Change, FolderChange
+from core.changes import Change, FolderRemoved, MailboxRemoved
 from core.commands import ClaimRecent, Expunge
 from core.errors import NoPermission, NoSuchFolder, Refusal
 from core.limits import ROWS_PER_COMMAND
@@ -16,7 +16,7 @@ from core.model import DELETED, MAX_UID, SEEN, SEPARATOR, Folder, FolderId, Mail
 from core.ports import ReadTx
 from core.readerview import ReaderView
 from core.recipients import RecipientId
-from core.rights import DELETE_MESSAGES, EXPUNGE, INSERT, READ, WRITE, Rights
+from core.rights import DELETE_MESSAGES, EXPUNGE, INSERT, OWNER, READ, WRITE, Rights
 from core.view import FolderView
 from core.watching import Watch
 from protocols.imap import commands, responses
@@ -47,14 +47,16 @@ def do_select(session: Session, command: commands.Select) -> Steps:
         session.send(responses.untagged(b"OK", "The folder before is closed", responses.CLOSED))
     named = locate(session, command.mailbox)
     home, path = named.home, named.path
-    folder, may = yield home.read(partial(_opened, home=home, path=path))
+    folder: Folder = yield home.read(lambda tx: folders.selectable(tx, home.mailbox_id, path, home.by, READ))
     recent_from = folder.recent_from if home.by is None else folder.uidnext
     if not session.is_rev2 and not command.examine and recent_from < folder.uidnext:
         recent_from = yield home.write(ClaimRecent(home.mailbox_id, folder.folder_id, folder.uidnext))
     watch, view = yield from _watch(session, home, folder)
-    if home.by is None and locate(session, command.mailbox).home.by is not None:
-        watch.close()  # full access was taken away meanwhile
-        raise NoSuchFolder("There is no such folder")
+    try:
+        may = yield from _confirmed(session, command.mailbox, home, folder)
+    except BaseException:
+        watch.close()
+        raise
     # Nothing is waited for from here on, so no change can fall between this view and what is heard later.
     selected = Selected(
         command.mailbox, home, folder.folder_id, watch, view, read_only=command.examine, enabled=session.enabled
@@ -63,6 +65,8 @@ def do_select(session: Session, command: commands.Select) -> Steps:
     selected.recent_from, selected.shows_recent = recent_from, not session.is_rev2
     session.select(selected)
     session.outgoing += _describe(selected, folder, rev2=session.is_rev2)
+    if session.tells_mechanisms:
+        session.send(responses.url_mechanisms())
     if command.condstore:
         session.enabled.add("CONDSTORE")
     if known is not None and known.uidvalidity == folder.uidvalidity:
@@ -80,9 +84,34 @@ def do_select(session: Session, command: commands.Select) -> Steps:
 _WRITING = INSERT | EXPUNGE | WRITE | DELETE_MESSAGES
 
 
-def _opened(tx: ReadTx, home: Home, path: str) -> tuple[Folder, Rights]:
-    folder = folders.selectable(tx, home.mailbox_id, path, home.by, READ)
-    return folder, rights.of(tx, folder, home.by)
+def _confirmed(session: Session, name: str, home: Home, folder: Folder) -> Asking[Rights]:
+    """What the user may do now that the folder has been read: it may have been taken away meanwhile."""
+    if home.by is not None:
+        may: Rights = yield home.read(partial(_still, home=home, folder_id=folder.folder_id))
+        return may
+    if locate(session, name).home.by is not None:  # full access was
+        raise NoSuchFolder("There is no such folder")
+    return OWNER
+
+
+def rechecking(session: Session) -> Steps:
+    """What becomes of who has the folder open when rights are changed (RFC 4314 5.1.1)."""
+    selected, home = here(session)
+    selected.is_doubtful = False
+    try:
+        rights_now = yield home.read(partial(_still, home=home, folder_id=selected.folder_id))
+    except Refusal:
+        session.bye("The selected folder may not be read any more", responses.NOPERM)
+        return ""
+    flags_before = list(selected.flags_known())
+    selected.rights = rights_now
+    flags_now = list(selected.flags_known())
+    session.outgoing += flags_now if flags_now != flags_before else []
+    return ""
+
+
+def _still(tx: ReadTx, home: Home, folder_id: FolderId) -> Rights:
+    return rights.of(tx, folders.existing(tx, home.mailbox_id, folder_id, home.by, READ), home.by)
 
 
 def _catch_up(session: Session, known: commands.Known) -> Asking[None]:
@@ -108,7 +137,7 @@ def _watch(session: Session, home: Home, folder: Folder) -> Asking[tuple[Watch, 
 
     def hear(change: Change, newest: FolderView | None) -> None:
         nonlocal is_gone
-        is_gone = is_gone or not isinstance(change, FolderChange)
+        is_gone = is_gone or isinstance(change, FolderRemoved | MailboxRemoved)
         session.hear(change, newest)
 
     place = (folder.mailbox_id, folder.folder_id)

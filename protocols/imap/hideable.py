@@ -5,7 +5,7 @@ from typing import Final
 from protocols.imap.dispatch import AFTER_LOGIN, ALWAYS
 
 # What sessions announce beside the tables of dispatch.py, once somebody has signed in.
-_MADE: Final = ("APPENDLIMIT", "COMPRESS=DEFLATE", "QUOTASET", "UNAUTHENTICATE")
+_MADE: Final = ("APPENDLIMIT", "COMPRESS=DEFLATE", "QUOTASET", "UNAUTHENTICATE", "URLAUTH")
 
 _SEEN: Final = "clients see it in the greeting, before anything is known of them, and use it from then on"
 _SIGNING_IN: Final = "it says how to sign in, which has settings of its own"

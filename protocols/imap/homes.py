@@ -17,6 +17,7 @@ from core.rights import Actor
 from protocols.imap.work import Read, Write
 
 if TYPE_CHECKING:
+    from protocols.imap.services import Account, Services
     from protocols.imap.session import Session
 
 OTHER_USERS: Final = "Other Users"
@@ -65,14 +66,18 @@ def locate(session: Session, name: str) -> Named:
 
     A mailbox that is not there and one in which nothing may be seen look the same: RFC 4314 6.
     """
-    account = session.signed_in
+    return reached(session.services, session.signed_in, name)
+
+
+def reached(services: Services, account: Account, name: str) -> Named:
+    """The same for a user who need not be the one who has signed in."""
     first, _, rest = canonical(name).partition(SEPARATOR)
     match first:
         case "Other Users":
             alias, _, path = rest.partition(SEPARATOR)
-            home = session.services.mailbox_of(account, alias)
+            home = services.mailbox_of(account, alias)
         case "Public Folders":
-            path, home = rest, session.services.public_folders(account)
+            path, home = rest, services.public_folders(account)
         case _:
             return Named(account.home, name)
     if home is None or not path:

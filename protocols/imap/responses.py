@@ -48,6 +48,7 @@ UIDREQUIRED: Final = b"UIDREQUIRED"  # RFC 9586
 TOOFEW: Final = b"TOOFEW"  # UIDBATCHES
 UNAVAILABLE: Final = b"UNAVAILABLE"
 UNKNOWN_CTE: Final = b"UNKNOWN-CTE"
+URLMECH: Final = b"URLMECH INTERNAL"  # RFC 4467: the mechanism that there is
 USEATTR: Final = b"USEATTR"
 
 # ASTRING-CHAR, RFC 9051 section 9.
@@ -195,6 +196,11 @@ def copy_uid(uid_validity: int, source: Ranges, target: Ranges) -> bytes:
 def bad_url(url: bytes) -> bytes:
     """RFC 4469 4.1, BADURL; what may not stand in a response code is percent-encoded."""
     return b"BADURL " + _NOT_IN_CODE.sub(lambda octet: b"%%%02X" % ord(octet[0]), url)
+
+
+def url_mechanisms() -> bytes:
+    """RFC 4467 BASE.7.1.URLMECH, as a line of its own."""
+    return untagged(b"OK", "URLs can be authorized", URLMECH)
 
 
 def highest_modseq(modseq: int) -> bytes:
@@ -411,6 +417,24 @@ def _namespaces(group: NamespaceList, *, utf8: bool) -> bytes:
         % (mailbox_string(prefix, utf8=utf8), NIL if separator is None else quoted(separator.encode("ascii")))
         for prefix, separator in group
     )
+
+
+# --- URLs: strings, as in the RFC's examples, though most could be atoms ---
+
+
+def gen_url_auth(urls: Iterable[bytes]) -> bytes:
+    """GENURLAUTH (RFC 4467 BASE.7.4.GENURLAUTH)."""
+    return b"* GENURLAUTH %s\r\n" % b" ".join(map(string, urls))
+
+
+def url_fetch(url: bytes, octets: bytes | None) -> bytes:
+    """URLFETCH (RFC 4467 BASE.7.4.URLFETCH) of one URL: octets, or NIL."""
+    return b"* URLFETCH %s %s\r\n" % (string(url), nstring(octets))
+
+
+def url_fetch_head(url: bytes, size: int) -> bytes:
+    """The same up to so many octets, behind which the line must end."""
+    return b"* URLFETCH %s %s" % (string(url), literal_header(size))
 
 
 # --- what was searched ---

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from msgspec.structs import replace
 
-from core.changes import Change, FolderChange
+from core.changes import Change, FolderChange, TreeChange
 from core.flags import Permitted, permitted
 from core.limits import KEYWORDS_PER_FOLDER
 from core.model import (
@@ -53,7 +53,9 @@ class Selected:
         "contexts",
         "folder_id",
         "fresh",
+        "has_new_key",
         "home",
+        "is_doubtful",
         "is_gone",
         "own",
         "path",
@@ -96,6 +98,8 @@ class Selected:
         self.saved: UIDRanges = ()  # the result of SEARCH RETURN (SAVE)
         self.contexts = Contexts(enabled)
         self.is_gone = False
+        self.is_doubtful = False  # the reader's rights may have changed
+        self.has_new_key = False  # for URLs, which the client has not been told (RFC 4467 RESETKEY)
         self._announced = len(view)  # what the last EXISTS said, less what EXPUNGE took away
         self._enabled = enabled
         self._ghosts: UIDRanges = ()
@@ -109,6 +113,9 @@ class Selected:
 
     def hear(self, change: Change) -> None:
         """Something was committed; the client hears of it when `tell` is next called."""
+        if isinstance(change, TreeChange):
+            self.is_doubtful = True
+            return
         if not isinstance(change, FolderChange):
             self.is_gone = True
             return
@@ -127,7 +134,8 @@ class Selected:
     @property
     def has_news(self) -> bool:
         owes_count = self.wants.counts and len(self.view) != self._announced
-        return bool(self._news or self._is_behind or self._ghosts or self._muted or self.is_gone or owes_count)
+        held = self._news or self._is_behind or self._ghosts or self._muted
+        return bool(held or self.is_gone or self.has_new_key or owes_count)
 
     def _pending(self) -> list[FolderChange]:
         """What the client has not been told."""
@@ -196,6 +204,9 @@ class Selected:
         news, last_uid = self._pending(), self.view.last_uid
         if self.contexts:  # at once for all that is gone, also where its EXPUNGE must wait (RFC 5267 A.3)
             yield from self.contexts.withdraw(self.view, merged(*(change.expunged for change in news)))
+        if self.has_new_key:
+            self.has_new_key = False
+            yield responses.url_mechanisms()
         if expunge and self._ghosts:
             yield from self._bury()
         self.is_gone = self.is_gone or (self._is_behind and not news)  # the newest view is lost too

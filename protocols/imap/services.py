@@ -12,6 +12,7 @@ from core.watching import Views
 from protocols.imap.homes import Home
 from protocols.imap.kept import Kept
 from protocols.imap.policy import ClientPolicy
+from protocols.imap.urlauth import UrlAccess
 
 
 class Account(Struct, frozen=True):
@@ -94,6 +95,15 @@ class Services(Protocol):
         ...
 
     @property
+    def url_access(self) -> UrlAccess | None:
+        """Who may use which authorized URLs (RFC 4467); None: nobody, and none are made."""
+        ...
+
+    def account_named(self, name: str) -> Account | None:
+        """Whose session it would be who signs in by that name."""
+        ...
+
+    @property
     def has_tls(self) -> bool: ...
     @property
     def channel_bindings(self) -> Mapping[str, bytes]:
@@ -163,6 +173,10 @@ class Services(Protocol):
 
     def databases(self) -> Sequence[int]:
         """The mailbox databases that are mounted."""
+        ...
+
+    def all_databases(self) -> Sequence[int]:
+        """The mailbox databases, mounted or not."""
         ...
 
     def trustees(self, account: Account) -> frozenset[RecipientId]:

@@ -13,7 +13,7 @@ from typing import Any, Final, cast
 
 from msgspec.structs import replace
 
-from core.changes import Change, MailboxRemoved, TreeChange
+from core.changes import AccessKeyChange, Change, MailboxRemoved, TreeChange
 from core.errors import Refusal
 from core.model import SEPARATOR, UIDRanges, merged
 from core.view import FolderView
@@ -31,6 +31,7 @@ from protocols.imap.dispatch import (
 )
 from protocols.imap.do_notify import telling
 from protocols.imap.do_search import catching_up
+from protocols.imap.do_select import rechecking
 from protocols.imap.fragments import (
     Broken,
     CommandEnd,
@@ -307,6 +308,8 @@ class Session:
 
     def _owed(self) -> Steps | None:
         selected, notifier = self.selected, self.notifier
+        if selected is not None and selected.is_doubtful:
+            return rechecking(self)
         if selected is not None and selected.contexts.behind():
             return catching_up(self)
         if (notifier is not None and notifier.has_work) or (selected is not None and selected.fresh):
@@ -398,6 +401,11 @@ class Session:
         return self.is_secure or self.services.plaintext_logins
 
     @property
+    def tells_mechanisms(self) -> bool:
+        """Whether URLMECH is said: RFC 4467 10 wants a way not to say it where others may listen."""
+        return self.services.url_access is not None and self.may_send_passwords
+
+    @property
     def bindings(self) -> Mapping[str, bytes]:
         """What SCRAM may bind a sign-in to on this connection (RFC 5802 section 6)."""
         return self.services.channel_bindings if self.is_secure else {}
@@ -427,6 +435,8 @@ class Session:
             found = [*ALWAYS, *AFTER_LOGIN, f"APPENDLIMIT={self.services.append_limit}"]
             if self.services.may_unauthenticate:
                 found.append("UNAUTHENTICATE")
+            if self.services.url_access is not None:
+                found.append("URLAUTH")
             if self.services.may_set_quota(self.account):
                 found.append("QUOTASET")  # RFC 9208 4.1.3
             return found if self.is_compressed else [*found, "COMPRESS=DEFLATE"]  # RFC 4978 3
@@ -478,10 +488,13 @@ class Session:
         """A listener of Views: something was committed to the selected folder."""
         if self.selected is None:
             return
-        self.selected.hear(change)
+        if isinstance(change, AccessKeyChange):
+            self.selected.has_new_key |= self.tells_mechanisms and change.user == self.signed_in.user
+        else:
+            self.selected.hear(change)
         if isinstance(change, MailboxRemoved):
             self.bye("The mailbox has been removed", responses.UNAVAILABLE)
-        if self.is_idling or self.is_closing or self.wants.at_once:
+        if self.is_idling or self.is_closing or self.wants.at_once or self.selected.is_doubtful:
             self.wake()
 
     def notice(self, change: Change) -> None:
@@ -532,7 +545,7 @@ class Session:
     def tell_idle(self) -> None:
         """RFC 2177, RFC 5465 4: what may be told while no command runs, as soon as the client takes it."""
         selected = self.selected
-        if self.is_closing or selected is None or not selected.has_news:
+        if self.is_closing or selected is None or not selected.has_news or selected.is_doubtful:
             return
         if not self.is_idling and (not self.wants.at_once or self._steps is not None):
             return

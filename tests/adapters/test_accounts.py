@@ -52,6 +52,7 @@ class House:
             plaintext_logins=True,
             may_unauthenticate=True,
             client_policy=ClientPolicy(),
+            url_access=None,
             has_tls=False,
             channel_bindings={},
             quota_admins=frozenset(),
@@ -239,3 +240,21 @@ def test_whose_a_mailbox_is(house: House) -> None:
     ada = house.add("ada")
     assert house.accounts.alias_of(ada.mailbox_id) == "ada"
     assert house.accounts.alias_of(MailboxId(99)) is None
+
+
+def test_a_user_is_named_as_in_signing_in(house: House) -> None:
+    """By alias or by address, and only while he may sign in."""
+    ada = house.add("ada")
+    named = house.accounts.account_named
+    assert named("ADA") == named("ada@example.com") == account(ada)
+    assert (named("bob"), named("ada@example.org"), named("")) == (None, None, None)
+    house.organization.set_recipient(replace(ada, enabled=False))
+    assert named("ada") is None
+
+
+def test_databases_are_there_though_they_are_not_mounted(house: House) -> None:
+    second = house.installation.add_database("second").database_id
+    both = sorted(house.accounts.databases())
+    house.installation.databases.pop(second).close()
+    assert second not in house.accounts.databases()
+    assert sorted(house.accounts.all_databases()) == both

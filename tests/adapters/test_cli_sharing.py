@@ -168,7 +168,6 @@ def test_a_folder_of_a_mailbox_is_opened_to_others(house: Installed) -> None:
         "rights": "lrswipte",
         "own_only": True,
         "folders_changed": 1,
-        "sessions_ended": 0,
     }
     house.run(*permission, "add", "bob", "group:sales", "--folder", "Sent", "--rights", "lr")
     house.run(*permission, "add", "bob", "anyone", "--folder", "Sent", "--rights", "l")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from adapters.server.config import (
     EXAMPLE,
     Alias,
+    Application,
     Capability,
     ClientRule,
     Duration,
@@ -19,6 +20,7 @@ from adapters.server.config import (
     Settings,
     SettingsError,
     Size,
+    UrlApplication,
     example,
     load,
     parse,
@@ -370,6 +372,66 @@ accounts = ["ada"]
     assert problems(text) == [
         (1, "imap.clients: Whom this means is not said: imap.hide_capabilities is for everybody"),
         (4, "imap.clients: Nothing is hidden by this"),
+    ]
+
+
+def test_applications_of_urls_are_tables() -> None:
+    """RFC 5593 3.3."""
+    assert (parse("").imap.urlauth, parse("").imap.urlauth_public) == (False, True)
+    text = """\
+[imap]
+urlauth = true
+[[imap.urlauth_applications]]
+name = "Submit"
+users = ["hub1", "hub2"]
+[[imap.urlauth_applications]]
+name = "stream"
+users = ["media"]
+"""
+    settings = parse(text)
+    assert settings.imap.urlauth_applications == (
+        UrlApplication(Application("submit"), (Alias("hub1"), Alias("hub2"))),
+        UrlApplication(Application("stream"), (Alias("media"),)),
+    )
+    shown = {row.name: row.value for row in settings.effective() if row.source == "file"}
+    assert parse("\n".join(f"{name} = {value}" for name, value in shown.items())) == settings
+
+
+def test_an_application_of_urls_is_told_of_once_and_with_its_users() -> None:
+    text = """\
+[[imap.urlauth_applications]]
+users = ["hub"]
+
+[[imap.urlauth_applications]]
+name = "submit"
+
+[[imap.urlauth_applications]]
+name = "stream"
+users = ["media"]
+
+[[imap.urlauth_applications]]
+name = "STREAM"
+users = ["media"]
+"""
+    assert problems(text) == [
+        (1, "imap.urlauth_applications: Which application this is about is not said"),
+        (4, "imap.urlauth_applications: Nobody is named who acts for submit"),
+        (11, "imap.urlauth_applications: stream is there already"),
+    ]
+
+
+@pytest.mark.parametrize("written", ["''", "'x-y'", "'submit+'", "3", f"'{'x' * 33}'"])
+def test_what_is_no_application_of_urls(written: str) -> None:
+    assert problems(f"[[imap.urlauth_applications]]\nname = {written}") == [
+        (2, 'imap.urlauth_applications.name: Expected the name of an application, like "submit"')
+    ]
+
+
+@pytest.mark.parametrize("name", ["user", "AuthUser", "anonymous"])
+def test_users_are_no_application_of_urls(name: str) -> None:
+    """RFC 5593 3.1: these are taken."""
+    assert problems(f"[[imap.urlauth_applications]]\nname = '{name}'") == [
+        (2, f'imap.urlauth_applications.name: "{name}" is for users, not for an application')
     ]
 
 

@@ -234,3 +234,13 @@ def test_a_sound_file_is_called_sound_and_a_damaged_one_is_not(path: Path) -> No
     again = SqliteConnection(path, writer=True)
     assert again.integrity() != []
     again.close()
+
+
+@pytest.mark.parametrize("is_writer", [True, False])
+def test_a_statement_is_not_planned_anew_for_each_value(path: Path, writer: SqliteConnection, is_writer: bool) -> None:
+    """The query planner stability guarantee: else each binding to, say, a range of UIDs costs a parse and a plan."""
+    connection = SqliteConnection(path, writer=is_writer)
+    try:
+        assert connection._db.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, -1)
+    finally:
+        connection.close()

@@ -268,6 +268,28 @@ def test_annotations_of_all_users_are_copied_and_go_with_their_folder(tx: WriteT
     assert tx.annotation_usage(ONE, 7) == (0, 0)
 
 
+def test_access_keys_are_by_folder_and_user_and_go_with_their_folder(tx: WriteTx) -> None:
+    other, _ = tx.next_folder(ONE, 100)
+    tx.insert_folder(folder(other, "other"), 5)
+    tx.put_access_key(ONE, INBOX, 7, b"old")
+    tx.put_access_key(ONE, INBOX, 7, b"\0\xff")
+    tx.put_access_key(ONE, INBOX, 8, b"another's")
+    tx.put_access_key(ONE, other, 7, b"here")
+    assert [tx.access_key(ONE, INBOX, user) for user in (7, 8, 9)] == [b"\0\xff", b"another's", None]
+    tx.delete_folder(ONE, INBOX)
+    assert [tx.access_key(ONE, INBOX, user) for user in (7, 8)] == [None, None]
+    assert tx.access_key(ONE, other, 7) == b"here"
+
+
+def test_all_access_keys_of_a_user_are_dropped(tx: WriteTx) -> None:
+    tx.insert_mailbox(Mailbox(TWO, b"g" * 16, 0, 0), 5)
+    for mailbox in (ONE, TWO):
+        for user in (7, 8):
+            tx.put_access_key(mailbox, INBOX, user, b"%d" % user)
+    tx.drop_access_keys(7)
+    assert [tx.access_key(mailbox, INBOX, user) for mailbox in (ONE, TWO) for user in (7, 8)] == [None, b"8"] * 2
+
+
 def test_deliveries_are_remembered_for_their_mailbox_until_they_expire(tx: WriteTx) -> None:
     assert tx.remember_delivery(ONE, b"\0token", 10, 50)
     assert not tx.remember_delivery(ONE, b"\0token", 50, 90)

@@ -48,6 +48,11 @@ def damaged(tmp_path: Path) -> Iterator[Store]:
         ("UPDATE blob SET encoding = 1 WHERE size = 3", "cannot be read"),
         ("UPDATE blob SET data = NULL, pack_id = 9, pack_offset = 0 WHERE size > 3", "cannot be read"),
         ("UPDATE blob SET pack_id = 9 WHERE size = 3", "pack 9 has None live octets, counted 6"),
+        (
+            "INSERT INTO access_key VALUES (1, 9, 7, zeroblob(32))",
+            "user 7 has an access key for folder 9, which is gone",
+        ),
+        ("INSERT INTO access_key VALUES (1, 1, 7, x'00')", "an access key of 1 octets for folder 1"),
         ("INSERT INTO pack(pack_id, live_bytes, dead_bytes) VALUES (5, 10, 0)", "pack 5 has 10 live octets, counted 0"),
     ],
 )

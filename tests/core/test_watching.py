@@ -1,6 +1,14 @@
 import pytest
 
-from core.changes import Change, FolderChange, FolderRemoved, MailboxRemoved, SeenChange
+from core.changes import (
+    AccessKeyChange,
+    Change,
+    FolderChange,
+    FolderRemoved,
+    MailboxRemoved,
+    SeenChange,
+    TreeChange,
+)
 from core.model import SEEN, FolderId, ModSeq, SeenRange, UIDRanges
 from core.readerview import ReaderView
 from core.recipients import RecipientId
@@ -47,6 +55,21 @@ class TestViews:
         assert watch.load(snapshot(entry(5), entry(6), modseq=7)) is not None
         assert held(watch) == [5, 6, 7]
 
+    def test_a_new_access_key_is_told_to_all_and_changes_no_view(self) -> None:
+        views, owner, reader = Views(), Listener(), Listener()
+        watch = views.watch(ONE, INBOX, owner)
+        watch.load(snapshot(entry(1), modseq=5))
+        other = views.watch(ONE, INBOX, reader, user=RecipientId(7))
+        told = AccessKeyChange(ONE, INBOX, RecipientId(7))
+        views.publish([told, AccessKeyChange(ONE, SENT, RecipientId(7))])
+        assert owner.heard == [(told, watch.view)]
+        assert reader.heard == [(told, other.view)]
+        watch.close()
+        other.close()
+        views.publish([told])
+        assert len(owner.heard) == 1
+        assert held(views.watch(ONE, INBOX, owner, modseq=5)) == [1]
+
     def test_after_a_gap_the_view_is_loaded_again(self) -> None:
         views, listener = Views(), Listener()
         watch = views.watch(ONE, INBOX, listener)
@@ -85,6 +108,16 @@ class TestViews:
         assert [made for made, _ in inbox.heard] == [FolderRemoved(ONE, INBOX), MailboxRemoved(ONE)]
         assert [made for made, _ in sent.heard] == [MailboxRemoved(ONE)]
         assert other.heard == []
+
+    def test_rights_that_change_are_told_to_the_readers_of_that_mailbox(self) -> None:
+        views, owner, reader, other = Views(), Listener(), Listener(), Listener()
+        user = RecipientId(7)
+        views.watch(ONE, INBOX, owner)
+        views.watch(ONE, INBOX, reader, user=user)
+        views.watch(TWO, INBOX, other, user=user)
+        views.publish([TreeChange(ONE), TreeChange(ONE, RecipientId(8))])
+        assert [made for made, _ in reader.heard] == [TreeChange(ONE, RecipientId(8))]
+        assert owner.heard == other.heard == []
 
     def test_who_comes_back_finds_the_view_as_it_is_by_then(self) -> None:
         views, listener = Views(), Listener()

@@ -18,6 +18,7 @@ WORDS = st.sampled_from(
     b"a1 NOOP LOGIN SELECT LIST LSUB STATUS CREATE RENAME APPEND FETCH STORE SEARCH COPY MOVE UID EXPUNGE ENABLE ID "
     b"REPLACE CATENATE (TEXT TEXT URL /INBOX/;UID=1 (URL GETQUOTA GETQUOTAROOT SETQUOTA (STORAGE MAILBOX 512) () "
     b"GETMETADATA SETMETADATA (DEPTH MAXSIZE infinity) /private/comment (/shared/vendor/a/b (METADATA /shared "
+    b"RESETKEY GENURLAUTH URLFETCH imap://u1@h/INBOX/;UID=1;URLAUTH=user+u2 INTERNAL :internal:0011223344556677 "
     b"AUTHENTICATE PLAIN IDLE ALL FAST FULL FLAGS +FLAGS -FLAGS.SILENT BODY BODY[ BODY.PEEK[1.MIME] BODY[HEADER.FIELDS "
     b'BINARY[1] BINARY.SIZE[] ]<0.1> RFC822 ENVELOPE 1:* *:4 0 4294967296 $ 1,2,3 INBOX &AOk- & % * "" "a\\"b" " '
     b"\\Seen \\Recent $Forwarded RETURN CHARSET UTF-8 rot13 OR NOT FROM BEFORE 1-Feb-1994 LARGER KEYWORD HEADER (SEEN) "
@@ -92,6 +93,9 @@ def test_any_octets_are_commands_or_refusals(octets: bytes, utf8: bool, polite: 
             b"a SETQUOTA {2+}\r\nu1 (STORAGE 9223372036854775807 X-A.B 0)",
             b'a GETMETADATA (MAXSIZE 10 DEPTH infinity) "x" (/private/a "/shared/b" {9+}\r\n/shared/c)',
             b'a SETMETADATA x (/private/a NIL /shared/b ~{3+}\r\na\0b /shared/c "x" /shared/d {1+}\r\nx)',
+            b"a RESETKEY {2+}\r\nab INTERNAL XSAMPLE",
+            b'a GENURLAUTH "imap://u1@h/x/;UID=1;URLAUTH=authuser" INTERNAL {1+}\r\nx y',
+            b'a URLFETCH imap://u1@h/x/;UID=1;URLAUTH=authuser:internal:00 {3+}\r\na\xffb "x y"',
             b'a LIST "" * RETURN (METADATA (DEPTH 1) (/private/a /shared/b) CHILDREN)',
         ]
     ),

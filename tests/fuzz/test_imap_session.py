@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from protocols.imap import limits
 from protocols.imap.sections import PIECE_OCTETS
+from protocols.imap.urlauth import UrlAccess
 from tests.support.imap import Client, TestServer
 
 MESSAGE = (
@@ -23,6 +24,7 @@ def server() -> Iterator[TestServer]:
     with tempfile.TemporaryDirectory() as directory:
         server = TestServer(Path(directory))
         server.most_connections = 10_000
+        server.url_access = UrlAccess(applications={"submit": frozenset({"u1"})})
         client = server.client()
         for _ in range(3):
             client.append("INBOX", MESSAGE, "(\\Seen foo)")
@@ -39,6 +41,7 @@ WORDS = st.sampled_from(
     b"BODY[] BODY[1] BODY.PEEK[2.HEADER] BINARY[1] BINARY.SIZE[2] BODY[]<0.5> ENVELOPE BODYSTRUCTURE +FLAGS "
     b"-FLAGS.SILENT (\\Deleted) (foo) RETURN (SAVE) (MIN SUBJECT BODY TEXT x OR NOT SINCE 1-Jan-2020 CHARSET UTF-8 "
     b"GETQUOTA GETQUOTAROOT SETQUOTA u2 (STORAGE 9007199254740991) (DELETED-STORAGE) "
+    b"RESETKEY GENURLAUTH URLFETCH imap://u1@h/INBOX/;UID=1;URLAUTH=submit+x INTERNAL XSAMPLE "
     b"REPLACE CATENATE (TEXT TEXT URL (URL /INBOX/;UID=1 UTF8 (~{3+} (USE (\\Junk)) "
     b'"" "*" % (SUBSCRIBED) {3} {3+} ~{1+} {0+} "INBOX" \\Seen () ( ) \xff \x00 LOGOUT'.split(b" ")
 )
@@ -86,6 +89,9 @@ READ_ONLY = st.lists(
             b"k2 APPEND INBOX CATENATE (TEXT {3+}\r\nabc URL {14+}\r\n/nowhere/;UID=1 URL x TEXT {1+}\r\nx)\r\n",
             b"k3 UID REPLACE 9 INBOX CATENATE (TEXT {3+}\r\nabc) {3+}\r\nabc\r\n",
             b"k4 APPEND INBOX {3+}\r\nabc x {3+}\r\nabc {3+}\r\nabc\r\n",
+            b"k5 RESETKEY nowhere INTERNAL\r\n",
+            b'k6 GENURLAUTH "imap://u1@h/INBOX/;UID=1;URLAUTH=submit+x" INTERNAL {1+}\r\nx INTERNAL\r\n',
+            b"k7 URLFETCH {1+}\r\nx imap://u1@h/INBOX/;UID=1;URLAUTH=submit+x:internal:" + b"0" * 66 + b"\r\n",
             b"l LOGIN {2+}\r\nu1 pass\r\n",
             b"m FETCH 1 FAST\n",
             b"n AUTHENTICATE PLAIN\r\nAHUxAHBhc3M=\r\n",

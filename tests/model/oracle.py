@@ -57,6 +57,7 @@ class AFolder:
     recent_from: int = 1
     entries: list[AnEntry] = field(default_factory=list)
     keywords: list[str] = field(default_factory=list)
+    keys: dict[int, bytes] = field(default_factory=dict)  # of each user who has one
 
     def counters(self) -> tuple[int, int, int, int]:
         """(messages, unseen, deleted, octets)."""
@@ -269,6 +270,17 @@ class Oracle:
             if len(subscriptions) >= FOLDERS:
                 raise LimitExceeded
             subscriptions.add(path)
+
+    def setaccesskey(self, command: c.SetAccessKey) -> bytes:
+        keys = self._with_folders(command.mailbox_id).selectable(command.path).keys
+        if not command.keep or command.user not in keys:
+            keys[command.user] = command.secret
+        return keys[command.user]
+
+    def dropaccesskeys(self, command: c.DropAccessKeys) -> None:
+        for mailbox in self.mailboxes.values():
+            for folder in (*mailbox.folders.values(), *mailbox.dead):
+                folder.keys.pop(command.user, None)
 
     # ------------------------------------------------------------------------------------------ messages
 

@@ -11,7 +11,15 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from core.changes import AnnotationsChange, Change, FolderRemoved, MailboxRemoved, SeenChange, TreeChange
+from core.changes import (
+    AccessKeyChange,
+    AnnotationsChange,
+    Change,
+    FolderRemoved,
+    MailboxRemoved,
+    SeenChange,
+    TreeChange,
+)
 from core.commands import (
     Append,
     ClaimRecent,
@@ -23,6 +31,7 @@ from core.commands import (
     DeleteMailbox,
     Deliver,
     Delivery,
+    DropAccessKeys,
     Expunge,
     Filing,
     FlagMode,
@@ -31,6 +40,7 @@ from core.commands import (
     PurgeFolder,
     RenameFolder,
     Replace,
+    SetAccessKey,
     StoreFlags,
     Subscribe,
     SweepBlobs,
@@ -39,6 +49,7 @@ from core.commands import (
 from core.errors import Refusal
 from core.folders import tree
 from core.model import MAX_UID, UID, Folder, FolderId, MailboxId, UIDRanges
+from core.recipients import RecipientId
 from core.view import FolderView
 from tests.model import strategies as some
 from tests.model.oracle import AFolder, AMailbox, Oracle
@@ -46,6 +57,7 @@ from tests.model.small import small_limits
 from tests.support.store import DAY, SECOND, Store, incoming
 
 EVERYTHING = ((1, MAX_UID),)
+USERS = (RecipientId(1), RecipientId(2))
 
 
 class StoreAndOracle(RuleBasedStateMachine):
@@ -72,7 +84,7 @@ class StoreAndOracle(RuleBasedStateMachine):
             if isinstance(change, MailboxRemoved):
                 self.views = {key: view for key, view in self.views.items() if key[0] != change.mailbox_id}
                 continue
-            if isinstance(change, TreeChange | AnnotationsChange):
+            if isinstance(change, TreeChange | AnnotationsChange | AccessKeyChange):
                 continue
             key = (change.mailbox_id, change.folder_id)
             assert not isinstance(change, SeenChange), "only owners write here"
@@ -133,6 +145,8 @@ class StoreAndOracle(RuleBasedStateMachine):
         )
         assert (folder.n_exists, folder.n_unseen, folder.n_deleted, folder.n_bytes) == expected.counters()
         place = (folder.mailbox_id, folder.folder_id, 1, MAX_UID)
+        keys = {user: tx.access_key(*place[:2], user) for user in USERS}
+        assert {user: key for user, key in keys.items() if key is not None} == expected.keys
         names = tx.keywords(*place[:2])
         assert [name.lower() for name in names] == [name.lower() for name in expected.keywords]
         entries = tx.entries(*place)
@@ -227,6 +241,22 @@ class StoreAndOracle(RuleBasedStateMachine):
     @rule(mailbox_id=some.MAILBOXES, path=some.PATHS, subscribed=st.booleans())
     def subscribe(self, mailbox_id: MailboxId, path: str, subscribed: bool) -> None:
         self.do(Subscribe(mailbox_id, path, subscribed))
+
+    @rule(
+        mailbox_id=some.MAILBOXES,
+        user=st.sampled_from(USERS),
+        secret=st.sampled_from([b"a" * 32, b"\0\xff" * 16]),
+        keep=st.booleans(),
+        data=st.data(),
+    )
+    def set_access_key(
+        self, mailbox_id: MailboxId, user: RecipientId, secret: bytes, keep: bool, data: st.DataObject
+    ) -> None:
+        self.do(SetAccessKey(mailbox_id, self.pick_path(data, mailbox_id), user, secret, keep))
+
+    @rule(user=st.sampled_from(USERS))
+    def drop_access_keys(self, user: RecipientId) -> None:
+        self.do(DropAccessKeys(user))
 
     @rule(mailbox_id=some.MAILBOXES, body=some.BODIES, flags=some.FLAGS, quota=some.QUOTAS, data=st.data())
     def append(self, mailbox_id: MailboxId, body: bytes, flags: Flags, quota: int | None, data: st.DataObject) -> None:

@@ -116,8 +116,7 @@ async def test_who_is_in_the_list_of_one_folder_sees_that_folder_only(house: Hou
             assert said(friend, "Other Users/u1/INBOX").startswith("NO [NONEXISTENT]")
             assert said(other, "Other Users/u1/Sent").startswith("NO [NONEXISTENT]")
             assert said(friend, "Other Users/u1/Sent") == "OK"
-            (changed,) = administer(house, RemoveFolderPermission("Sent", "u2", "u1"))
-            assert changed.sessions_ended == 1
+            administer(house, RemoveFolderPermission("Sent", "u2", "u1"))
             with pytest.raises(imaplib.IMAP4.abort):
                 friend.noop()
             assert other.noop()[0] == "OK"

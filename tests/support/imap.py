@@ -13,7 +13,7 @@ from adapters.server.spooling import MessageSpool
 from adapters.stores.database import MailboxDatabase
 from core.changes import Change
 from core.commands import Command, CreateFolder, CreateMailbox, Deliver, Delivery, FlagMode, NewFolder, SetGrant
-from core.errors import Refusal
+from core.errors import Refusal, Unavailable
 from core.model import MAX_UID, FolderId, MailboxId
 from core.recipients import Digest, RecipientId
 from core.rights import ANYONE, Actor, Grant
@@ -24,6 +24,7 @@ from protocols.imap.kept import Kept
 from protocols.imap.policy import ClientPolicy
 from protocols.imap.services import Account, Keys
 from protocols.imap.session import Session
+from protocols.imap.urlauth import UrlAccess
 from protocols.imap.work import Compute, Pause, Read, StartTls, Work, Write
 from tests.support.store import LARGEST, TestClock
 
@@ -74,6 +75,7 @@ class TestServer:
         self.plaintext_logins = True
         self.may_unauthenticate = True
         self.client_policy = ClientPolicy(faults=FAULTS, puts_off=True)
+        self.url_access: UrlAccess | None = None
         self.is_busy = False
         self.annotations: dict[str, bytes] = {}
         self.has_tls = False
@@ -93,6 +95,7 @@ class TestServer:
         directory.mkdir(exist_ok=True)
         self.packs: dict[int, Packs] = {}
         self.stores: dict[int, MailboxDatabase] = {}
+        self.dismounted: dict[int, MailboxDatabase] = {}
         self.faults: list[BaseException] = []
         self.far = far
         self.is_silent = False  # as if what was committed were never told
@@ -124,6 +127,11 @@ class TestServer:
             fault=self._fault,
         )
 
+    def mounted_store(self, number: int) -> MailboxDatabase:
+        if number in self.dismounted:
+            raise Unavailable("The mailbox database is not mounted")
+        return self.stores[number]
+
     def home(self, user: int) -> Home:
         """A user's own mailbox."""
         return Home(MailboxId(user), 2 if user in self.far else 1)
@@ -153,6 +161,10 @@ class TestServer:
     def sign_in_with_certificate(self, names: Sequence[str], authzid: str) -> Account | None:
         wanted = [authzid] if authzid in names else names
         return next(filter(None, map(self._account, wanted)), None)
+
+    def account_named(self, name: str) -> Account | None:
+        found = self._account(name.removesuffix("@example.com"))
+        return found if found is not None and found.user <= self.users else None
 
     def act_for(self, account: Account, authzid: str) -> Account | None:
         found = self._account(authzid.removesuffix("@example.com"))
@@ -200,6 +212,9 @@ class TestServer:
 
     def databases(self) -> Sequence[int]:
         return tuple(self.stores)
+
+    def all_databases(self) -> Sequence[int]:
+        return (*self.stores, *self.dismounted)
 
     def trustees(self, account: Account) -> frozenset[RecipientId]:
         return frozenset((account.user, ANYONE, *self.groups.get(account.name, ())))
@@ -380,10 +395,10 @@ class Client:
     def _do(self, work: Work) -> Any:
         match work:
             case Read(database_id=number, run=run):
-                with self.server.stores[number].read() as tx:
+                with self.server.mounted_store(number).read() as tx:
                     return run(tx)
             case Write(database_id=number, command=command):
-                return self.server.stores[number].write(command)
+                return self.server.mounted_store(number).write(command)
             case Compute(run=compute):
                 return compute()
             case Pause(seconds=seconds):

@@ -64,6 +64,7 @@ TABLES = (
     "thread_key",
     "subscription",
     "annotation",
+    "access_key",
     "delivery_seen",
     "acl",
     "seen",

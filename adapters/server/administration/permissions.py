@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from adapters.server import trustees
 from adapters.server.administration.context import Context, Contradiction, Request
 from adapters.stores.database import MailboxDatabase
-from core.commands import GrantsSet, SetGrants
+from core.commands import SetGrants
 from core.errors import NoSuchFolder, NoSuchRecipient, Unavailable
 from core.folders import selectable, tree
 from core.model import MailboxId
@@ -45,14 +45,13 @@ class PermissionChanged(Struct, frozen=True):
 
 
 class FolderPermissionChanged(Struct, frozen=True):
-    """What the trustee has in the folder now; in how many folders that is new; how many sessions were ended for it."""
+    """What the trustee has in the folder now; in how many folders that is new."""
 
     folder: str
     trustee: str
     rights: str
     own_only: bool
     folders_changed: int
-    sessions_ended: int
 
 
 class ListPermissions(Request[MailboxPermissions], frozen=True):
@@ -219,15 +218,13 @@ def _set(context: Context, ask: AddFolderPermission | RemoveFolderPermission, ro
     trustee = _trustee(context, ask.trustee)
     mailbox_id, database = _place(context, ask.alias)
     line = SetGrants(mailbox_id, ask.folder, trustee, role.rights, role.own_only, ask.recursive)
-    done: GrantsSet = database.write(line, bulk=ask.recursive)
+    changed: int = database.write(line, bulk=ask.recursive)
     return FolderPermissionChanged(
         folder=ask.folder,
         trustee=trustees.identifier(context.house.organization, trustee) or ask.trustee,
         rights=letters(role.rights),
         own_only=role.own_only,
-        folders_changed=done.folders,
-        # Who has a folder open goes on by the rights with which it was opened.
-        sessions_ended=context.sessions.end_visits(mailbox_id) if done.took_away else 0,
+        folders_changed=changed,
     )
 
 

@@ -142,4 +142,4 @@ def say_folder(changed: FolderPermissionChanged, as_json: bool) -> None:
         return
     rights = changed.rights + (" (own messages only)" if changed.own_only else "") if changed.rights else "nothing"
     where = f"{changed.folders_changed} {'folder' if changed.folders_changed == 1 else 'folders'}"
-    print(f"{changed.trustee} has {rights} in {changed.folder}; {where} changed{ended(changed.sessions_ended)}")
+    print(f"{changed.trustee} has {rights} in {changed.folder}; {where} changed")

@@ -54,6 +54,8 @@ DELETE FROM folder WHERE mailbox_id = :mailbox AND folder_id = :folder
 DELETE FROM keyword WHERE mailbox_id = :mailbox AND folder_id = :folder
 -- name: delete_annotations
 DELETE FROM annotation WHERE mailbox_id = :mailbox AND folder_id = :folder
+-- name: delete_access_keys
+DELETE FROM access_key WHERE mailbox_id = :mailbox AND folder_id = :folder
 -- name: delete_acl
 DELETE FROM acl WHERE mailbox_id = :mailbox AND folder_id = :folder
 -- name: delete_all_seen
@@ -101,6 +103,16 @@ DELETE FROM annotation WHERE mailbox_id = :mailbox AND user_id = :user AND folde
 -- name: copy_annotations
 INSERT INTO annotation(mailbox_id, user_id, folder_id, name, value)
 SELECT mailbox_id, user_id, :target, name, value FROM annotation WHERE mailbox_id = :mailbox AND folder_id = :folder
+
+-- name: access_key
+SELECT secret FROM access_key WHERE mailbox_id = :mailbox AND folder_id = :folder AND user_id = :user
+-- name: access_keys
+SELECT folder_id, user_id, length(secret) FROM access_key WHERE mailbox_id = :mailbox
+-- name: put_access_key
+INSERT INTO access_key(mailbox_id, folder_id, user_id, secret) VALUES (:mailbox, :folder, :user, :secret)
+ON CONFLICT(mailbox_id, folder_id, user_id) DO UPDATE SET secret = excluded.secret
+-- name: drop_access_keys
+DELETE FROM access_key WHERE user_id = :user
 
 -- name: seen
 SELECT uid_low, uid_high, is_seen, modseq FROM seen

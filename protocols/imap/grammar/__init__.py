@@ -22,6 +22,7 @@ from protocols.imap.grammar import (
     search,
     sessions,
     sorting,
+    urls,
 )
 from protocols.imap.grammar.append import resume
 from protocols.imap.grammar.scanner import QUIRKS, BadCharset, BadSyntax, Scanner, UnknownCommand, base64
@@ -59,6 +60,7 @@ _COMMANDS: Final[dict[bytes, _Reader]] = {
     b"ESEARCH": filters.esearch,
     b"EXAMINE": mailboxes.examine,
     b"EXPUNGE": _plain(commands.Expunge),
+    b"GENURLAUTH": urls.gen_url_auth,
     b"GETACL": rights.get_acl,
     b"GETMETADATA": metadata.get_metadata,
     b"GETQUOTA": quota.get_quota,
@@ -75,6 +77,7 @@ _COMMANDS: Final[dict[bytes, _Reader]] = {
     b"NOOP": _plain(commands.Noop),
     b"NOTIFY": notify.notify,
     b"RENAME": mailboxes.rename,
+    b"RESETKEY": urls.reset_key,
     b"SELECT": mailboxes.select,
     b"SETACL": rights.set_acl,
     b"SETMETADATA": metadata.set_metadata,
@@ -86,6 +89,7 @@ _COMMANDS: Final[dict[bytes, _Reader]] = {
     b"UNAUTHENTICATE": _plain(commands.Unauthenticate),
     b"UNSELECT": _plain(commands.Unselect),
     b"UNSUBSCRIBE": mailboxes.unsubscribe,
+    b"URLFETCH": urls.url_fetch,
 }
 # These come plain, about message numbers, and after UID, about UIDs ...
 _MESSAGE_COMMANDS: Final[dict[bytes, _UidReader]] = {

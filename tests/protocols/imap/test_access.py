@@ -270,6 +270,24 @@ def test_scram_answers_a_wrong_password_and_an_unknown_name_alike(server: TestSe
     assert client.paused == [1.0]
 
 
+@pytest.mark.parametrize("change", ["disabled", "password", "impersonation"])
+def test_what_changes_while_scram_goes_on_counts(server: TestServer, change: str) -> None:
+    """The server's final message may stay unanswered for a minute (RFC 5802 5)."""
+    server.keys_of["u1"] = scram_keys(account(1), b"pass")
+    server.impersonators = {"u1"}
+    client = server.client(None)
+    header, first = b"n,a=u2,", b"n=u1,r=abcdef"
+    challenge = b64decode(client.says(b"AUTHENTICATE SCRAM-SHA-256 " + b64encode(header + first))[2:])
+    assert client.send(b64encode(scram_final(header, first, challenge, b"pass")) + b"\r\n").startswith(b"+ ")
+    if change == "impersonation":
+        server.impersonators.clear()
+    else:
+        server.keys_of["u1"] = scram_keys(None if change == "disabled" else account(1), b"another")
+    answer = client.send(b"\r\n")
+    assert answer.startswith(b"a1 NO [AUTHORIZATIONFAILED]" if change == "impersonation" else b"a1 " + WRONG)
+    assert client.session.account is None
+
+
 def test_scram_acts_for_whom_its_user_may(server: TestServer) -> None:
     """RFC 5802 5: the server says no instead of its final message."""
     server.keys_of["u1"] = scram_keys(account(1), b"pass")

@@ -9,6 +9,7 @@ from protocols.imap import limits
 from protocols.imap.clients import FAULTS
 from protocols.imap.hideable import HIDEABLE, UNHIDEABLE
 from protocols.imap.policy import ClientPolicy, Fault, Pattern, Rule, is_hidden
+from protocols.imap.urlauth import UrlAccess
 from tests.support.imap import Client, TestServer
 
 OUTLOOK = (
@@ -286,7 +287,7 @@ def test_what_apple_s_mail_fetches_in_the_background_is_put_off_when_busy(
 
 
 def test_every_capability_can_be_hidden_or_there_is_a_reason(server: TestServer) -> None:
-    server.quota_admins = {"u1"}
+    server.quota_admins, server.url_access = {"u1"}, UrlAccess()
     server.has_tls, server.takes_tokens = True, True
     server.plaintext_logins = False
     stranger, client = server.client(None), server.client(None, secure=True)
@@ -298,7 +299,7 @@ def test_every_capability_can_be_hidden_or_there_is_a_reason(server: TestServer)
 
 
 def test_nothing_else_can_be_hidden(server: TestServer) -> None:
-    server.quota_admins = {"u1"}
+    server.quota_admins, server.url_access = {"u1"}, UrlAccess()
     client = server.client()
     before = offered(client)
     for name in HIDEABLE:

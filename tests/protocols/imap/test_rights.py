@@ -2,6 +2,7 @@ r"""RFC 4314 in sessions: who may do what in whose folders, and that nothing els
 
 import pytest
 
+from core.errors import NoPermission
 from core.rights import ANYONE, LETTERS, Grant, mask
 from protocols.imap.grammar.rights import _KNOWN
 from tests.support.imap import MESSAGE, Client, TestServer, account, untagged
@@ -314,18 +315,50 @@ def test_closing_without_the_right_to_expunge_closes(server: TestServer) -> None
 
 
 def test_rights_that_are_gone_hold_no_longer_in_an_open_session(server: TestServer) -> None:
-    """RFC 4314 5.1.1: rights are checked with each command; reading goes on without marking."""
+    """RFC 4314 5.1.1: rights are checked with each command, and flags that may be kept no longer are told."""
     server.deliver(MESSAGE)
     client = shared(server, "lrswte")
     client.ok('SELECT "Other Users/u1/INBOX"')
     server.share("INBOX", give("lr"))
+    assert b"* OK [PERMANENTFLAGS ()]" in client.turn()
     client.no("STORE 1 +FLAGS (\\Flagged)", "NOPERM")
     assert b"body" in client.ok("FETCH 1 (BODY[])")
     assert b"\\Seen" not in client.ok("FETCH 1 (FLAGS)")
+
+
+@pytest.mark.parametrize("command", [b"", b"i IDLE\r\n"])
+@pytest.mark.parametrize("take", ["SETACL INBOX u2 l", "DELETEACL INBOX u2", "SETACL INBOX -u2 r"])
+def test_who_may_read_no_longer_is_out_at_once(server: TestServer, take: str, command: bytes) -> None:
+    """RFC 4314 5.1.1: an untagged BYE; nothing more of the folder is told."""
+    server.deliver(MESSAGE)
+    client = shared(server, "lrs")
+    client.ok('SELECT "Other Users/u1/INBOX"')
+    client.send(command)
+    client.turn()
+    server.client().ok(take)
+    server.deliver(MESSAGE)
+    assert client.turn() == b"* BYE [NOPERM] The selected folder may not be read any more\r\n"
+    assert client.session.is_closing
+
+
+def test_rights_of_somebody_else_that_change_are_nothing_to_a_reader(three: TestServer) -> None:
+    client = shared(three, "lrs")
+    client.ok('SELECT "Other Users/u1/INBOX"')
+    three.share("INBOX", give("lr", to=3))
+    three.share("INBOX", give("", to=3))
+    assert client.turn() == b""
+    client.ok("NOOP")
+
+
+def test_rights_that_are_taken_away_while_the_folder_is_read_count(server: TestServer) -> None:
+    server.deliver(MESSAGE)
+    client = shared(server, "lrs")
+    client.session.finish(client._do(client.begin('SELECT "Other Users/u1/INBOX"')))
+    reading = client.session.next_work()
+    assert reading is not None
     server.share("INBOX", give(""))
-    client.no("STORE 1 +FLAGS (\\Flagged)", "NOPERM")
-    assert b"body" in client.ok("FETCH 1 (BODY[])")
-    client.ok("CLOSE")
+    assert b"NO [NONEXISTENT]" in client.finish(reading)
+    assert server.views.watched == 0
 
 
 def test_rights_that_come_later_hold_in_an_open_session(server: TestServer) -> None:
@@ -366,8 +399,10 @@ def test_moving_needs_the_right_to_read(server: TestServer) -> None:
     server.deliver(MESSAGE)
     client = shared(server, "lrte")
     client.ok('SELECT "Other Users/u1/INBOX"')
+    work = client.begin("MOVE 1 INBOX")
     server.share("INBOX", give("lte"))
-    client.no("MOVE 1 INBOX", "NOPERM")
+    with pytest.raises(NoPermission):
+        client.finish(work)
 
 
 def test_a_place_is_made_a_folder_again_with_the_list_of_the_one_above(server: TestServer) -> None:
