@@ -32,6 +32,7 @@ from adapters.server.config import (
     Network,
     Settings,
     SettingsError,
+    SharedFilter,
     Size,
     Uri,
     parse,
@@ -320,6 +321,7 @@ TYPES: Final[dict[Any, str]] = {
     tuple[Alias, ...]: "aliases",
     tuple[Capability, ...]: "capabilities",
     tuple[ClientRule, ...]: "tables",
+    tuple[SharedFilter, ...]: "tables",
 }
 
 

@@ -522,6 +522,12 @@ class HasObject(Struct, frozen=True, gc=False):
     id: str
 
 
+class Filter(Struct, frozen=True, gc=False):
+    """FILTER: what is kept under this name (RFC 5466 3.1); a search is carried out when it stands there instead."""
+
+    name: str  # as the client spells it; it has no case
+
+
 SearchKey = (
     And
     | Or
@@ -541,6 +547,7 @@ SearchKey = (
     | Changed
     | HasObject
     | Within
+    | Filter
 )
 
 

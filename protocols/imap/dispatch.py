@@ -38,7 +38,7 @@ from protocols.imap.do_replace import do_replace
 from protocols.imap.do_rights import do_delete_acl, do_get_acl, do_list_rights, do_my_rights, do_set_acl
 from protocols.imap.do_search import do_cancel_update, do_esearch, do_search, do_sort, do_thread, do_uid_batches
 from protocols.imap.do_select import do_close, do_idle, do_select, do_unselect
-from protocols.imap.searching import names_numbers
+from protocols.imap.searching import names_filters, names_numbers
 from protocols.imap.work import Answer, Steps
 
 NOT_AUTHENTICATED: Final = 1
@@ -106,7 +106,8 @@ def holds_expunge(command: Command | None) -> bool:
     """Whether no message may go while this runs, since it is about message numbers (RFC 9051 7.5.1, RFC 5256 3)."""
     match command:
         case commands.Search() | commands.Sort() | commands.Thread() | commands.Esearch():
-            return not command.uid or names_numbers(command.criteria)  # RFC 7162 3.2.10.2
+            # RFC 7162 3.2.10.2; what a filter names is known to the handler only.
+            return not command.uid or names_numbers(command.criteria) or names_filters(command.criteria)
         case commands.Fetch() | commands.Store():
             return not command.uid
         case _:
@@ -162,4 +163,5 @@ AFTER_LOGIN: Final = (
     "NOTIFY",
     "METADATA",
     "LIST-METADATA",
+    "FILTERS",
 )

@@ -17,6 +17,7 @@ from protocols.imap.commands import Entries
 from protocols.imap.hierarchy import Placed
 from protocols.imap.homes import Named, locate
 from protocols.imap.refusals import Rejected
+from protocols.imap.searchfilters import check_filters
 from protocols.imap.work import Answer, Asking, Pause, Steps
 
 if TYPE_CHECKING:
@@ -142,6 +143,8 @@ def do_set_metadata(session: Session, command: commands.SetMetadata) -> Steps:
     if command.mailbox:
         named = locate(session, command.mailbox)
         home, path = named.home, named.path
+    else:
+        check_filters(command.values)
     if home != account.home and any(name == SPECIAL_USE for name, _ in command.values):
         raise Rejected("Special uses are of your own folders", code=responses.USEATTR)
     yield home.write(SetAnnotations(home.mailbox_id, path, account.user, command.values, home.by))

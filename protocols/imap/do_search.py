@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from core.errors import NoSuchFolder, Refusal
 from core.model import Folder, UIDRanges, common, merged, ranges, without
@@ -24,6 +25,7 @@ from protocols.imap.filters import chosen_folders, is_selected
 from protocols.imap.homes import Home
 from protocols.imap.progress import Progress
 from protocols.imap.refusals import Rejected, bad, uid_required
+from protocols.imap.searchfilters import filled_in
 from protocols.imap.searching import Matched, Search, asks_modseq, frozen, names_numbers, numbers_in
 from protocols.imap.selected import Selected
 from protocols.imap.work import Asking, Steps
@@ -34,12 +36,14 @@ if TYPE_CHECKING:
 NOT_NOW = "The search result cannot be kept up to date at the moment"
 
 Finding = commands.Search | commands.Sort | commands.Thread | commands.Esearch
+F = TypeVar("F", commands.Search, commands.Sort, commands.Thread, commands.Esearch)
 Reporting = commands.Search | commands.Sort | commands.Esearch
 
 
 def do_search(session: Session, command: commands.Search) -> Steps:
     """RFC 9051 6.4.4, with RETURN (RFC 4731) and its SAVE (RFC 5182)."""
     selected, home = here(session)
+    command = yield from _filled_in(session, command)
     _check(session, command)
     snapshot = snapshot_of(session, selected)
     with _saving(selected, command):
@@ -60,6 +64,7 @@ def do_search(session: Session, command: commands.Search) -> Steps:
 def do_sort(session: Session, command: commands.Sort) -> Steps:
     """RFC 5256 3, with RETURN (RFC 5267 3)."""
     selected, home = here(session)
+    command = yield from _filled_in(session, command)
     _check(session, command)
     snapshot = snapshot_of(session, selected)
     progress = Progress(session, command.tag, 2 * len(snapshot.view))  # each message is looked for, and then compared
@@ -85,6 +90,7 @@ def _listed(
 def do_thread(session: Session, command: commands.Thread) -> Steps:
     """RFC 5256 3."""
     selected, home = here(session)
+    command = yield from _filled_in(session, command)
     _check(session, command)
     snapshot = snapshot_of(session, selected)
     progress = Progress(session, command.tag, 2 * len(snapshot.view))
@@ -120,13 +126,20 @@ def _found(session: Session, command: Finding, home: Home, snapshot: Snapshot, p
     return found
 
 
+def _filled_in(session: Session, command: F) -> Asking[F]:
+    """The command, with what its filters say at this moment in their place (RFC 5466 3.1)."""
+    with _saving(session.selected, command):
+        criteria = yield from filled_in(session, command.criteria)
+    return command if criteria is command.criteria else replace(command, criteria=criteria)
+
+
 @contextmanager
-def _saving(selected: Selected, command: Finding) -> Iterator[None]:
+def _saving(selected: Selected | None, command: Finding) -> Iterator[None]:
     """RFC 5182 2.1: a SEARCH that fails leaves nothing saved."""
     try:
         yield
     except BaseException:
-        if "SAVE" in (getattr(command, "returns", None) or ()):
+        if selected is not None and "SAVE" in (getattr(command, "returns", None) or ()):
             selected.saved = ()
         raise
 
@@ -244,6 +257,7 @@ def _tell_come(session: Session, context: Context, come: UIDRanges) -> Asking[No
 def do_esearch(session: Session, command: commands.Esearch) -> Steps:
     """RFC 7377: one answer for each folder in which there is something, and none for the others."""
     selected = session.selected
+    command = yield from _filled_in(session, command)
     _check_esearch(session, command)
     sources = yield from chosen_folders(session, command.sources)
     is_saved = False

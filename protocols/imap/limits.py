@@ -55,6 +55,7 @@ CONTEXTS: Final = 8  # search results kept up to date for one client (RFC 5267 4
 CONTEXT_RANGES: Final = 4_096  # of UIDs in one of them, 150 octets each: a folder of any size with so many gaps
 SMALLEST_BATCH: Final = 500  # messages in one of UIDBATCHES: smaller ones would make a round trip of every screenful
 SORT_KEYS: Final = 20  # in one SORT; there are nine, and one that comes again has nothing left to decide
+FILTER_PASSES: Final = 10  # that filters may name others; RFC 5466 3.1 wants three
 SEARCH_TEXT: Final = 4 * KIB  # octets of one string to search for
 MAILBOX_FILTERS: Final = 500  # mailboxes in one list of ESEARCH; clients with more say "personal" or name a subtree
 NOTIFY_GROUPS: Final = 50  # of events in one NOTIFY; clients have one for what is selected and one for the rest

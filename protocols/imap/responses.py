@@ -177,6 +177,11 @@ def metadata_long_entries(octets: int) -> bytes:
     return code(b"METADATA LONGENTRIES", octets)
 
 
+def undefined_filter(name: str) -> bytes:
+    """RFC 5466 3.1: there is no filter of this name."""
+    return b"UNDEFINED-FILTER " + name.encode("ascii")
+
+
 def bad_event(events: Iterable[str]) -> bytes:
     """RFC 5465 8, BADEVENT: the events that there are."""
     return b"BADEVENT (%s)" % " ".join(events).encode("ascii")

@@ -134,6 +134,11 @@ def names_numbers(key: SearchKey) -> bool:
     return any(not numbers.saved for numbers in numbers_in(key))
 
 
+def names_filters(key: SearchKey) -> bool:
+    """Whether what other keys there are is to be looked up (RFC 5466)."""
+    return any(isinstance(leaf, commands.Filter) for leaf in commands.leaves(key))
+
+
 def numbers_in(key: SearchKey) -> Iterator[commands.SequenceSet]:
     """The sets of message numbers among the keys."""
     return (leaf.numbers for leaf in commands.leaves(key) if isinstance(leaf, commands.Sequence))
