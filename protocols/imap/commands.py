@@ -340,6 +340,20 @@ class SetQuota(Command, frozen=True, gc=False):
     limits: tuple[tuple[str, int], ...]  # by resource, in capitals
 
 
+class CollationOrder(Struct, frozen=True, gc=False):
+    """Some collations, or one, and the direction in which they shall sort (RFC 4790 3.3)."""
+
+    pattern: str  # with "*" for any characters
+    is_descending: bool = False
+
+
+class Comparator(Command, frozen=True, gc=False):
+    """COMPARATOR; without arguments it asks which is in use (RFC 5255 4.7)."""
+
+    name = "COMPARATOR"
+    wanted: tuple[CollationOrder, ...] = ()
+
+
 class Page(Struct, frozen=True, gc=False):
     """PARTIAL (RFC 9394): which of the results, counted from 1 at the first, or from -1 at the last."""
 
@@ -632,6 +646,11 @@ Algorithm = Literal["ORDEREDSUBJECT", "REFERENCES", "REFS"]
 class SortKey(Struct, frozen=True, gc=False):
     name: SortKeyName
     reverse: bool = False
+
+    @property
+    def is_of_text(self) -> bool:
+        """Whether the active comparator decides (RFC 5255 4.2, RFC 5957 7)."""
+        return self.name not in ("ARRIVAL", "DATE", "SIZE")
 
 
 class Sort(Command, frozen=True, gc=False):

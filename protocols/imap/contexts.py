@@ -12,6 +12,7 @@ from msgspec import Struct
 from core.model import UIDRanges, common, merged, without
 from core.view import FolderView
 from protocols.imap import commands, limits, responses
+from protocols.imap.comparators import Comparator
 
 TOO_MANY = "Too many search results are kept up to date already"
 TOO_SCATTERED = "The search result is too scattered to be kept up to date"
@@ -32,6 +33,7 @@ class Context(Struct):
     uid: bool
     key: commands.SearchKey  # without message numbers, which mean what they meant when it was asked for
     members: UIDRanges
+    comparator: Comparator  # the one that was in use
     folder: tuple[str, int] | None = None  # path and UIDVALIDITY, where they must be said
     told: tuple[commands.FetchItem, ...] = ()  # of messages that come (RFC 5465 7)
     fresh: UIDRanges = ()  # of those that are behind, the ones that have come, and not by the client itself

@@ -19,6 +19,7 @@ from protocols.imap.do_access import (
     do_unauthenticate,
 )
 from protocols.imap.do_append import do_append
+from protocols.imap.do_comparator import do_comparator
 from protocols.imap.do_copy import do_copy, do_move
 from protocols.imap.do_folders import (
     do_create,
@@ -77,6 +78,7 @@ COMMANDS: Final[dict[type[Command], tuple[int, Handler]]] = {
     commands.GetQuota: (SIGNED_IN, do_get_quota),
     commands.GetQuotaRoot: (SIGNED_IN, do_get_quota_root),
     commands.SetQuota: (SIGNED_IN, do_set_quota),
+    commands.Comparator: (SIGNED_IN, do_comparator),
     commands.Notify: (SIGNED_IN, do_notify),
     commands.Idle: (SIGNED_IN, do_idle),
     commands.SetAcl: (SIGNED_IN, do_set_acl),
@@ -138,7 +140,7 @@ AFTER_LOGIN: Final = (
     "UIDBATCHES",
     "INPROGRESS",
     "UTF8=ACCEPT",
-    "I18NLEVEL=1",
+    "I18NLEVEL=2",
     "SORT",
     "SORT=DISPLAY",
     "ESORT",

@@ -115,7 +115,7 @@ def _found(session: Session, command: Finding, home: Home, snapshot: Snapshot, p
     """The UIDs of the messages of a folder that match, in their order."""
     now, view = session.services.clock.now(), snapshot.view
     saved = session.selected.saved if session.selected is not None else ()
-    search = Search(snapshot, command.criteria, saved, now=now)
+    search = Search(snapshot, command.criteria, saved, now=now, comparator=session.comparator)
     found: list[int] = []
     for uids in view.slices(EVERYTHING, search.piece_messages):
         while uids:
@@ -195,7 +195,7 @@ def _context(
         return None
     selected, _ = here(session)
     key = frozen(command.criteria, selected.view, selected.saved)
-    return Context(command.tag, command.uid, key, ranges(uids), folder, command.told)
+    return Context(command.tag, command.uid, key, ranges(uids), session.comparator, folder, command.told)
 
 
 def do_cancel_update(session: Session, command: commands.CancelUpdate) -> str:
@@ -217,7 +217,8 @@ def catching_up(session: Session) -> Steps:
 
 def _caught_up(session: Session, context: Context) -> Asking[None]:
     selected, home = here(session)
-    search = Search(snapshot_of(session, selected), context.key, (), now=session.services.clock.now())
+    now, comparator = session.services.clock.now(), context.comparator
+    search = Search(snapshot_of(session, selected), context.key, (), now=now, comparator=comparator)
     waiting = selected.view.clip(context.behind)
     uids = next(selected.view.slices(waiting, search.piece_messages), ())
     # Before they are looked at: what becomes of them meanwhile must be looked at again.

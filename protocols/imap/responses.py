@@ -21,6 +21,7 @@ ALERT: Final = b"ALERT"
 ALREADYEXISTS: Final = b"ALREADYEXISTS"
 AUTHENTICATIONFAILED: Final = b"AUTHENTICATIONFAILED"
 AUTHORIZATIONFAILED: Final = b"AUTHORIZATIONFAILED"
+BADCOMPARATOR: Final = b"BADCOMPARATOR"  # RFC 5255 4.9
 CANNOT: Final = b"CANNOT"
 CLIENTBUG: Final = b"CLIENTBUG"
 CLOSED: Final = b"CLOSED"
@@ -175,6 +176,12 @@ def metadata_max_size(octets: int) -> bytes:
 def metadata_long_entries(octets: int) -> bytes:
     """RFC 5464 4.2.1: values were left out, of which the largest has so many octets."""
     return code(b"METADATA LONGENTRIES", octets)
+
+
+def comparator(active: str, matching: Sequence[str]) -> bytes:
+    """COMPARATOR (RFC 5255 4.8): the one in use, and all that were meant if there are several."""
+    others = b" (%s)" % " ".join(matching).encode("ascii") if len(matching) > 1 else b""
+    return b"* COMPARATOR %s%s\r\n" % (active.encode("ascii"), others)
 
 
 def undefined_filter(name: str) -> bytes:

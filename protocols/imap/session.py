@@ -19,6 +19,7 @@ from core.model import SEPARATOR, UIDRanges, merged
 from core.view import FolderView
 from protocols.imap import commands, limits, responses
 from protocols.imap.commands import Command
+from protocols.imap.comparators import DEFAULT
 from protocols.imap.dispatch import (
     AFTER_LOGIN,
     ALWAYS,
@@ -66,6 +67,7 @@ class Session:
         self.selected: Selected | None = None
         self.enabled: set[str] = set()
         self.client_id: ClientId = ()
+        self.comparator = DEFAULT  # of texts, in SEARCH, SORT and THREAD
         self.wants = AS_EVER  # of the selected folder, whichever it is
         self.notifier: Notifier | None = None
         self.outgoing: list[bytes] = []
@@ -448,6 +450,7 @@ class Session:
         self.account = self.impersonator = None
         self.enabled.clear()
         self.client_id = ()
+        self.comparator = DEFAULT
         self._strange_commands = self._strange_octets = 0
         self._fragments.limits = limits.BEFORE_LOGIN
 

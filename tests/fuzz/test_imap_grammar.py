@@ -93,6 +93,7 @@ def test_any_octets_are_commands_or_refusals(octets: bytes, utf8: bool, polite: 
             b'a APPEND x CATENATE (TEXT {3+}\r\nabc URL "/x/;UID=1" UTF8 (~{3+}\r\nabc)) (\\Seen) {1+}\r\na',
             b"a UID REPLACE 7 x ($a) CATENATE (URL {3+}\r\nabc TEXT {3+}\r\nabc)",
             b'a ID ("name" "x" "version" NIL)',
+            b'a COMPARATOR -i;octet "*;*" {9+}\r\ni;uni*cod {7+}\r\ndefault',
             b"a STORE 1 -FLAGS.SILENT (\\Seen $a)",
             b"a SETQUOTA {2+}\r\nu1 (STORAGE 9223372036854775807 X-A.B 0)",
             b'a GETMETADATA (MAXSIZE 10 DEPTH infinity) "x" (/private/a "/shared/b" {9+}\r\n/shared/c)',

@@ -51,6 +51,7 @@ _COMMANDS: Final[dict[bytes, _Reader]] = {
     b"CAPABILITY": _plain(commands.Capability),
     b"CHECK": _plain(commands.Check),
     b"CLOSE": _plain(commands.Close),
+    b"COMPARATOR": sessions.comparator,
     b"COMPRESS": sessions.compress,
     b"CREATE": mailboxes.create,
     b"DELETE": mailboxes.delete,
