@@ -347,6 +347,13 @@ class CollationOrder(Struct, frozen=True, gc=False):
     is_descending: bool = False
 
 
+class Language(Command, frozen=True, gc=False):
+    """LANGUAGE; without arguments it asks which there are (RFC 5255 3.2)."""
+
+    name = "LANGUAGE"
+    ranges: tuple[str, ...] = ()  # language ranges (RFC 4647), in lower case
+
+
 class Comparator(Command, frozen=True, gc=False):
     """COMPARATOR; without arguments it asks which is in use (RFC 5255 4.7)."""
 

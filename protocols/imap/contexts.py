@@ -13,6 +13,7 @@ from core.model import UIDRanges, common, merged, without
 from core.view import FolderView
 from protocols.imap import commands, limits, responses
 from protocols.imap.comparators import Comparator
+from protocols.imap.languages import I_DEFAULT
 
 TOO_MANY = "Too many search results are kept up to date already"
 TOO_SCATTERED = "The search result is too scattered to be kept up to date"
@@ -57,12 +58,13 @@ class Context(Struct):
 class Contexts:
     """Those of one selected folder, by the tags of their commands."""
 
-    __slots__ = ("_by_tag", "_enabled")
+    __slots__ = ("_by_tag", "_enabled", "language")
 
     def __init__(self, enabled: Collection[str]) -> None:
         """`enabled` is the session's: what the client has said that it understands."""
         self._by_tag: dict[bytes, Context] = {}
         self._enabled = enabled
+        self.language = I_DEFAULT  # the session's
 
     def __bool__(self) -> bool:
         return bool(self._by_tag)
@@ -73,7 +75,7 @@ class Contexts:
     def open(self, context: Context) -> Iterator[bytes]:
         """RFC 5267 4.3.1: what cannot be kept up to date is refused, while the search itself is answered."""
         if len(self._by_tag) >= limits.CONTEXTS:
-            yield responses.no_update(context.tag, TOO_MANY)
+            yield responses.no_update(context.tag, TOO_MANY, self.language)
             return
         self._by_tag[context.tag] = context
         yield from self._check(context)
@@ -90,7 +92,7 @@ class Contexts:
     def give_up(self, context: Context, why: str) -> Iterator[bytes]:
         """RFC 5267 4.3.1 also for one that has been kept up to date until now."""
         self.close(context.tag)
-        yield responses.no_update(context.tag, why)
+        yield responses.no_update(context.tag, why, self.language)
 
     def withdraw(self, view: FolderView, gone: UIDRanges) -> Iterator[bytes]:
         """RFC 5267 4.3.4: before the EXPUNGE of these messages, with the numbers that they still have."""

@@ -19,7 +19,6 @@ from protocols.imap.do_access import (
     do_unauthenticate,
 )
 from protocols.imap.do_append import do_append
-from protocols.imap.do_comparator import do_comparator
 from protocols.imap.do_copy import do_copy, do_move
 from protocols.imap.do_folders import (
     do_create,
@@ -31,6 +30,7 @@ from protocols.imap.do_folders import (
     do_subscribe,
     do_unsubscribe,
 )
+from protocols.imap.do_international import do_comparator, do_language
 from protocols.imap.do_messages import do_expunge, do_fetch, do_store
 from protocols.imap.do_metadata import do_get_metadata, do_set_metadata
 from protocols.imap.do_notify import do_notify
@@ -56,6 +56,7 @@ COMMANDS: Final[dict[type[Command], tuple[int, Handler]]] = {
     commands.Noop: (ANY, do_noop),
     commands.Logout: (ANY, do_logout),
     commands.Id: (ANY, do_id),
+    commands.Language: (ANY, do_language),
     commands.Starttls: (NOT_AUTHENTICATED, do_starttls),
     commands.Authenticate: (NOT_AUTHENTICATED, do_authenticate),
     commands.Login: (NOT_AUTHENTICATED, do_login),
@@ -117,7 +118,7 @@ def holds_expunge(command: Command | None) -> bool:
 
 
 # RFC 9051 6.1.1: IDLE is announced to strangers too, since some clients ask only before they sign in.
-ALWAYS: Final = ("IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE")
+ALWAYS: Final = ("IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE", "LANGUAGE")
 AFTER_LOGIN: Final = (
     "NAMESPACE",
     "CHILDREN",

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from protocols.imap.session import Session
 
 NOT_NOW = "The search result cannot be kept up to date at the moment"
+ONLY_SEARCH = "Only search results are kept up to date"
+ONLY_HERE = "Only results in the selected folder are kept up to date"
 
 Finding = commands.Search | commands.Sort | commands.Thread | commands.Esearch
 F = TypeVar("F", commands.Search, commands.Sort, commands.Thread, commands.Esearch)
@@ -72,7 +74,7 @@ def do_sort(session: Session, command: commands.Sort) -> Steps:
         uids = yield from _found(session, command, home, snapshot, progress)
         order = yield from ordered(session, home, snapshot, command.keys, uids, progress)
     if _wants_updates(command):
-        session.send(responses.no_update(command.tag, "Only search results are kept up to date"))
+        session.send(responses.no_update(command.tag, ONLY_SEARCH, session.language))
     if command.returns is None:
         answer = partial(_listed, responses.sort, snapshot.view, command, order)
         session.send((yield from computed(answer, len(order))))
@@ -287,7 +289,7 @@ def do_esearch(session: Session, command: commands.Esearch) -> Steps:
     if selected is not None and context is not None:
         session.outgoing += selected.contexts.open(context)
     elif _wants_updates(command):
-        session.send(responses.no_update(command.tag, "Only results in the selected folder are kept up to date"))
+        session.send(responses.no_update(command.tag, ONLY_HERE, session.language))
     return "ESEARCH completed"
 
 

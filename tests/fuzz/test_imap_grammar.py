@@ -21,7 +21,7 @@ WORDS = st.sampled_from(
     b"a1 NOOP LOGIN SELECT LIST LSUB STATUS CREATE RENAME APPEND FETCH STORE SEARCH COPY MOVE UID EXPUNGE ENABLE ID "
     b"REPLACE CATENATE (TEXT TEXT URL /INBOX/;UID=1 (URL GETQUOTA GETQUOTAROOT SETQUOTA (STORAGE MAILBOX 512) () "
     b"GETMETADATA SETMETADATA (DEPTH MAXSIZE infinity) /private/comment (/shared/vendor/a/b (METADATA /shared "
-    b"COMPARATOR i;octet -i;* default FILTER "
+    b"COMPARATOR i;octet -i;* default LANGUAGE de-AT i-default FILTER "
     b"AUTHENTICATE PLAIN IDLE ALL FAST FULL FLAGS +FLAGS -FLAGS.SILENT BODY BODY[ BODY.PEEK[1.MIME] BODY[HEADER.FIELDS "
     b'BINARY[1] BINARY.SIZE[] ]<0.1> RFC822 ENVELOPE 1:* *:4 0 4294967296 $ 1,2,3 INBOX &AOk- & % * "" "a\\"b" " '
     b"\\Seen \\Recent $Forwarded RETURN CHARSET UTF-8 rot13 OR NOT FROM BEFORE 1-Feb-1994 LARGER KEYWORD HEADER (SEEN) "
@@ -93,6 +93,7 @@ def test_any_octets_are_commands_or_refusals(octets: bytes, utf8: bool, polite: 
             b'a APPEND x CATENATE (TEXT {3+}\r\nabc URL "/x/;UID=1" UTF8 (~{3+}\r\nabc)) (\\Seen) {1+}\r\na',
             b"a UID REPLACE 7 x ($a) CATENATE (URL {3+}\r\nabc TEXT {3+}\r\nabc)",
             b'a ID ("name" "x" "version" NIL)',
+            b'a LANGUAGE de-AT "*" {7+}\r\ndefault fr',
             b'a COMPARATOR -i;octet "*;*" {9+}\r\ni;uni*cod {7+}\r\ndefault',
             b"a STORE 1 -FLAGS.SILENT (\\Seen $a)",
             b"a SETQUOTA {2+}\r\nu1 (STORAGE 9223372036854775807 X-A.B 0)",

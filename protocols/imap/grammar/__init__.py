@@ -66,6 +66,7 @@ _COMMANDS: Final[dict[bytes, _Reader]] = {
     b"GETQUOTAROOT": quota.get_quota_root,
     b"ID": sessions.id_,
     b"IDLE": _plain(commands.Idle),
+    b"LANGUAGE": sessions.language,
     b"LIST": mailboxes.list_,
     b"LISTRIGHTS": rights.list_rights,
     b"LOGIN": sessions.login,
