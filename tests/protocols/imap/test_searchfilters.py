@@ -10,6 +10,8 @@ from protocols.imap import commands as c
 from protocols.imap import limits
 from protocols.imap.grammar import BadCharset, BadSyntax, parse
 from protocols.imap.grammar.search import criteria
+from protocols.imap.refusals import Rejected
+from protocols.imap.work import Compute
 from tests.support.imap import Client, TestServer, room, second, untagged
 
 SEEN, FLAGGED, DRAFT = (c.HasFlag(flag) for flag in (model.SEEN, model.FLAGGED, model.DRAFT))
@@ -146,6 +148,17 @@ def test_what_is_no_criteria_is_not_kept(server: TestServer, octets: bytes) -> N
     assert b"/private/a NIL /private/filters/values/x NIL" in client.ok(
         'GETMETADATA "" (/private/a /private/filters/values/x)'
     )
+
+
+def test_large_filters_are_looked_at_off_the_event_loop(server: TestServer) -> None:
+    client = server.client()
+    octets = b"SEEN " * 990 + b"OR SMALLER"
+    work = client.begin(b'SETMETADATA "" (/private/filters/values/x {%d+}\r\n%b)' % (len(octets), octets))
+    assert isinstance(work, Compute)
+    with pytest.raises(Rejected) as no:
+        work.run()
+    client.session.fail(no.value)
+    assert b"NO [CANNOT]" in client.heard()
 
 
 @pytest.mark.parametrize("kind", ["values", "descriptions"])
