@@ -32,6 +32,7 @@ from adapters.server.config import (
     Network,
     Settings,
     SettingsError,
+    SharedFilter,
     Size,
     Uri,
     UrlApplication,
@@ -322,6 +323,7 @@ TYPES: Final[dict[Any, str]] = {
     tuple[Capability, ...]: "capabilities",
     tuple[ClientRule, ...]: "tables",
     tuple[UrlApplication, ...]: "tables",
+    tuple[SharedFilter, ...]: "tables",
 }
 
 

@@ -175,8 +175,42 @@ class Capability(str):
         return cls(name)
 
 
+class FilterName(str):
+    """What IMAP clients call a filter (RFC 5466 4); in lower case, for it has none."""
+
+    __slots__ = ()
+
+    @classmethod
+    def read(cls, written: object) -> "FilterName":
+        from protocols.imap.grammar.search import FILTER_NAME
+
+        if not isinstance(written, str) or not FILTER_NAME.fullmatch(written.encode()):
+            raise ValueError('Expected the name of a filter, like "on-the-road"')
+        return cls(written.lower())
+
+
+class Criteria(str):
+    """What to search for, as IMAP's SEARCH has it."""
+
+    __slots__ = ()
+
+    @classmethod
+    def read(cls, written: object) -> "Criteria":
+        from protocols.imap.grammar import BadSyntax
+        from protocols.imap.grammar.search import criteria
+
+        if not isinstance(written, str):
+            raise ValueError("Expected search criteria of IMAP, like 'UNSEEN SINCE 1-Feb-1994'")
+        try:
+            criteria(written.encode())
+        except BadSyntax as wrong:
+            raise ValueError(f"No search criteria of IMAP: {wrong.text}") from None
+        return cls(written)
+
+
 _READERS: Final[Mapping[type, Callable[[object], object]]] = {
-    kind: kind.read for kind in (Duration, Size, Endpoint, Network, HostName, Alias, Uri, Application, Capability)
+    kind: kind.read
+    for kind in (Duration, Size, Endpoint, Network, HostName, Alias, Uri, Application, Capability, FilterName, Criteria)
 }
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 
@@ -209,6 +243,14 @@ class UrlApplication(Struct, frozen=True):
 
     name: Application = Application("")
     users: tuple[Alias, ...] = ()
+
+
+class SharedFilter(Struct, frozen=True):
+    """A search that all users have under one name (RFC 5466)."""
+
+    name: FilterName = FilterName("")
+    search: Criteria = Criteria("")
+    description: str = ""  # for people
 
 
 class Imap(Struct, frozen=True):
@@ -244,6 +286,10 @@ class Imap(Struct, frozen=True):
     clients: Annotated[
         tuple[ClientRule, ...],
         Meta(description="What some clients, or those of some users, are not offered: write [[imap.clients]]."),
+    ] = ()
+    filters: Annotated[
+        tuple[SharedFilter, ...],
+        Meta(description="Searches that all users' clients know by name (RFC 5466): write [[imap.filters]]."),
     ] = ()
 
 
@@ -518,8 +564,19 @@ def _contradictions(settings: Settings) -> Iterator[tuple[str, str]]:
             yield name, f"Less than {Size(_SMALLEST_LIMIT)}, which every mail server must take"
     yield from _rules_for_nothing(settings.imap.clients)
     yield from _applications_of_nobody(settings.imap.urlauth_applications)
+    yield from _no_filters(settings.imap.filters)
     yield from _not_on_sockets(settings)
     yield from _taken_twice(settings)
+
+
+def _no_filters(filters: tuple[SharedFilter, ...]) -> Iterator[tuple[str, str]]:
+    names: set[str] = set()
+    for number, each in enumerate(filters):
+        if not each.name or not each.search:
+            yield f"imap.filters.{number}", "A filter has a name and a search"
+        elif each.name in names:
+            yield f"imap.filters.{number}", "Another filter has that name"
+        names.add(each.name)
 
 
 def _rules_for_nothing(rules: tuple[ClientRule, ...]) -> Iterator[tuple[str, str]]:

@@ -25,7 +25,6 @@ from adapters.server.admission import Admission
 from adapters.server.assistants import Maintenance
 from adapters.server.certificates import channel_bindings, server_context
 from adapters.server.config import Endpoint, Imap, Settings
-from adapters.server.config import Server as ServerSettings
 from adapters.server.control import ControlService
 from adapters.server.controlclient import socket_path
 from adapters.server.executor import StoreExecutor
@@ -136,7 +135,7 @@ class Server:
             may_unauthenticate=settings.imap.unauthenticate,
             client_policy=_client_policy(settings.imap),
             url_access=_url_access(settings.imap),
-            annotations=_annotations(settings.server),
+            annotations=_annotations(settings),
             has_tls=True,
             channel_bindings=channel_bindings(house.certificate[0]),
             log=self.log,
@@ -243,9 +242,12 @@ class Server:
         self._pid_file.write_text(f"{os.getpid()}\n")
 
 
-def _annotations(given: ServerSettings) -> dict[str, bytes]:
-    """What IMAP clients can ask about the server (RFC 5464 3.2.1.1)."""
-    about = {"/shared/admin": given.admin, "/shared/comment": given.comment}
+def _annotations(given: Settings) -> dict[str, bytes]:
+    """What IMAP clients can ask about the server (RFC 5464 3.2.1.1), and the filters of all users (RFC 5466 3.2)."""
+    about = {"/shared/admin": given.server.admin, "/shared/comment": given.server.comment}
+    for each in given.imap.filters:
+        about[f"/shared/filters/values/{each.name}"] = each.search
+        about[f"/shared/filters/descriptions/{each.name}"] = each.description
     return {name: value.encode() for name, value in about.items() if value}
 
 

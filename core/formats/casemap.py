@@ -1,4 +1,4 @@
-"""i;unicode-casemap: the collation of SEARCH, SORT and THREAD (RFC 5051; RFC 5255 4.6 names it the default).
+"""i;unicode-casemap: the default collation of SEARCH, SORT and THREAD (RFC 5051; RFC 5255 4.4).
 
 Two texts are equal, one holds the other, or they sort, exactly as their folded forms do octet by octet.
 """

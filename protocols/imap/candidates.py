@@ -1,13 +1,12 @@
 """The messages that a SEARCH looks at: each reads what it is asked for from the store, when it is first asked."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
 from msgspec import Struct, msgpack
 
 from core.errors import MessageExpunged
 from core.formats import mime
-from core.formats.casemap import fold
 from core.model import Blob, Entry, FolderId, Item, MailboxId, UIDRanges, email_id
 from core.ports import ReadTx
 from protocols.imap.objectids import thread_id
@@ -22,9 +21,13 @@ _SUMMARY = msgpack.Decoder(mime.Summary)
 class Batch:
     """What is known of the messages of one piece, and how much has been read for them."""
 
-    def __init__(self, tx: ReadTx, mailbox_id: MailboxId, folder_id: FolderId, uids: UIDRanges) -> None:
+    def __init__(
+        self, tx: ReadTx, mailbox_id: MailboxId, folder_id: FolderId, uids: UIDRanges, fold: Callable[[str], str]
+    ) -> None:
+        """`fold` is the comparator's."""
         self.tx = tx
         self.place = (mailbox_id, folder_id)
+        self.fold = fold
         self.taken = 0  # octets of bodies
         self._uids = uids
 
@@ -121,14 +124,14 @@ class Candidate:
         """What the fields of this name (in lower case) say, folded."""
         known = self._values.get(name)
         if known is None:
-            known = [fold(mime.decode_header(field.value)) for field in self._fields if field.name == name]
+            known = [self._batch.fold(mime.decode_header(field.value)) for field in self._fields if field.name == name]
             self._values[name] = known
         return known
 
     @cached_property
     def header_text(self) -> str:
         """The header, folded."""
-        return fold(header_text(self.header))
+        return self._batch.fold(header_text(self.header))
 
     def _read(self, start: int, stop: int) -> bytes:
         self._batch.taken += stop - start
@@ -143,12 +146,14 @@ class Candidate:
         if headers not in self._kept:
             total = sum(part.body_end - part.body_start for part in leaves(self.parts))
             self._kept[headers] = (
-                [fold("".join(text)) for text in self._texts(headers=headers)] if total <= KEPT_TEXTS else None
+                [self._batch.fold("".join(text)) for text in self._texts(headers=headers)]
+                if total <= KEPT_TEXTS
+                else None
             )
         kept = self._kept[headers]
         if kept is not None:
             return any(needle in text for text in kept)
-        return any(contains(text, needle) for text in self._texts(headers=headers))
+        return any(contains(text, needle, self._batch.fold) for text in self._texts(headers=headers))
 
     def _texts(self, *, headers: bool) -> Iterator[Iterator[str]]:
         return self._texts_of(self.parts, headers=headers, is_top=True)
@@ -195,7 +200,7 @@ def header_text(header: bytes) -> str:
     return "\n".join(f"{name.decode('latin-1')}: {mime.decode_header(value)}" for name, value in mime.fields(header))
 
 
-def contains(pieces: Iterator[str], needle: str) -> bool:
+def contains(pieces: Iterator[str], needle: str, fold: Callable[[str], str]) -> bool:
     """Whether a text that comes in pieces holds a folded needle; what spans two pieces is found too."""
     tail = ""
     for piece in pieces:

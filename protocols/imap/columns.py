@@ -15,9 +15,9 @@ from typing import Any
 from msgspec import Raw, Struct, defstruct, msgpack, structs
 
 from core.formats import mime
-from core.formats.casemap import fold
 from core.model import FolderId, MailboxId, UIDRanges
 from core.ports import ReadTx
+from protocols.imap.comparators import DEFAULT, Comparator
 from protocols.imap.conversations import Mail
 
 SECOND = 1_000_000  # microseconds
@@ -107,15 +107,20 @@ def _mail_octets(mail: Mail) -> int:
 
 
 def read(
-    tx: ReadTx, place: tuple[MailboxId, FolderId], names: Collection[str], uids: Sequence[int]
+    tx: ReadTx,
+    place: tuple[MailboxId, FolderId],
+    names: Collection[str],
+    uids: Sequence[int],
+    comparator: Comparator = DEFAULT,
 ) -> dict[str, Column]:
     """These columns of messages of a folder, whose UIDs ascend; one that is gone is left out."""
     query: Callable[..., Iterable[Any]] = tx.dates if _NUMBERS.keys() >= set(names) else tx.dated_summaries
     wanted = set(uids)
-    return columns(names, [row for low, high in near(uids) for row in query(*place, low, high) if row[0] in wanted])
+    rows = [row for low, high in near(uids) for row in query(*place, low, high) if row[0] in wanted]
+    return columns(names, rows, comparator)
 
 
-def columns(names: Collection[str], rows: Sequence[Row]) -> dict[str, Column]:
+def columns(names: Collection[str], rows: Sequence[Row], comparator: Comparator = DEFAULT) -> dict[str, Column]:
     """These columns of rows that come in the order of their UIDs; without any text a row needs no summary."""
     uids = array("I", [row[0] for row in rows])
     fields = [_TEXTS[name] for name in names if name in _TEXTS] + (list(_MAIL_FIELDS) if MAIL in names else [])
@@ -123,10 +128,10 @@ def columns(names: Collection[str], rows: Sequence[Row]) -> dict[str, Column]:
     if fields:
         decode = _decoder(frozenset(fields)).decode
         summaries = [decode(row[4]) for row in rows]
-    return {name: _column(uids, _values(name, rows, summaries)) for name in names}
+    return {name: _column(uids, _values(name, rows, summaries, comparator.fold)) for name in names}
 
 
-def _values(name: str, rows: Sequence[Row], summaries: Sequence[Any]) -> Sequence[Any]:
+def _values(name: str, rows: Sequence[Row], summaries: Sequence[Any], fold: Callable[[str], str]) -> Sequence[Any]:
     if name in _NUMBERS:
         return array("q", map(_NUMBERS[name], rows))
     if name in _TEXTS:

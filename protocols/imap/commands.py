@@ -362,6 +362,27 @@ class SetQuota(Command, frozen=True, gc=False):
     limits: tuple[tuple[str, int], ...]  # by resource, in capitals
 
 
+class CollationOrder(Struct, frozen=True, gc=False):
+    """Some collations, or one, and the direction in which they shall sort (RFC 4790 3.3)."""
+
+    pattern: str  # with "*" for any characters
+    is_descending: bool = False
+
+
+class Language(Command, frozen=True, gc=False):
+    """LANGUAGE; without arguments it asks which there are (RFC 5255 3.2)."""
+
+    name = "LANGUAGE"
+    ranges: tuple[str, ...] = ()  # language ranges (RFC 4647), in lower case
+
+
+class Comparator(Command, frozen=True, gc=False):
+    """COMPARATOR; without arguments it asks which is in use (RFC 5255 4.7)."""
+
+    name = "COMPARATOR"
+    wanted: tuple[CollationOrder, ...] = ()
+
+
 class Page(Struct, frozen=True, gc=False):
     """PARTIAL (RFC 9394): which of the results, counted from 1 at the first, or from -1 at the last."""
 
@@ -544,6 +565,12 @@ class HasObject(Struct, frozen=True, gc=False):
     id: str
 
 
+class Filter(Struct, frozen=True, gc=False):
+    """FILTER: what is kept under this name (RFC 5466 3.1); a search is carried out when it stands there instead."""
+
+    name: str  # as the client spells it; it has no case
+
+
 SearchKey = (
     And
     | Or
@@ -563,6 +590,7 @@ SearchKey = (
     | Changed
     | HasObject
     | Within
+    | Filter
 )
 
 
@@ -647,6 +675,11 @@ Algorithm = Literal["ORDEREDSUBJECT", "REFERENCES", "REFS"]
 class SortKey(Struct, frozen=True, gc=False):
     name: SortKeyName
     reverse: bool = False
+
+    @property
+    def is_of_text(self) -> bool:
+        """Whether the active comparator decides (RFC 5255 4.2, RFC 5957 7)."""
+        return self.name not in ("ARRIVAL", "DATE", "SIZE")
 
 
 class Sort(Command, frozen=True, gc=False):

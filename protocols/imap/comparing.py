@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
 
@@ -14,6 +14,7 @@ from protocols.imap.columns import MAIL, NOTHING, Column
 from protocols.imap.commands import Algorithm, SortKey
 from protocols.imap.fetching import Snapshot
 from protocols.imap.homes import Home
+from protocols.imap.kept import Key
 from protocols.imap.progress import Progress
 from protocols.imap.work import Asking, Compute, Pause
 
@@ -42,6 +43,11 @@ class Threaded(Struct, frozen=True):
         return len(uids) == len(self.uids) and array("I", uids) == self.uids and array("I", labels) == self.labels
 
 
+def _key(session: Session, snapshot: Snapshot, what: Any) -> Key:
+    """RFC 5255 4.2: what was found out by one comparator says nothing of another."""
+    return snapshot.mailbox_id, snapshot.folder_id, (session.comparator.name, what)
+
+
 def computed(run: Callable[[], T], count: int) -> Asking[T]:
     """What comes of a step that goes through so many messages."""
     if count <= FEW_FOUND:
@@ -59,8 +65,8 @@ def ordered(
     progress: Progress,
 ) -> Asking[array[int]]:
     """Messages, whose UIDs ascend, in the order of these keys; those that are gone may be left out."""
-    kept, keys = session.services.kept, sorting.distinct(keys)
-    name = (snapshot.mailbox_id, snapshot.folder_id, keys)
+    kept, keys = session.services.kept, session.comparator.directed(sorting.distinct(keys))
+    name = _key(session, snapshot, keys)
     known: array[int] = kept.get(name) or array("I")
     found, late = array("I"), list(uids)
     if LARGE_PART * len(uids) >= len(known) > 0:
@@ -96,7 +102,7 @@ def threaded(
     progress: Progress,
 ) -> Asking[None]:
     """Sends the threads of messages, whose UIDs ascend, under the numbers that `label` gives them."""
-    kept, name = session.services.kept, (snapshot.mailbox_id, snapshot.folder_id, algorithm)
+    kept, name = session.services.kept, _key(session, snapshot, algorithm)
     known: Threaded | None = kept.get(name)
     labels = yield from computed(partial(label, uids), len(uids))
     if known is not None and (yield from computed(partial(known.answers, uids, labels), len(uids))):
@@ -132,19 +138,19 @@ def _columns(
 ) -> Asking[dict[str, Column]]:
     """What is to be compared of messages; of those that are gone it may be missing."""
     kept, place, view = session.services.kept, (snapshot.mailbox_id, snapshot.folder_id), snapshot.view
-    of: dict[str, Column] = {name: kept.get((*place, name)) or NOTHING for name in names}
+    of: dict[str, Column] = {name: kept.get(_key(session, snapshot, name)) or NOTHING for name in names}
     many = max([len(uids), *(len(column.uids) for column in of.values())])
     late: list[int] = yield from computed(partial(_lacking, list(of.values()), uids), many)
     parts: list[dict[str, Column]] = [of]
     for at in range(0, len(late), columns.PIECE_MESSAGES):
         some = late[at : at + columns.PIECE_MESSAGES]
-        read = partial(columns.read, place=place, names=names, uids=some)
+        read = partial(columns.read, place=place, names=names, uids=some, comparator=session.comparator)
         parts.append((yield home.read(read, heavy=len(some) > FEW_READ)))
         progress.reached(len(view) + at + len(some))
     if any(part.uids for found in parts[1:] for part in found.values()):
         of = yield from computed(partial(_joined, parts, snapshot), many)
         for name, column in of.items():
-            kept.put((*place, name), column, column.octets)
+            kept.put(_key(session, snapshot, name), column, column.octets)
     return of
 
 

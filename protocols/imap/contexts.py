@@ -12,6 +12,8 @@ from msgspec import Struct
 from core.model import UIDRanges, common, merged, without
 from core.view import FolderView
 from protocols.imap import commands, limits, responses
+from protocols.imap.comparators import Comparator
+from protocols.imap.languages import I_DEFAULT
 
 TOO_MANY = "Too many search results are kept up to date already"
 TOO_SCATTERED = "The search result is too scattered to be kept up to date"
@@ -32,6 +34,7 @@ class Context(Struct):
     uid: bool
     key: commands.SearchKey  # without message numbers, which mean what they meant when it was asked for
     members: UIDRanges
+    comparator: Comparator  # the one that was in use
     folder: tuple[str, int] | None = None  # path and UIDVALIDITY, where they must be said
     told: tuple[commands.FetchItem, ...] = ()  # of messages that come (RFC 5465 7)
     fresh: UIDRanges = ()  # of those that are behind, the ones that have come, and not by the client itself
@@ -55,12 +58,13 @@ class Context(Struct):
 class Contexts:
     """Those of one selected folder, by the tags of their commands."""
 
-    __slots__ = ("_by_tag", "_enabled")
+    __slots__ = ("_by_tag", "_enabled", "language")
 
     def __init__(self, enabled: Collection[str]) -> None:
         """`enabled` is the session's: what the client has said that it understands."""
         self._by_tag: dict[bytes, Context] = {}
         self._enabled = enabled
+        self.language = I_DEFAULT  # the session's
 
     def __bool__(self) -> bool:
         return bool(self._by_tag)
@@ -71,7 +75,7 @@ class Contexts:
     def open(self, context: Context) -> Iterator[bytes]:
         """RFC 5267 4.3.1: what cannot be kept up to date is refused, while the search itself is answered."""
         if len(self._by_tag) >= limits.CONTEXTS:
-            yield responses.no_update(context.tag, TOO_MANY)
+            yield responses.no_update(context.tag, TOO_MANY, self.language)
             return
         self._by_tag[context.tag] = context
         yield from self._check(context)
@@ -88,7 +92,7 @@ class Contexts:
     def give_up(self, context: Context, why: str) -> Iterator[bytes]:
         """RFC 5267 4.3.1 also for one that has been kept up to date until now."""
         self.close(context.tag)
-        yield responses.no_update(context.tag, why)
+        yield responses.no_update(context.tag, why, self.language)
 
     def withdraw(self, view: FolderView, gone: UIDRanges) -> Iterator[bytes]:
         """RFC 5267 4.3.4: before the EXPUNGE of these messages, with the numbers that they still have."""

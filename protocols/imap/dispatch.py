@@ -30,6 +30,7 @@ from protocols.imap.do_folders import (
     do_subscribe,
     do_unsubscribe,
 )
+from protocols.imap.do_international import do_comparator, do_language
 from protocols.imap.do_messages import do_expunge, do_fetch, do_store
 from protocols.imap.do_metadata import do_get_metadata, do_set_metadata
 from protocols.imap.do_notify import do_notify
@@ -39,7 +40,7 @@ from protocols.imap.do_rights import do_delete_acl, do_get_acl, do_list_rights, 
 from protocols.imap.do_search import do_cancel_update, do_esearch, do_search, do_sort, do_thread, do_uid_batches
 from protocols.imap.do_select import do_close, do_idle, do_select, do_unselect
 from protocols.imap.do_urls import do_gen_url_auth, do_reset_key, do_url_fetch
-from protocols.imap.searching import names_numbers
+from protocols.imap.searching import names_filters, names_numbers
 from protocols.imap.work import Answer, Steps
 
 NOT_AUTHENTICATED: Final = 1
@@ -56,6 +57,7 @@ COMMANDS: Final[dict[type[Command], tuple[int, Handler]]] = {
     commands.Noop: (ANY, do_noop),
     commands.Logout: (ANY, do_logout),
     commands.Id: (ANY, do_id),
+    commands.Language: (ANY, do_language),
     commands.Starttls: (NOT_AUTHENTICATED, do_starttls),
     commands.Authenticate: (NOT_AUTHENTICATED, do_authenticate),
     commands.Login: (NOT_AUTHENTICATED, do_login),
@@ -78,6 +80,7 @@ COMMANDS: Final[dict[type[Command], tuple[int, Handler]]] = {
     commands.GetQuota: (SIGNED_IN, do_get_quota),
     commands.GetQuotaRoot: (SIGNED_IN, do_get_quota_root),
     commands.SetQuota: (SIGNED_IN, do_set_quota),
+    commands.Comparator: (SIGNED_IN, do_comparator),
     commands.Notify: (SIGNED_IN, do_notify),
     commands.Idle: (SIGNED_IN, do_idle),
     commands.SetAcl: (SIGNED_IN, do_set_acl),
@@ -110,7 +113,8 @@ def holds_expunge(command: Command | None) -> bool:
     """Whether no message may go while this runs, since it is about message numbers (RFC 9051 7.5.1, RFC 5256 3)."""
     match command:
         case commands.Search() | commands.Sort() | commands.Thread() | commands.Esearch():
-            return not command.uid or names_numbers(command.criteria)  # RFC 7162 3.2.10.2
+            # RFC 7162 3.2.10.2; what a filter names is known to the handler only.
+            return not command.uid or names_numbers(command.criteria) or names_filters(command.criteria)
         case commands.Fetch() | commands.Store():
             return not command.uid
         case _:
@@ -118,7 +122,7 @@ def holds_expunge(command: Command | None) -> bool:
 
 
 # RFC 9051 6.1.1: IDLE is announced to strangers too, since some clients ask only before they sign in.
-ALWAYS: Final = ("IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE")
+ALWAYS: Final = ("IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ID", "ENABLE", "IDLE", "LANGUAGE")
 AFTER_LOGIN: Final = (
     "NAMESPACE",
     "CHILDREN",
@@ -141,7 +145,7 @@ AFTER_LOGIN: Final = (
     "UIDBATCHES",
     "INPROGRESS",
     "UTF8=ACCEPT",
-    "I18NLEVEL=1",
+    "I18NLEVEL=2",
     "SORT",
     "SORT=DISPLAY",
     "ESORT",
@@ -167,4 +171,5 @@ AFTER_LOGIN: Final = (
     "NOTIFY",
     "METADATA",
     "LIST-METADATA",
+    "FILTERS",
 )

@@ -49,7 +49,7 @@ def do_noop(session: Session, command: commands.Noop | commands.Check) -> str:
 def do_logout(session: Session, command: commands.Logout) -> Steps:
     """RFC 9051 6.1.3: BYE comes before the tagged OK."""
     yield from leave(session)
-    session.send(responses.bye("Until next time"))
+    session.send(responses.bye("Until next time", language=session.language))
     session.is_leaving = True
     return "Logged out"
 
@@ -88,7 +88,7 @@ def do_starttls(session: Session, command: commands.Starttls) -> Steps:
     """RFC 9051 6.2.1."""
     if session.is_secure or not session.services.has_tls:
         raise bad("TLS is not to be had here")
-    session.send(responses.ok(command.tag, "Begin TLS negotiation"))
+    session.send(responses.ok(command.tag, "Begin TLS negotiation", language=session.language))
     yield StartTls()
     session.tls_started()
     return ""  # the tagged OK had to come before
@@ -241,7 +241,7 @@ def do_unauthenticate(session: Session, command: commands.Unauthenticate) -> Ste
     session.sign_out()
     if not session.is_compressed:
         return SIGNED_OUT
-    session.send(responses.ok(command.tag, SIGNED_OUT))
+    session.send(responses.ok(command.tag, SIGNED_OUT, language=session.language))
     yield StopDeflate()
     session.compression_ended()
     return ""  # the tagged OK had to come before
@@ -253,7 +253,7 @@ def do_compress(session: Session, command: commands.Compress) -> Steps:
         raise bad("Only DEFLATE is known")
     if session.is_compressed:
         raise bad("The connection is compressed already")
-    session.send(responses.ok(command.tag, "From now on in DEFLATE"))
+    session.send(responses.ok(command.tag, "From now on in DEFLATE", language=session.language))
     yield StartDeflate()
     session.compression_started()
     return ""  # the tagged OK had to come before

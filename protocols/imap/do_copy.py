@@ -58,7 +58,7 @@ def do_move(session: Session, command: commands.Move) -> Steps:
         done += count
         if moved.source and (yield from may_know_uids(there)):
             code = responses.copy_uid(moved.uidvalidity, moved.source, moved.target)
-            session.send(responses.untagged(b"OK", "Moved", code))
+            session.say("Moved", code)
         session.outgoing += selected.tell(expunge=True, uid=command.uid)
         progress.reached(done)
         is_moved = is_moved or bool(moved.source)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -17,16 +17,18 @@ from protocols.imap.commands import Entries
 from protocols.imap.hierarchy import Placed
 from protocols.imap.homes import Named, locate
 from protocols.imap.refusals import Rejected
-from protocols.imap.work import Answer, Asking, Pause, Steps
+from protocols.imap.searchfilters import check_filters
+from protocols.imap.work import Answer, Asking, Compute, Pause, Steps
 
 if TYPE_CHECKING:
     from protocols.imap.services import Account
     from protocols.imap.session import Session
 
 PIECE_OCTETS: Final = 64 * 1024  # of values in one line; other lines follow
+FEW_OCTETS: Final = 4 * 1024  # of values, which are looked at on the spot
 FEW_ENTRIES: Final = 5  # more are read off the event loop, and whatever is below them
 
-Values = list[tuple[str, bytes | None]]
+Values = Sequence[tuple[str, bytes | None]]
 
 
 def do_get_metadata(session: Session, command: commands.GetMetadata) -> Steps:
@@ -123,7 +125,7 @@ def _chosen(wanted: Entries, found: Mapping[str, bytes]) -> tuple[Values, int]:
 
 def _pieces(values: Values) -> Iterator[Values]:
     """RFC 5464 4.4: values may come in several responses."""
-    piece: Values = []
+    piece: list[tuple[str, bytes | None]] = []
     octets = 0
     for entry, value in values:
         piece.append((entry, value))
@@ -135,6 +137,14 @@ def _pieces(values: Values) -> Iterator[Values]:
         yield piece
 
 
+def _check_filters(values: Values) -> Asking[None]:
+    """Some thousand search keys take milliseconds to parse."""
+    if sum(len(value or b"") for _, value in values) <= FEW_OCTETS:
+        check_filters(values)
+    else:
+        yield Compute(partial(check_filters, values))
+
+
 def do_set_metadata(session: Session, command: commands.SetMetadata) -> Steps:
     """RFC 5464 4.3."""
     account = session.signed_in
@@ -142,6 +152,8 @@ def do_set_metadata(session: Session, command: commands.SetMetadata) -> Steps:
     if command.mailbox:
         named = locate(session, command.mailbox)
         home, path = named.home, named.path
+    else:
+        yield from _check_filters(command.values)
     if home != account.home and any(name == SPECIAL_USE for name, _ in command.values):
         raise Rejected("Special uses are of your own folders", code=responses.USEATTR)
     yield home.write(SetAnnotations(home.mailbox_id, path, account.user, command.values, home.by))

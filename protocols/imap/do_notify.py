@@ -141,7 +141,7 @@ def telling(session: Session) -> Steps:
 
 def _tell(session: Session, notifier: Notifier) -> Asking[None]:
     if notifier.has_overflown:
-        session.send(responses.untagged(b"OK", OVERFLOW, responses.NOTIFICATIONOVERFLOW))
+        session.say(OVERFLOW, responses.NOTIFICATIONOVERFLOW)
         session.stop_notifying(NOTHING)  # RFC 5465 5.8
         return
     if notifier.is_stale:

@@ -50,7 +50,7 @@ def do_replace(session: Session, request: commands.Replace | Opened) -> Steps:
         intake.discard()
     session.put_here(home, appended.uidvalidity, ((appended.uid, appended.uid),))
     code = responses.append_uid(appended.uidvalidity, ((appended.uid, appended.uid),))
-    session.send(responses.untagged(b"OK", "Replaced", code))
+    session.say("Replaced", code)
     session.outgoing += selected.tell(expunge=True, uid=command.uid)
     return _done(session, selected)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from core.errors import NoSuchFolder, Refusal
 from core.model import Folder, UIDRanges, common, merged, ranges, without
@@ -24,6 +25,7 @@ from protocols.imap.filters import chosen_folders, is_selected
 from protocols.imap.homes import Home
 from protocols.imap.progress import Progress
 from protocols.imap.refusals import Rejected, bad, uid_required
+from protocols.imap.searchfilters import filled_in
 from protocols.imap.searching import Matched, Search, asks_modseq, frozen, names_numbers, numbers_in
 from protocols.imap.selected import Selected
 from protocols.imap.work import Asking, Steps
@@ -32,14 +34,18 @@ if TYPE_CHECKING:
     from protocols.imap.session import Session
 
 NOT_NOW = "The search result cannot be kept up to date at the moment"
+ONLY_SEARCH = "Only search results are kept up to date"
+ONLY_HERE = "Only results in the selected folder are kept up to date"
 
 Finding = commands.Search | commands.Sort | commands.Thread | commands.Esearch
+F = TypeVar("F", commands.Search, commands.Sort, commands.Thread, commands.Esearch)
 Reporting = commands.Search | commands.Sort | commands.Esearch
 
 
 def do_search(session: Session, command: commands.Search) -> Steps:
     """RFC 9051 6.4.4, with RETURN (RFC 4731) and its SAVE (RFC 5182)."""
     selected, home = here(session)
+    command = yield from _filled_in(session, command)
     _check(session, command)
     snapshot = snapshot_of(session, selected)
     with _saving(selected, command):
@@ -60,6 +66,7 @@ def do_search(session: Session, command: commands.Search) -> Steps:
 def do_sort(session: Session, command: commands.Sort) -> Steps:
     """RFC 5256 3, with RETURN (RFC 5267 3)."""
     selected, home = here(session)
+    command = yield from _filled_in(session, command)
     _check(session, command)
     snapshot = snapshot_of(session, selected)
     progress = Progress(session, command.tag, 2 * len(snapshot.view))  # each message is looked for, and then compared
@@ -67,7 +74,7 @@ def do_sort(session: Session, command: commands.Sort) -> Steps:
         uids = yield from _found(session, command, home, snapshot, progress)
         order = yield from ordered(session, home, snapshot, command.keys, uids, progress)
     if _wants_updates(command):
-        session.send(responses.no_update(command.tag, "Only search results are kept up to date"))
+        session.send(responses.no_update(command.tag, ONLY_SEARCH, session.language))
     if command.returns is None:
         answer = partial(_listed, responses.sort, snapshot.view, command, order)
         session.send((yield from computed(answer, len(order))))
@@ -85,6 +92,7 @@ def _listed(
 def do_thread(session: Session, command: commands.Thread) -> Steps:
     """RFC 5256 3."""
     selected, home = here(session)
+    command = yield from _filled_in(session, command)
     _check(session, command)
     snapshot = snapshot_of(session, selected)
     progress = Progress(session, command.tag, 2 * len(snapshot.view))
@@ -109,7 +117,7 @@ def _found(session: Session, command: Finding, home: Home, snapshot: Snapshot, p
     """The UIDs of the messages of a folder that match, in their order."""
     now, view = session.services.clock.now(), snapshot.view
     saved = session.selected.saved if session.selected is not None else ()
-    search = Search(snapshot, command.criteria, saved, now=now)
+    search = Search(snapshot, command.criteria, saved, now=now, comparator=session.comparator)
     found: list[int] = []
     for uids in view.slices(EVERYTHING, search.piece_messages):
         while uids:
@@ -120,13 +128,20 @@ def _found(session: Session, command: Finding, home: Home, snapshot: Snapshot, p
     return found
 
 
+def _filled_in(session: Session, command: F) -> Asking[F]:
+    """The command, with what its filters say at this moment in their place (RFC 5466 3.1)."""
+    with _saving(session.selected, command):
+        criteria = yield from filled_in(session, command.criteria)
+    return command if criteria is command.criteria else replace(command, criteria=criteria)
+
+
 @contextmanager
-def _saving(selected: Selected, command: Finding) -> Iterator[None]:
+def _saving(selected: Selected | None, command: Finding) -> Iterator[None]:
     """RFC 5182 2.1: a SEARCH that fails leaves nothing saved."""
     try:
         yield
     except BaseException:
-        if "SAVE" in (getattr(command, "returns", None) or ()):
+        if selected is not None and "SAVE" in (getattr(command, "returns", None) or ()):
             selected.saved = ()
         raise
 
@@ -182,7 +197,7 @@ def _context(
         return None
     selected, _ = here(session)
     key = frozen(command.criteria, selected.view, selected.saved)
-    return Context(command.tag, command.uid, key, ranges(uids), folder, command.told)
+    return Context(command.tag, command.uid, key, ranges(uids), session.comparator, folder, command.told)
 
 
 def do_cancel_update(session: Session, command: commands.CancelUpdate) -> str:
@@ -204,7 +219,8 @@ def catching_up(session: Session) -> Steps:
 
 def _caught_up(session: Session, context: Context) -> Asking[None]:
     selected, home = here(session)
-    search = Search(snapshot_of(session, selected), context.key, (), now=session.services.clock.now())
+    now, comparator = session.services.clock.now(), context.comparator
+    search = Search(snapshot_of(session, selected), context.key, (), now=now, comparator=comparator)
     waiting = selected.view.clip(context.behind)
     uids = next(selected.view.slices(waiting, search.piece_messages), ())
     # Before they are looked at: what becomes of them meanwhile must be looked at again.
@@ -244,6 +260,7 @@ def _tell_come(session: Session, context: Context, come: UIDRanges) -> Asking[No
 def do_esearch(session: Session, command: commands.Esearch) -> Steps:
     """RFC 7377: one answer for each folder in which there is something, and none for the others."""
     selected = session.selected
+    command = yield from _filled_in(session, command)
     _check_esearch(session, command)
     sources = yield from chosen_folders(session, command.sources)
     is_saved = False
@@ -272,7 +289,7 @@ def do_esearch(session: Session, command: commands.Esearch) -> Steps:
     if selected is not None and context is not None:
         session.outgoing += selected.contexts.open(context)
     elif _wants_updates(command):
-        session.send(responses.no_update(command.tag, "Only results in the selected folder are kept up to date"))
+        session.send(responses.no_update(command.tag, ONLY_HERE, session.language))
     return "ESEARCH completed"
 
 

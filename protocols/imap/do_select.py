@@ -44,7 +44,7 @@ def do_select(session: Session, command: commands.Select) -> Steps:
         raise uid_required()
     if session.selected is not None:
         yield from leave(session)
-        session.send(responses.untagged(b"OK", "The folder before is closed", responses.CLOSED))
+        session.say("The folder before is closed", responses.CLOSED)
     named = locate(session, command.mailbox)
     home, path = named.home, named.path
     folder: Folder = yield home.read(lambda tx: folders.selectable(tx, home.mailbox_id, path, home.by, READ))
@@ -66,7 +66,7 @@ def do_select(session: Session, command: commands.Select) -> Steps:
     session.select(selected)
     session.outgoing += _describe(selected, folder, rev2=session.is_rev2)
     if session.tells_mechanisms:
-        session.send(responses.url_mechanisms())
+        session.send(responses.url_mechanisms(session.language))
     if command.condstore:
         session.enabled.add("CONDSTORE")
     if known is not None and known.uidvalidity == folder.uidvalidity:
@@ -184,15 +184,19 @@ def _describe(selected: Selected, folder: Folder, *, rev2: bool) -> list[bytes]:
     if rev2:
         lines.append(_normalized(selected.path))
     elif _has_unseen(selected, folder) and not selected.uid_only:
-        lines += _first_unseen(view)
-    lines.append(responses.untagged(b"OK", "UIDs stay", responses.code(b"UIDVALIDITY", folder.uidvalidity)))
+        lines += _first_unseen(selected)
+    lines.append(_said(selected, "UIDs stay", responses.code(b"UIDVALIDITY", folder.uidvalidity)))
     # The view's, not the row's, which may count messages that are told as new in a moment: a client that had been told
     # a UIDNEXT behind them would never look for them.
-    lines.append(responses.untagged(b"OK", "Predicted", responses.code(b"UIDNEXT", view.uidnext)))
-    lines.append(responses.highest_modseq(selected.modseq))
+    lines.append(_said(selected, "Predicted", responses.code(b"UIDNEXT", view.uidnext)))
+    lines.append(responses.highest_modseq(selected.modseq, selected.language))
     identifier = mailbox_id(folder.mailbox_id, folder.folder_id)
-    lines.append(responses.untagged(b"OK", "The folder's own", responses.mailbox_id(identifier)))
+    lines.append(_said(selected, "The folder's own", responses.mailbox_id(identifier)))
     return lines
+
+
+def _said(selected: Selected, text: str, code: bytes) -> bytes:
+    return responses.untagged(b"OK", text, code, selected.language)
 
 
 def _normalized(path: str) -> bytes:
@@ -206,10 +210,10 @@ def _has_unseen(selected: Selected, folder: Folder) -> bool:
     return bool(folder.n_unseen) if selected.home.by is None else folder.n_exists <= HEAVY_FOLDER
 
 
-def _first_unseen(view: FolderView) -> list[bytes]:
-    for number, entry in view.numbered(EVERYTHING):
+def _first_unseen(selected: Selected) -> list[bytes]:
+    for number, entry in selected.view.numbered(EVERYTHING):
         if not entry.flags & SEEN:
-            return [responses.untagged(b"OK", "First unseen", responses.code(b"UNSEEN", number))]
+            return [_said(selected, "First unseen", responses.code(b"UNSEEN", number))]
     return []
 
 
@@ -247,7 +251,7 @@ def do_unselect(session: Session, command: commands.Unselect) -> Steps:
 
 def do_idle(session: Session, command: commands.Idle) -> Steps:
     """RFC 2177: everything is told as it happens, until the client says DONE."""
-    session.send(responses.continuation("Idling"))
+    session.send(responses.continuation("Idling", session.language))
     session.is_idling = True
     try:
         if session.selected is not None:

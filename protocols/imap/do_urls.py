@@ -40,7 +40,7 @@ def _settings(session: Session) -> UrlAccess:
 
 def _check_mechanism(name: str) -> None:
     if name != MECHANISM:
-        raise bad(f"Only {MECHANISM} is known")
+        raise bad("Only INTERNAL is known")
 
 
 # ---------------------------------------------------------------------------------------------- RESETKEY

@@ -28,4 +28,4 @@ class Progress:
             return
         self._told = now
         if 0 < done < self._goal:
-            self._session.send(responses.in_progress(self._tag, done, self._goal))
+            self._session.send(responses.in_progress(self._tag, done, self._goal, self._session.language))

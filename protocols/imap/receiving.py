@@ -197,7 +197,7 @@ class Intake:
     def _receive(self, start: LiteralStart, take: Callable[[bytes], None]) -> Asking[LiteralStart | CommandEnd]:
         self._session.accept_literal()
         if start.sync:
-            self._session.send(responses.continuation())
+            self._session.send(responses.continuation(language=self._session.language))
         while True:
             match (yield Await.LITERAL):
                 case LiteralData(chunk):

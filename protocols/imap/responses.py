@@ -12,6 +12,7 @@ from typing import Final
 
 from protocols.imap import limits, utf7
 from protocols.imap.commands import SYSTEM_FLAGS, Ranges
+from protocols.imap.languages import I_DEFAULT, Language
 
 NIL: Final = b"NIL"
 MAX_UID: Final = 0xFFFF_FFFF
@@ -21,6 +22,7 @@ ALERT: Final = b"ALERT"
 ALREADYEXISTS: Final = b"ALREADYEXISTS"
 AUTHENTICATIONFAILED: Final = b"AUTHENTICATIONFAILED"
 AUTHORIZATIONFAILED: Final = b"AUTHORIZATIONFAILED"
+BADCOMPARATOR: Final = b"BADCOMPARATOR"  # RFC 5255 4.9
 CANNOT: Final = b"CANNOT"
 CLIENTBUG: Final = b"CLIENTBUG"
 CLOSED: Final = b"CLOSED"
@@ -58,6 +60,7 @@ _QUOTABLE_UTF8: Final = re.compile(rb"[\x20-\x7e\x80-\xff]*+")
 _LONGEST_QUOTED: Final = 1_000  # octets; longer strings go as literals, which no client has to search for an end
 _SPECIAL: Final = re.compile(rb'(["\\])')
 _NOT_TEXT: Final = re.compile(r"[^\x20-\x7e]")
+_NOT_UTF8_TEXT: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")  # RFC 5255 3.5
 _NOT_IN_CODE: Final = re.compile(rb"[^\x21-\x5c\x5e-\x7e]")
 
 
@@ -106,25 +109,31 @@ def mailbox(name: str, *, utf8: bool = False) -> bytes:
     return astring(name.encode("utf-8", "replace") if utf8 else utf7.encode(name), utf8=utf8)
 
 
-def human(text: str) -> bytes:
-    """Text for people, made harmless: printable ASCII, and nothing that begins like a response code."""
-    octets = _NOT_TEXT.sub("?", text).encode("ascii")
+def human(text: str, language: Language = I_DEFAULT) -> bytes:
+    """Text for people, in their language, made harmless: printable, and nothing that begins like a response code.
+
+    RFC 5255 3.5: it is ASCII as long as the client has not asked for another language than English.
+    """
+    no_text = _NOT_TEXT if language.is_english else _NOT_UTF8_TEXT
+    octets = no_text.sub("?", language.says(text)).encode()
     return b"(" + octets[1:] if octets.startswith(b"[") else octets or b"."
 
 
 # --- status responses ---
 
 
-def tagged(tag: bytes | None, condition: bytes, text: str, code: bytes | None = None) -> bytes:
+def tagged(
+    tag: bytes | None, condition: bytes, text: str, code: bytes | None = None, language: Language = I_DEFAULT
+) -> bytes:
     """OK, NO or BAD; untagged when the command had no tag that could be read."""
     if code is None:
-        return b"%s %s %s\r\n" % (tag or b"*", condition, human(text))
-    return b"%s %s [%s] %s\r\n" % (tag or b"*", condition, code, human(text))
+        return b"%s %s %s\r\n" % (tag or b"*", condition, human(text, language))
+    return b"%s %s [%s] %s\r\n" % (tag or b"*", condition, code, human(text, language))
 
 
-def ok(tag: bytes, text: str, code: bytes | None = None) -> bytes:
+def ok(tag: bytes, text: str, code: bytes | None = None, language: Language = I_DEFAULT) -> bytes:
     """The tagged OK."""
-    return tagged(tag, b"OK", text, code)
+    return tagged(tag, b"OK", text, code, language)
 
 
 def no(tag: bytes, text: str, code: bytes | None = None) -> bytes:
@@ -137,19 +146,19 @@ def bad(tag: bytes | None, text: str, code: bytes | None = None) -> bytes:
     return tagged(tag, b"BAD", text, code)
 
 
-def untagged(condition: bytes, text: str, code: bytes | None = None) -> bytes:
+def untagged(condition: bytes, text: str, code: bytes | None = None, language: Language = I_DEFAULT) -> bytes:
     """An untagged OK, NO, BAD, PREAUTH or BYE."""
-    return tagged(None, condition, text, code)
+    return tagged(None, condition, text, code, language)
 
 
-def bye(text: str, code: bytes | None = None) -> bytes:
+def bye(text: str, code: bytes | None = None, language: Language = I_DEFAULT) -> bytes:
     """The last line."""
-    return tagged(None, b"BYE", text, code)
+    return tagged(None, b"BYE", text, code, language)
 
 
-def continuation(text: str = "OK") -> bytes:
+def continuation(text: str = "OK", language: Language = I_DEFAULT) -> bytes:
     """Leave to go on."""
-    return b"+ %s\r\n" % human(text)
+    return b"+ %s\r\n" % human(text, language)
 
 
 def challenge(base64: bytes) -> bytes:
@@ -178,6 +187,22 @@ def metadata_long_entries(octets: int) -> bytes:
     return code(b"METADATA LONGENTRIES", octets)
 
 
+def language(tags: Sequence[str]) -> bytes:
+    """LANGUAGE (RFC 5255 3.3): the one that is spoken from now on, or all that there are."""
+    return b"* LANGUAGE (%s)\r\n" % " ".join(tags).encode("ascii")
+
+
+def comparator(active: str, matching: Sequence[str]) -> bytes:
+    """COMPARATOR (RFC 5255 4.8): the one in use, and all that were meant if there are several."""
+    others = b" (%s)" % " ".join(matching).encode("ascii") if len(matching) > 1 else b""
+    return b"* COMPARATOR %s%s\r\n" % (active.encode("ascii"), others)
+
+
+def undefined_filter(name: str) -> bytes:
+    """RFC 5466 3.1: there is no filter of this name."""
+    return b"UNDEFINED-FILTER " + name.encode("ascii")
+
+
 def bad_event(events: Iterable[str]) -> bytes:
     """RFC 5465 8, BADEVENT: the events that there are."""
     return b"BADEVENT (%s)" % " ".join(events).encode("ascii")
@@ -198,14 +223,14 @@ def bad_url(url: bytes) -> bytes:
     return b"BADURL " + _NOT_IN_CODE.sub(lambda octet: b"%%%02X" % ord(octet[0]), url)
 
 
-def url_mechanisms() -> bytes:
+def url_mechanisms(language: Language = I_DEFAULT) -> bytes:
     """RFC 4467 BASE.7.1.URLMECH, as a line of its own."""
-    return untagged(b"OK", "URLs can be authorized", URLMECH)
+    return untagged(b"OK", "URLs can be authorized", URLMECH, language)
 
 
-def highest_modseq(modseq: int) -> bytes:
+def highest_modseq(modseq: int, language: Language = I_DEFAULT) -> bytes:
     """RFC 7162 3.1.2.1, as a line of its own."""
-    return untagged(b"OK", "Up to here", code(b"HIGHESTMODSEQ", modseq))
+    return untagged(b"OK", "Up to here", code(b"HIGHESTMODSEQ", modseq), language)
 
 
 def mailbox_id(identifier: str) -> bytes:
@@ -218,10 +243,10 @@ def modified(numbers: Ranges) -> bytes:
     return b"MODIFIED " + sequence_set(numbers)
 
 
-def in_progress(tag: bytes, done: int, goal: int) -> bytes:
+def in_progress(tag: bytes, done: int, goal: int, language: Language = I_DEFAULT) -> bytes:
     """RFC 9585, INPROGRESS: how far a command has come, as a line."""
     code = b"INPROGRESS (%s %d %d)" % (string(tag), done, goal)
-    return untagged(b"OK", "Still at it", code)
+    return untagged(b"OK", "Still at it", code, language)
 
 
 def permanent_flags(keywords: Sequence[str], *, system: int, more: bool) -> bytes:
@@ -515,9 +540,9 @@ def search_update(correlator: bytes, *, uid: bool, item: bytes, numbers: Ranges)
         yield head + sequence_set(numbers[at : at + RANGES_IN_LINE]) + b")\r\n"
 
 
-def no_update(tag: bytes, text: str) -> bytes:
+def no_update(tag: bytes, text: str, language: Language = I_DEFAULT) -> bytes:
     """RFC 5267 4.3.1: a search result is not, or not any more, kept up to date."""
-    return untagged(b"NO", text, b"NOUPDATE " + string(tag))
+    return untagged(b"NO", text, b"NOUPDATE " + string(tag), language)
 
 
 def uid_batches(tag: bytes, pairs: Sequence[tuple[int, int]]) -> bytes:

@@ -2,7 +2,7 @@
 
 A key is compiled once into a predicate.  It asks a Candidate for what it needs to know, which reads that from the store
 when it is first asked: flags cost nothing, dates and sizes a row, texts a body.  So the keys of an AND are ordered by
-what they cost.  Texts are compared decoded and folded (RFC 5051), a large body piece by piece.
+what they cost.  Texts are compared decoded and folded by a comparator (RFC 5255), a large body piece by piece.
 """
 
 from bisect import bisect_right
@@ -13,13 +13,13 @@ from msgspec import Struct
 
 from core.errors import MessageExpunged
 from core.formats import mime
-from core.formats.casemap import fold
 from core.model import UIDRanges, common
 from core.ports import ReadTx
 from core.view import FolderView
 from protocols.imap import commands
 from protocols.imap.candidates import Batch, Candidate
 from protocols.imap.commands import SearchKey
+from protocols.imap.comparators import Comparator
 from protocols.imap.fetching import Snapshot
 
 SECOND = 1_000_000
@@ -37,7 +37,8 @@ class Asked(Struct, frozen=True):
 
     snapshot: Snapshot
     saved: UIDRanges
-    now: int = 0  # microseconds
+    now: int  # microseconds
+    comparator: Comparator
 
 
 class Matched(Struct, frozen=True):
@@ -50,20 +51,23 @@ class Matched(Struct, frozen=True):
 class Search:
     """A search that is carried out piece by piece."""
 
-    def __init__(self, snapshot: Snapshot, key: SearchKey, saved: UIDRanges, *, now: int = 0) -> None:
+    def __init__(
+        self, snapshot: Snapshot, key: SearchKey, saved: UIDRanges, *, now: int, comparator: Comparator
+    ) -> None:
         depth = cost(key)
         self._flags = _flags_alone(key)
         self.is_heavy = depth > _CHEAP or len(snapshot.view) > (FEW_MESSAGES if self._flags is None else FEW_FLAGS)
         self.piece_messages = PIECE_MESSAGES[depth]
         self._snapshot = snapshot
-        self._predicate = compile_key(key, Asked(snapshot, saved, now))
+        self._comparator = comparator
+        self._predicate = compile_key(key, Asked(snapshot, saved, now, comparator))
 
     def run(self, tx: ReadTx, uids: UIDRanges) -> Matched:
         """Those of the messages that match, from the first on; one that is gone does not."""
         snapshot, predicate = self._snapshot, self._predicate
         if self._flags is not None:
             return Matched(snapshot.view.flagged(uids, *self._flags), uids[-1][1])
-        batch = Batch(tx, snapshot.mailbox_id, snapshot.folder_id, uids)
+        batch = Batch(tx, snapshot.mailbox_id, snapshot.folder_id, uids, self._comparator.fold)
         found: list[int] = []
         for number, entry in snapshot.view.numbered(uids):
             try:
@@ -132,6 +136,11 @@ def asks_modseq(key: SearchKey) -> bool:
 def names_numbers(key: SearchKey) -> bool:
     """Whether message numbers are among the keys: then no EXPUNGE may be told, nor any number be used after UIDONLY."""
     return any(not numbers.saved for numbers in numbers_in(key))
+
+
+def names_filters(key: SearchKey) -> bool:
+    """Whether what other keys there are is to be looked up (RFC 5466)."""
+    return any(isinstance(leaf, commands.Filter) for leaf in commands.leaves(key))
 
 
 def numbers_in(key: SearchKey) -> Iterator[commands.SequenceSet]:
@@ -275,7 +284,8 @@ _SUMMARY_FIELDS: dict[str, Callable[[mime.Summary], str]] = {
 
 
 def _envelope(key: commands.InEnvelope, asked: Asked) -> Predicate:
-    field, needle, name = _SUMMARY_FIELDS[key.field], fold(key.text), key.field
+    field, name, fold = _SUMMARY_FIELDS[key.field], key.field, asked.comparator.fold
+    needle = fold(key.text)
 
     def predicate(message: Candidate) -> bool:
         summary = message.summary
@@ -285,7 +295,7 @@ def _envelope(key: commands.InEnvelope, asked: Asked) -> Predicate:
 
 
 def _header(key: commands.InHeader, asked: Asked) -> Predicate:
-    name, needle = key.field, fold(key.text)
+    name, needle = key.field, asked.comparator.fold(key.text)
     return lambda m: _in_header(m, name, needle)
 
 
@@ -294,12 +304,12 @@ def _in_header(message: Candidate, name: str, needle: str) -> bool:
 
 
 def _body(key: commands.InBody, asked: Asked) -> Predicate:
-    needle = fold(key.text)
+    needle = asked.comparator.fold(key.text)
     return lambda m: not needle or m.holds(needle, headers=False)
 
 
 def _text(key: commands.InText, asked: Asked) -> Predicate:
-    needle = fold(key.text)
+    needle = asked.comparator.fold(key.text)
     return lambda m: not needle or needle in m.header_text or m.holds(needle, headers=True)
 
 

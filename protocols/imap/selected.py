@@ -31,6 +31,7 @@ from core.watching import Watch
 from protocols.imap import responses
 from protocols.imap.contexts import Contexts, bounded
 from protocols.imap.homes import Home
+from protocols.imap.languages import I_DEFAULT, Language
 from protocols.imap.notifying import AS_EVER
 
 NO_FLAG = permitted(NOTHING)
@@ -57,6 +58,7 @@ class Selected:
         "home",
         "is_doubtful",
         "is_gone",
+        "language",
         "own",
         "path",
         "read_only",
@@ -97,6 +99,7 @@ class Selected:
         self.shows_recent = True
         self.saved: UIDRanges = ()  # the result of SEARCH RETURN (SAVE)
         self.contexts = Contexts(enabled)
+        self.language = I_DEFAULT
         self.is_gone = False
         self.is_doubtful = False  # the reader's rights may have changed
         self.has_new_key = False  # for URLs, which the client has not been told (RFC 4467 RESETKEY)
@@ -184,6 +187,10 @@ class Selected:
         """The parenthesized list of a message's flags."""
         return flag_octets(entry, self.view.keywords, recent=self.is_recent(entry.uid))
 
+    def speak(self, language: Language) -> None:
+        """What is said for people is in this language from now on."""
+        self.language = self.contexts.language = language
+
     def flags_known(self) -> Iterator[bytes]:
         """FLAGS and PERMANENTFLAGS, as SELECT tells them and whenever a keyword is new (RFC 9051 7.1, 7.3.5)."""
         known = self.view.keywords
@@ -191,7 +198,7 @@ class Selected:
         may = NO_FLAG if self.read_only else self.may
         more = bool(may.keywords) and len(known) < KEYWORDS_PER_FOLDER
         permanent = responses.permanent_flags(known if may.keywords else (), system=may.system, more=more)
-        yield responses.untagged(b"OK", "Flags that stay", permanent)
+        yield responses.untagged(b"OK", "Flags that stay", permanent, self.language)
 
     def tell(self, *, expunge: bool, uid: bool = False, quiet: int = 0) -> Iterator[bytes]:
         """The untagged responses that bring the client up to date, EXPUNGE among them only if it is allowed now.
@@ -206,7 +213,7 @@ class Selected:
             yield from self.contexts.withdraw(self.view, merged(*(change.expunged for change in news)))
         if self.has_new_key:
             self.has_new_key = False
-            yield responses.url_mechanisms()
+            yield responses.url_mechanisms(self.language)
         if expunge and self._ghosts:
             yield from self._bury()
         self.is_gone = self.is_gone or (self._is_behind and not news)  # the newest view is lost too
@@ -266,7 +273,7 @@ class Selected:
         RFC 7162 3.2: lower than what is held back, lest that be lost with the connection; and up again after it.
         """
         if self._owes_modseq and "QRESYNC" in self._enabled:
-            yield responses.highest_modseq(self.modseq)
+            yield responses.highest_modseq(self.modseq, self.language)
         self._owes_modseq = False
 
     def _advance(self, change: FolderChange) -> None:

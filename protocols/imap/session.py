@@ -19,6 +19,7 @@ from core.model import SEPARATOR, UIDRanges, merged
 from core.view import FolderView
 from protocols.imap import commands, limits, responses
 from protocols.imap.commands import Command
+from protocols.imap.comparators import DEFAULT
 from protocols.imap.dispatch import (
     AFTER_LOGIN,
     ALWAYS,
@@ -45,6 +46,7 @@ from protocols.imap.fragments import (
 )
 from protocols.imap.grammar import BadCharset, BadSyntax, UnknownCommand, parse
 from protocols.imap.homes import Home
+from protocols.imap.languages import I_DEFAULT, Language
 from protocols.imap.notifying import AS_EVER, Key, Notifier, Wants
 from protocols.imap.policy import ClientId, is_hidden
 from protocols.imap.refusals import Rejected, bad, rejected, uid_required
@@ -67,6 +69,8 @@ class Session:
         self.selected: Selected | None = None
         self.enabled: set[str] = set()
         self.client_id: ClientId = ()
+        self.comparator = DEFAULT  # of texts, in SEARCH, SORT and THREAD
+        self.language = I_DEFAULT  # of what is said for people
         self.wants = AS_EVER  # of the selected folder, whichever it is
         self.notifier: Notifier | None = None
         self.outgoing: list[bytes] = []
@@ -91,7 +95,7 @@ class Session:
 
     def greet(self) -> None:
         """RFC 9051 7.1.1: the greeting tells what can be done, so that clients need not ask."""
-        self.send(responses.untagged(b"OK", "Penfold at your service", responses.capability_code(self.capabilities())))
+        self.say("Penfold at your service", responses.capability_code(self.capabilities()))
 
     def receive(self, data: bytes) -> None:
         """Takes octets from the client."""
@@ -176,7 +180,7 @@ class Session:
                 self._start_append(event)
             case NeedContinuation():
                 self._fragments.accept()
-                self.send(responses.continuation())
+                self.send(responses.continuation(language=self.language))
             case Refused(tag, text, status, code):
                 self._refuse_text(tag, text.decode("ascii"), status, code)
             case Broken(text, code):
@@ -186,7 +190,7 @@ class Session:
         return True
 
     def _refuse_text(self, tag: bytes | None, text: str, status: bytes, code: bytes | None) -> None:
-        self.send(responses.tagged(tag, status, text, code))
+        self.send(responses.tagged(tag, status, text, code, self.language))
         self._count_strange()
 
     def _count_strange(self) -> None:
@@ -220,7 +224,7 @@ class Session:
 
     def _refuse(self, fault: BadSyntax) -> None:
         is_no = isinstance(fault, BadCharset)
-        self.send(responses.tagged(fault.tag, b"NO" if is_no else b"BAD", fault.text, fault.code))
+        self.send(responses.tagged(fault.tag, b"NO" if is_no else b"BAD", fault.text, fault.code, self.language))
         self._count_strange()
         if isinstance(fault, UnknownCommand) and self.account is None:
             # Another protocol's client (HTTP, SMTP) made to speak to us sends nothing but such lines.
@@ -328,7 +332,7 @@ class Session:
             self.notifier.forgive_names(*_named(self._command))
         if text:  # else it has been answered, and the client is told nothing until the next command (RFC 9051 7.5.1)
             self._tell_news()
-            self.send(responses.ok(self._command.tag, text, code))
+            self.send(responses.ok(self._command.tag, text, code, self.language))
         self._end_command()
 
     def _reject(self, no: Rejected) -> None:
@@ -336,7 +340,7 @@ class Session:
         if self.is_closing:
             return
         self._tell_news()
-        self.send(responses.tagged(self._command.tag, no.status, no.text, no.code))
+        self.send(responses.tagged(self._command.tag, no.status, no.text, no.code, self.language))
         self._end_command()
 
     def _end_command(self) -> None:
@@ -344,7 +348,7 @@ class Session:
         self._fragments.abandon()
         if self.is_leaving:
             if self.last_words:
-                self.send(responses.bye(self.last_words))
+                self.send(responses.bye(self.last_words, language=self.language))
             self.is_closing = True
         elif self.selected is not None and self.selected.is_gone:
             self._folder_gone()
@@ -362,10 +366,14 @@ class Session:
         """Appends to what is outgoing."""
         self.outgoing.append(line)
 
+    def say(self, text: str, code: bytes | None = None) -> None:
+        """An untagged OK, in the client's language."""
+        self.send(responses.untagged(b"OK", text, code, self.language))
+
     def bye(self, text: str, code: bytes | None = None) -> None:
         """The last line; nothing more is read or sent."""
         if not self.is_closing:
-            self.send(responses.bye(text, code))
+            self.send(responses.bye(text, code, self.language))
             self.is_closing = True
 
     def cut(self) -> None:
@@ -458,6 +466,8 @@ class Session:
         self.account = self.impersonator = None
         self.enabled.clear()
         self.client_id = ()
+        self.comparator = DEFAULT
+        self.language = I_DEFAULT
         self._strange_commands = self._strange_octets = 0
         self._fragments.limits = limits.BEFORE_LOGIN
 
@@ -471,10 +481,17 @@ class Session:
         if "UIDONLY" in names and self.selected is not None:
             self.outgoing += self.selected.contexts.close_numbered()
         if begins and self.selected is not None:
-            self.send(responses.highest_modseq(self.selected.modseq))
+            self.send(responses.highest_modseq(self.selected.modseq, self.language))
 
     def select(self, selected: Selected) -> None:
         self.selected = selected
+        selected.speak(self.language)
+
+    def speak(self, language: Language) -> None:
+        """What is said for people is in this language from now on (RFC 5255 3.2)."""
+        self.language = language
+        if self.selected is not None:
+            self.selected.speak(language)
 
     def deselect(self) -> None:
         """Leaves the selected folder, if any."""

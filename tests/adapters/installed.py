@@ -62,7 +62,7 @@ class Installed:
         at = {name: f'["127.0.0.1:{port}"]' for name, port in self.ports.items()}
         self.file.write_text(
             f'server.data_dir = "{self.directory}"\n'
-            f"imap = {{listen = {at['imap']}, listen_tls = {at['imaps']}}}\n"
+            f"imap.listen = {at['imap']}\nimap.listen_tls = {at['imaps']}\n"
             f"smtp.listen = {at['smtp']}\nlmtp.listen = {at['lmtp']}\nmetrics.listen = {at['metrics']}\n"
             "auth.plaintext_logins = true\n"
         )

@@ -14,11 +14,14 @@ from adapters.server.config import (
     Application,
     Capability,
     ClientRule,
+    Criteria,
     Duration,
     Endpoint,
+    FilterName,
     Problem,
     Settings,
     SettingsError,
+    SharedFilter,
     Size,
     UrlApplication,
     example,
@@ -335,6 +338,59 @@ version = "1."
     )
     shown = {row.name: row.value for row in settings.effective() if row.source == "file"}
     assert parse("\n".join(f"{name} = {value}" for name, value in shown.items())) == settings
+
+
+def test_filters_for_all_users_are_tables() -> None:
+    text = """\
+[[imap.filters]]
+name = "From-Boss"
+search = 'FROM "boss@example.com" SUBJECT "Grüße"'
+description = "what matters"
+[[imap.filters]]
+name = "old"
+search = "OLDER 31536000"
+"""
+    settings = parse(text)
+    assert settings.imap.filters == (
+        SharedFilter(FilterName("from-boss"), Criteria('FROM "boss@example.com" SUBJECT "Grüße"'), "what matters"),
+        SharedFilter(FilterName("old"), Criteria("OLDER 31536000")),
+    )
+    shown = {row.name: row.value for row in settings.effective() if row.source == "file"}
+    assert parse("\n".join(f"{name} = {value}" for name, value in shown.items())) == settings
+
+
+def test_mistakes_in_filters_are_told_with_their_lines() -> None:
+    text = """\
+[[imap.filters]]
+name = "a/b"
+search = "OR SMALLER"
+[[imap.filters]]
+name = "ä"
+search = 3
+"""
+    assert problems(text) == [
+        (2, 'imap.filters.name: Expected the name of a filter, like "on-the-road"'),
+        (3, "imap.filters.search: No search criteria of IMAP: Expected a space and an argument"),
+        (5, 'imap.filters.name: Expected the name of a filter, like "on-the-road"'),
+        (6, "imap.filters.search: Expected search criteria of IMAP, like 'UNSEEN SINCE 1-Feb-1994'"),
+    ]
+    text = """\
+[[imap.filters]]
+name = "x"
+[[imap.filters]]
+search = "SEEN"
+[[imap.filters]]
+name = "y"
+search = "SEEN"
+[[imap.filters]]
+name = "Y"
+search = "SEEN"
+"""
+    assert problems(text) == [
+        (1, "imap.filters: A filter has a name and a search"),
+        (3, "imap.filters: A filter has a name and a search"),
+        (8, "imap.filters: Another filter has that name"),
+    ]
 
 
 def test_mistakes_in_rules_for_clients_are_told_with_their_lines() -> None:

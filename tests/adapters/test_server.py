@@ -68,18 +68,27 @@ def test_metrics_and_readiness_are_told_over_http(house: Installed) -> None:
             get(house, "/else")
 
 
-def test_clients_can_ask_whom_to_turn_to(house: Installed) -> None:
-    """RFC 5464 3.2.1.1."""
+def test_clients_can_ask_what_the_settings_say_to_all_users(house: Installed) -> None:
+    """RFC 5464 3.2.1.1, RFC 5466 3.2."""
     with serving(house), imap(house, "ada") as client:
         assert client.ok('GETMETADATA "" (/shared/admin)')[0] == '* METADATA "" (/shared/admin NIL)'
         client.ok('SETMETADATA INBOX (/private/comment "kept")')
+        client.ok("SELECT INBOX")
+        assert client.says("SEARCH FILTER old")[-1].startswith("t NO [UNDEFINED-FILTER old]")
     about = 'server.admin = "mailto:help@example.com"\nserver.comment = "Closed on Sunday"\n'
+    about += 'imap.filters = [{name = "Old", search = "BEFORE 1-Feb-1994", description = "before we came"}]\n'
     house.file.write_text(house.file.read_text() + about)
     with serving(house), imap(house, "ada") as client:
         assert client.ok('GETMETADATA (DEPTH 1) "" /shared')[0] == (
             '* METADATA "" (/shared/admin "mailto:help@example.com" /shared/comment "Closed on Sunday")'
         )
         assert client.ok("GETMETADATA INBOX /private/comment")[0] == '* METADATA "INBOX" (/private/comment "kept")'
+        assert client.ok('GETMETADATA (DEPTH infinity) "" /shared/filters')[0] == (
+            '* METADATA "" (/shared/filters/descriptions/old "before we came"'
+            ' /shared/filters/values/old "BEFORE 1-Feb-1994")'
+        )
+        client.ok("SELECT INBOX")
+        assert client.ok("SEARCH FILTER old")[0] == "* SEARCH"
 
 
 def test_no_log_has_a_password(house: Installed) -> None:

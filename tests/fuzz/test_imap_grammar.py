@@ -1,5 +1,7 @@
 """Whatever a client sends: commands, refusals, or the end.  Never another exception, and never a traceback."""
 
+from contextlib import suppress
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,6 +14,7 @@ from protocols.imap.fragments import (
     NeedContinuation,
 )
 from protocols.imap.grammar import BadSyntax, parse, resume
+from protocols.imap.grammar.search import criteria
 from protocols.imap.limits import AFTER_LOGIN, BEFORE_LOGIN
 
 WORDS = st.sampled_from(
@@ -19,6 +22,7 @@ WORDS = st.sampled_from(
     b"REPLACE CATENATE (TEXT TEXT URL /INBOX/;UID=1 (URL GETQUOTA GETQUOTAROOT SETQUOTA (STORAGE MAILBOX 512) () "
     b"GETMETADATA SETMETADATA (DEPTH MAXSIZE infinity) /private/comment (/shared/vendor/a/b (METADATA /shared "
     b"RESETKEY GENURLAUTH URLFETCH imap://u1@h/INBOX/;UID=1;URLAUTH=user+u2 INTERNAL :internal:0011223344556677 "
+    b"COMPARATOR i;octet -i;* default LANGUAGE de-AT i-default FILTER "
     b"AUTHENTICATE PLAIN IDLE ALL FAST FULL FLAGS +FLAGS -FLAGS.SILENT BODY BODY[ BODY.PEEK[1.MIME] BODY[HEADER.FIELDS "
     b'BINARY[1] BINARY.SIZE[] ]<0.1> RFC822 ENVELOPE 1:* *:4 0 4294967296 $ 1,2,3 INBOX &AOk- & % * "" "a\\"b" " '
     b"\\Seen \\Recent $Forwarded RETURN CHARSET UTF-8 rot13 OR NOT FROM BEFORE 1-Feb-1994 LARGER KEYWORD HEADER (SEEN) "
@@ -85,10 +89,13 @@ def test_any_octets_are_commands_or_refusals(octets: bytes, utf8: bool, polite: 
             b'a LIST (SUBSCRIBED) "" ("%" INBOX*) RETURN (CHILDREN STATUS (MESSAGES SIZE))',
             b"a UID FETCH 1:*,7 (FLAGS BODY.PEEK[1.2.HEADER.FIELDS (Date {4+}\r\nFrom)]<0.100> BINARY.SIZE[3])",
             b"a SEARCH RETURN (MIN) CHARSET UTF-8 OR FROM x (NOT 1:* KEYWORD y) SINCE 1-Feb-1994",
+            b"a SEARCH CHARSET US-ASCII OR (NOT FILTER on-the-road) FILTER a",
             b'a APPEND "x" (\\Seen $a) " 7-Feb-1994 22:43:04 -0800" {3+}\r\nabc',
             b'a APPEND x CATENATE (TEXT {3+}\r\nabc URL "/x/;UID=1" UTF8 (~{3+}\r\nabc)) (\\Seen) {1+}\r\na',
             b"a UID REPLACE 7 x ($a) CATENATE (URL {3+}\r\nabc TEXT {3+}\r\nabc)",
             b'a ID ("name" "x" "version" NIL)',
+            b'a LANGUAGE de-AT "*" {7+}\r\ndefault fr',
+            b'a COMPARATOR -i;octet "*;*" {9+}\r\ni;uni*cod {7+}\r\ndefault',
             b"a STORE 1 -FLAGS.SILENT (\\Seen $a)",
             b"a SETQUOTA {2+}\r\nu1 (STORAGE 9223372036854775807 X-A.B 0)",
             b'a GETMETADATA (MAXSIZE 10 DEPTH infinity) "x" (/private/a "/shared/b" {9+}\r\n/shared/c)',
@@ -107,6 +114,13 @@ def test_good_commands_with_a_few_octets_changed_are_commands_or_refusals(
     for position, removed, added in changes:
         octets = octets[:position] + added + octets[position + removed :]
     commands_in(octets + b"\r\n", utf8=False, polite=True)
+
+
+@settings(max_examples=200, deadline=None)
+@given(SENTENCES | st.binary(max_size=100))
+def test_any_value_of_a_filter_is_search_criteria_or_none(octets: bytes) -> None:
+    with suppress(BadSyntax):
+        criteria(octets)
 
 
 @settings(deadline=None)

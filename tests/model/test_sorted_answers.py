@@ -1,7 +1,7 @@
 """What SORT, THREAD and SEARCH say out of memory is what they say when nothing is remembered (RFC 5256).
 
 Mail comes, goes, moves and gets flags, by the hand of several sessions in two folders; whoever asks then is answered
-twice, the second time by a server without memory.
+twice, the second time by a server without memory.  Each compares in its own way (RFC 5255).
 """
 
 import re
@@ -102,6 +102,10 @@ class Memory(RuleBasedStateMachine):
     @rule(session=SESSION, folder=FOLDER)
     def enter(self, session: int, folder: str) -> None:
         self.clients[session].ok(f"SELECT {folder}")
+
+    @rule(session=SESSION, comparator=st.sampled_from(["i;octet", "-i;octet", "i;ascii-casemap", "default"]))
+    def compare_by(self, session: int, comparator: str) -> None:
+        self.clients[session].ok(f"COMPARATOR {comparator}")
 
     @rule(session=SESSION, asked=ASKED, more=ASKED)
     def ask(self, session: int, asked: str, more: str) -> None:

@@ -35,11 +35,12 @@ def esearch(scanner: Scanner, tag: bytes) -> Esearch:
     options = returns.options or frozenset()
     if "SAVE" in options and sources != (MailboxFilter("selected"),):
         raise BadSyntax("SAVE goes with the selected folder alone")  # RFC 7377 2.2
-    charset, codec = None, "utf_8"
+    charset: str | None = None
+    codec: str | None = "utf_8"
     if at_word(scanner, b"CHARSET"):
         charset, codec = charset_of(scanner)
         scanner.space()
-    return Esearch(tag, sources, Program(scanner, codec).all_of(b""), options, charset, returns.page, returns.told)
+    return Esearch(tag, sources, Program(scanner, codec).whole(), options, charset, returns.page, returns.told)
 
 
 def mailbox_filter(scanner: Scanner) -> MailboxFilter:

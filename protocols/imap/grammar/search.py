@@ -16,6 +16,7 @@ from protocols.imap.commands import (
     Dated,
     Day,
     FetchItem,
+    Filter,
     HasFlag,
     HasKeyword,
     HasObject,
@@ -35,9 +36,10 @@ from protocols.imap.commands import (
     Uids,
     Within,
 )
+from protocols.imap.fragments import Complete, Fragmenter, NeedContinuation
 from protocols.imap.grammar.fetch import item_list, page
 from protocols.imap.grammar.flags import keyword, month
-from protocols.imap.grammar.scanner import BadCharset, BadSyntax, Scanner, over_limit
+from protocols.imap.grammar.scanner import ATOM_CHARS, BadCharset, BadSyntax, Scanner, over_limit
 from protocols.imap.grammar.sequences import sequence_set
 
 _DATE: Final = re.compile(rb'("?)([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})\1')
@@ -47,6 +49,11 @@ _HINTS: Final = frozenset({"CONTEXT"})  # RFC 5267 4.2: the same search will com
 _LONGEST: Final = 0xFFFF_FFFF  # seconds
 _OBJECT_ID: Final = re.compile(rb"[A-Za-z0-9_-]{1,255}")
 _DEFAULT_RETURNS: Final = frozenset({"ALL"})
+# RFC 5466 4: 1*<any ATOM-CHAR except "/">.
+FILTER_NAME: Final = re.compile(rb"(?:(?!/)[%s])++" % ATOM_CHARS)
+_BEFORE_CRITERIA: Final = b"a SEARCH "
+_WITH_FILTERS: Final = ("utf_8", "ascii")
+_BADCHARSET: Final = b"BADCHARSET (US-ASCII UTF-8)"  # RFC 9051 section 6.4.4: the two that every server knows
 
 # Not `codecs.lookup`: it remembers every name it was ever asked, and imports modules to answer.  Left out are codecs
 # that are no charset, and those that read escapes or whose cost grows with the text's square.
@@ -65,15 +72,29 @@ _CHARSETS: Final[dict[str, str]] = {
 
 
 class Program:
-    """One search program being read: its text decoder, and how much of it there is."""
+    """One search program being read: its text decoder, if we know its charset, and how much of it there is."""
 
     __slots__ = ("codec", "depth", "keys", "scanner")
 
-    def __init__(self, scanner: Scanner, codec: str) -> None:
+    def __init__(self, scanner: Scanner, codec: str | None) -> None:
         self.scanner = scanner
         self.codec = codec
         self.depth = 0
         self.keys = 0
+
+    def whole(self) -> SearchKey:
+        """The keys up to the end of the command; raises BadCharset.
+
+        RFC 5466 3.1: beside FILTER a charset is BAD, also one that we do not know.
+        """
+        if self.codec is not None:
+            return self.all_of(b"")
+        try:
+            self.all_of(b"")
+        except BadSyntax as fault:
+            if fault.code == _BADCHARSET:
+                raise
+        raise BadCharset("Unknown charset", code=_BADCHARSET)
 
     def all_of(self, closing: bytes) -> SearchKey:
         """One or more keys, up to a parenthesis or (b"") the end of the command."""
@@ -116,7 +137,7 @@ class Program:
         if len(octets) > limits.SEARCH_TEXT:
             raise over_limit("Search text is too long")
         try:
-            return octets.decode(self.codec)
+            return octets.decode(self.codec or "latin_1")
         except ValueError:
             raise BadSyntax("Search text is not in its charset") from None
 
@@ -138,11 +159,23 @@ def search(scanner: Scanner, tag: bytes, uid: bool) -> Search:
         returns = return_options(scanner)
         scanner.space()
     charset = None
-    codec = "utf_8"  # holds US-ASCII, the default, and what many clients send without saying so
+    codec: str | None = "utf_8"  # holds US-ASCII, the default, and what many clients send without saying so
     if at_word(scanner, b"CHARSET"):
         charset, codec = charset_of(scanner)
         scanner.space()
-    return Search(tag, uid, Program(scanner, codec).all_of(b""), returns.options, charset, returns.page, returns.told)
+    return Search(tag, uid, Program(scanner, codec).whole(), returns.options, charset, returns.page, returns.told)
+
+
+def criteria(octets: bytes) -> SearchKey:
+    """search-criteria that stand by themselves, in UTF-8 (RFC 5466 3.2); literals may be among them."""
+    fragments = Fragmenter(limits.AFTER_LOGIN)
+    fragments.feed(_BEFORE_CRITERIA + octets + b"\r\n")
+    while isinstance(event := fragments.next(), NeedContinuation):
+        fragments.accept()
+    if not isinstance(event, Complete) or fragments.unread:
+        raise BadSyntax("Expected search criteria and nothing else")
+    scanner = Scanner(event.text, len(_BEFORE_CRITERIA), event.literals, utf8=True)
+    return Program(scanner, "utf_8").whole()
 
 
 class Returns(Struct):
@@ -200,14 +233,10 @@ def at_word(scanner: Scanner, word: bytes) -> bool:
     return True
 
 
-def charset_of(scanner: Scanner) -> tuple[str, str]:
-    """A charset as the client names it, and its codec; raises BadCharset."""
+def charset_of(scanner: Scanner) -> tuple[str, str | None]:
+    """A charset as the client names it, and its codec if we know it."""
     name = scanner.astring("a charset").decode("ascii", "replace")
-    codec = _CHARSETS.get(name.lower().replace("-", "_"))
-    if codec is None:
-        # RFC 9051 section 6.4.4: the two that every server knows.
-        raise BadCharset("Unknown charset", code=b"BADCHARSET (US-ASCII UTF-8)")
-    return name, codec
+    return name, _CHARSETS.get(name.lower().replace("-", "_"))
 
 
 def _or(program: Program) -> SearchKey:
@@ -219,6 +248,13 @@ def _or(program: Program) -> SearchKey:
         program.scanner.space()
     keys.append(program.within(program.key))
     return Or(tuple(keys))
+
+
+def _filter(program: Program) -> SearchKey:
+    """RFC 5466 3.1: what a filter says is UTF-8, and so is all else then."""
+    if program.codec not in _WITH_FILTERS:
+        raise BadSyntax("Beside FILTER all texts are UTF-8", code=_BADCHARSET)
+    return Filter(program.scanner.matching(FILTER_NAME, "the name of a filter")[0].decode("ascii"))
 
 
 def _header(program: Program) -> SearchKey:
@@ -291,6 +327,7 @@ _KEYS: Final[dict[bytes, _Reader]] = {
     b"BODY": lambda program: InBody(program.text()),
     b"CC": _in_envelope("CC"),
     b"EMAILID": _has_object("EMAILID"),
+    b"FILTER": _filter,
     b"FROM": _in_envelope("FROM"),
     b"HEADER": _header,
     b"KEYWORD": lambda program: HasKeyword(keyword(program.scanner.atom("a keyword"))),

@@ -1,8 +1,16 @@
 """The commands about the connection itself: who is there, what both sides can do."""
 
+import re
+from typing import Final
+
 from protocols.imap import limits
-from protocols.imap.commands import Authenticate, Compress, Enable, Id, Login
+from protocols.imap.commands import Authenticate, CollationOrder, Comparator, Compress, Enable, Id, Language, Login
 from protocols.imap.grammar.scanner import BadSyntax, Scanner, base64, over_limit
+
+# RFC 4790 3.2, 3.3: collation-order.
+_ORDER: Final = re.compile(rb"([+-]?)((?:\*|[A-Za-z]\*?)(?:[A-Za-z0-9\-;=.]\*?)*+)")
+# RFC 4647 2.1: language-range.
+_LANGUAGE_RANGE: Final = re.compile(rb"\*|[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*+")
 
 
 def login(scanner: Scanner, tag: bytes) -> Login:
@@ -51,6 +59,42 @@ def enable(scanner: Scanner, tag: bytes) -> Enable:
             raise over_limit("Too many capabilities")
     scanner.end()
     return Enable(tag, tuple(names))
+
+
+def language(scanner: Scanner, tag: bytes) -> Language:
+    """RFC 5255 3.5: LANGUAGE *(SP lang-range-quoted)."""
+    ranges: list[str] = []
+    while scanner.at(b" "):
+        ranges.append(_language_range(scanner))
+        if len(ranges) > limits.LANGUAGES:
+            raise over_limit("Too many languages")
+    scanner.end()
+    return Language(tag, tuple(ranges))
+
+
+def _language_range(scanner: Scanner) -> str:
+    octets = scanner.astring("a language range")
+    if len(octets) > limits.LANGUAGE or not _LANGUAGE_RANGE.fullmatch(octets):
+        raise BadSyntax("Not a language range")
+    return octets.decode("ascii").lower()
+
+
+def comparator(scanner: Scanner, tag: bytes) -> Comparator:
+    """RFC 5255 4.10: COMPARATOR *(SP comp-order-quoted)."""
+    wanted: list[CollationOrder] = []
+    while scanner.at(b" "):
+        wanted.append(_collation_order(scanner))
+        if len(wanted) > limits.COMPARATORS:
+            raise over_limit("Too many comparators")
+    scanner.end()
+    return Comparator(tag, tuple(wanted))
+
+
+def _collation_order(scanner: Scanner) -> CollationOrder:
+    found = _ORDER.fullmatch(scanner.astring("a comparator"))
+    if found is None or len(found[2]) > limits.COLLATION:
+        raise BadSyntax("Not a comparator")
+    return CollationOrder(found[2].decode("ascii"), found[1] == b"-")
 
 
 def id_(scanner: Scanner, tag: bytes) -> Id:

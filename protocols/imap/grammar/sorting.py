@@ -50,4 +50,4 @@ def _sort_key(scanner: Scanner) -> SortKey:
 def _search_criteria(scanner: Scanner) -> tuple[str, SearchKey]:
     charset, codec = charset_of(scanner)
     scanner.space()
-    return charset, Program(scanner, codec).all_of(b"")
+    return charset, Program(scanner, codec).whole()

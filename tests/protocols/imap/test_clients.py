@@ -242,7 +242,7 @@ def test_enable_of_what_is_hidden_leaves_no_trace(server: TestServer) -> None:
         ("SORT", {"SORT", "SORT=DISPLAY", "ESORT"}),
         ("LIST-EXTENDED", {"LIST-EXTENDED", "LIST-STATUS", "LIST-MYRIGHTS", "LIST-METADATA"}),
         ("ACL", {"ACL", "RIGHTS=kxte", "LIST-MYRIGHTS"}),
-        ("METADATA", {"METADATA", "LIST-METADATA"}),
+        ("METADATA", {"METADATA", "LIST-METADATA", "FILTERS"}),
     ],
 )
 def test_what_needs_it_is_hidden_with_it(server: TestServer, name: str, gone: set[str]) -> None:

@@ -345,7 +345,7 @@ def test_utf8_is_sent_and_taken_after_enable(server: TestServer) -> None:
 @pytest.mark.parametrize(
     "capability",
     ["CONDSTORE", "QRESYNC", "OBJECTID", "SAVEDATE", "PARTIAL", "UIDONLY", "UIDBATCHES", "INPROGRESS", "UNAUTHENTICATE",
-     "UTF8=ACCEPT", "I18NLEVEL=1", "COMPRESS=DEFLATE", "WITHIN", "PREVIEW"],
+     "UTF8=ACCEPT", "I18NLEVEL=2", "COMPRESS=DEFLATE", "WITHIN", "PREVIEW"],
 )  # fmt: skip
 def test_what_is_there_is_announced(server: TestServer, capability: str) -> None:
     client = server.client()

@@ -7,6 +7,7 @@ import pytest
 from core.model import MailboxId
 from core.ports import ReadTx
 from protocols.imap import columns, comparing
+from protocols.imap.comparators import DEFAULT
 from tests.support.imap import Client, TestServer, second
 
 MAILS = (
@@ -101,7 +102,7 @@ def test_what_has_gone_and_is_not_remembered_is_left_out(server: TestServer, cli
     assert b"* SORT 3 4 1 2\r\n" in client.ok("SORT (SUBJECT) UTF-8 ALL")
     selected = client.session.selected
     assert selected is not None
-    server.kept.put((MailboxId(1), selected.folder_id, "SUBJECT"), columns.NOTHING, 0)
+    server.kept.put((MailboxId(1), selected.folder_id, (DEFAULT.name, "SUBJECT")), columns.NOTHING, 0)
     other = second(server)
     other.ok("STORE 4 +FLAGS (\\Deleted)")
     other.ok("EXPUNGE")
@@ -118,9 +119,9 @@ def test_what_is_asked_again_is_not_read_again(
     asked: list[list[int]] = []
     read = columns.read
 
-    def watched(tx: ReadTx, place: Any, names: Any, uids: Any) -> Any:
+    def watched(tx: ReadTx, place: Any, names: Any, uids: Any, comparator: Any) -> Any:
         asked.append(list(uids))
-        return read(tx, place, names, uids)
+        return read(tx, place, names, uids, comparator)
 
     monkeypatch.setattr(columns, "read", watched)
     for command in ("UID SORT (SUBJECT DATE) UTF-8 ALL", "UID THREAD REFS UTF-8 ALL"):
