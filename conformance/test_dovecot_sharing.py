@@ -1,0 +1,97 @@
+"""Access control lists beside Dovecot (RFC 4314): the same lists, and what each right lets another user see and do."""
+
+import tomllib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from conformance.support.differential import Comparison, known
+from conformance.support.imap import Imap
+from conformance.support.servers import Dovecot, Penfold
+
+# As Penfold has it without being asked: others' folders below "Other Users/", \Seen of each reader's own, and lists
+# that are looked at with each command.
+SHARING = """
+plugin {
+  acl = vfile::cache_secs=0
+  acl_anyone = allow
+  acl_shared_dict = file:DIR/home/shared-mailboxes
+}
+namespace others {
+  type = shared
+  separator = /
+  prefix = Other Users/%%u/
+  location = sdbox:DIR/home/%%n/sdbox:INDEXPVT=~/read/%%u
+  subscriptions = no
+  list = children
+}
+"""
+STORIES: dict[str, list[str]] = tomllib.loads((Path(__file__).parent / "commands.toml").read_text())
+RIGHTS = ("", "l", "r", "lr", "lrs", "lrw", "lrt", "lre", "lrte", "li", "lri", "lriswt", "lrx", "lkx", "lra",
+          "lrswipkxtea")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def dovecot(directory: Path) -> Iterator[Dovecot]:
+    """One whose users can share folders."""
+    (directory / "dovecot").mkdir(mode=0o755)
+    server = Dovecot(directory / "dovecot", more=SHARING).start()
+    yield server
+    server.stop()
+
+
+class Users:
+    """Some users at both servers, and in what their answers differ."""
+
+    def __init__(self, penfold: Penfold, dovecot: Dovecot, *names: str) -> None:
+        with ExitStack() as stack:
+            sessions = [(stack.enter_context(penfold.client(n)), stack.enter_context(dovecot.client(n))) for n in names]
+            self._stack = stack.pop_all()
+        self.first = Comparison(*sessions[0])
+        self._users = {name: self.first.beside(*both) for name, both in zip(names, sessions, strict=True)}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def ask(self, case: str, line: str) -> None:
+        """A line is the user and the command."""
+        user, _, command = line.partition(" ")
+        self._users[user].ask(f"{case} {line}", command)
+
+
+def test_lists_are_kept_and_told_alike(penfold: Penfold, dovecot: Dovecot) -> None:
+    with Users(penfold, dovecot, "u1", "u2", "u3") as users:
+        for number, line in enumerate(STORIES["acl"]):
+            users.ask(f"acl:{number:03}", line)
+        report = users.first.report(known(), "acl")
+    assert not report, f"they differ:\n{report}"
+
+
+def test_each_right_opens_the_same_doors(penfold: Penfold, dovecot: Dovecot) -> None:
+    """RFC 4314 4: a folder for each set of rights, and all that another user may try in it."""
+    for server in (penfold, dovecot):
+        with server.client("u4") as owner, server.client("u5") as other:
+            for rights in RIGHTS:
+                _share(owner, other, rights)
+    with Users(penfold, dovecot, "u4", "u5") as users:
+        for rights in RIGHTS:
+            for number, line in enumerate(STORIES["rights"]):
+                users.ask(f"rights:{rights}:{number:03}", line.replace("FOLDER", f"for-{rights}"))
+        report = users.first.report(known(), "rights")
+    assert not report, f"they differ:\n{report}"
+
+
+def _share(owner: Imap, other: Imap, rights: str) -> None:
+    """Three messages in a folder of the owner's, which is opened to the other, who has one in a folder of his own."""
+    folder = f"for-{rights}"
+    for client, count in ((owner, 3), (other, 1)):
+        client.ok(f"CREATE {folder}")
+        for number in range(count):
+            assert client.append(folder, b"Subject: %d\r\n\r\n" % number).status == b"OK"
+    owner.ok(f'SETACL {folder} u5 "{rights}"')
