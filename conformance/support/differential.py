@@ -294,6 +294,18 @@ def _recent(answer: object) -> object:
     return _data(answer, lambda datum: None if isinstance(datum, list) and datum[1:] == ["RECENT"] else datum)
 
 
+def _status_for_notify(answer: object) -> object:
+    def plain(datum: tuple) -> object:  # type: ignore[type-arg]
+        if datum[0] != "STATUS":
+            return datum
+        told = dict(datum[2])
+        more = {"UIDVALIDITY", "HIGHESTMODSEQ", *({"UNSEEN"} if "MESSAGES" in told else ())}
+        kept = [(item, value) for item, value in datum[2] if item not in more]
+        return ("STATUS", datum[1], kept) if kept else None
+
+    return _sorted(_data(answer, plain))
+
+
 def _recent_of_readers(answer: object) -> object:
     def strip(datum: tuple) -> object:  # type: ignore[type-arg]
         if datum[0] != "FETCH":
@@ -348,6 +360,7 @@ RULES: dict[str, Callable[[object], object]] = {
     "extension-data": _extension_data,
     "codes": _codes,
     "recent": _recent,
+    "status-for-notify": _status_for_notify,
     "recent-of-readers": _recent_of_readers,
     "list-attributes": _list_attributes,
     "parents": _parents,
@@ -412,12 +425,16 @@ class Comparison:
             except (ValueError, IndexError, AssertionError, TypeError) as fault:
                 answers.append(("unreadable", str(fault), repr(answer)[:2000]))
         self.asked += 1
-        if answers[0] != answers[1]:
+        self.compare(case, *answers)
+
+    def compare(self, case: str, ours: object, theirs: object) -> None:
+        """Two answers, brought into one form."""
+        if ours != theirs:
             assert case not in self.differences, f"two cases are called {case}"
-            rules = explained(*answers)
+            rules = explained(ours, theirs)
             self.rules |= rules
             if not rules:
-                self.differences[case] = answers[0], answers[1]
+                self.differences[case] = ours, theirs
 
     def report(self, known: Known, area: str) -> str:
         """What is new and what has vanished, for a person; all that differs goes into the file PENFOLD_DIFFERENCES."""
