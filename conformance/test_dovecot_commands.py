@@ -84,7 +84,7 @@ def test_save_dates_are_kept_and_searched_alike(penfold: Penfold, dovecot: Dovec
             client.ok("SELECT INBOX")
             client.ok("COPY 1 INBOX")
             for values in client.fetch("1:*", "(SAVEDATE INTERNALDATE)").values():
-                saved = datetime.strptime(bytes(values[b"SAVEDATE"]).decode().strip(), "%d-%b-%Y %H:%M:%S %z")
+                saved = datetime.strptime(bytes(values[b"SAVEDATE"]).decode().strip(), "%d-%b-%Y %H:%M:%S %z")  # type: ignore[call-overload]
                 assert abs(datetime.now(UTC) - saved) < timedelta(minutes=1)
         for key in ("SAVEDBEFORE", "SAVEDON", "SAVEDSINCE"):
             for name, day in days.items():
