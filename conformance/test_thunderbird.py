@@ -16,10 +16,12 @@ from typing import TypeVar
 
 import pytest
 
+from conformance.support.imap import Imap
 from conformance.support.mail import message
 from conformance.support.processes import eventually, free_base, is_listening, stop, succeed
 from conformance.support.servers import HOST, PASSWORD, Penfold
 from conformance.support.storecheck import findings
+from conformance.support.voicemail import VoiceMail
 from conformance.thunderbird.driver import Thunderbird
 from conformance.thunderbird.mail import Attachment, ImapAccount, Use
 
@@ -272,6 +274,27 @@ def test_flags_and_tags_go_both_ways(account: ImapAccount, penfold: Penfold, use
     becomes(shows, [("mine", False, False, set()), ("theirs", True, True, {"Work"})])
     store(penfold, user, "theirs", r"-FLAGS (\Seen)")
     becomes(lambda: account.counts("INBOX"), (2, 2))
+
+
+def test_voice_mail_is_heard_in_thunderbird_and_the_lamp_goes_out(
+    account: ImapAccount, penfold: Penfold, user: str
+) -> None:
+    """T-9.1: the attachment is the audio, to the octet, and the exchange's next poll knows that it was read."""
+    audio = bytes(range(256)) * 400
+    with Imap(HOST, penfold.imap) as client:
+        voice = VoiceMail(client, user=user, password=PASSWORD)
+        assert voice.record(audio).status == b"OK"
+        assert voice.poll()
+        subject = "[PBX]: New message 1 in mailbox 4324"
+        account.keep_nothing()
+        account.open("INBOX")
+        account.wait_for_message("INBOX", subject)
+        assert account.read("INBOX", subject).attachments == (Attachment("msg0001.WAV", "audio/x-wav", audio),)
+        becomes(lambda: at_server(penfold, user), {subject: {r"\Seen"}})
+        assert not voice.poll()
+        account.mark_read("INBOX", subject, read=False)
+        becomes(lambda: at_server(penfold, user), {subject: set()})
+        assert voice.poll()
 
 
 # ---------------------------------------------------------------------------------------------- searching
