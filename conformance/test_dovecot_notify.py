@@ -11,6 +11,7 @@ from contextlib import ExitStack
 
 from conformance.support.differential import Comparison, known, normal
 from conformance.support.imap import Answer, Imap
+from conformance.support.processes import eventually
 from conformance.support.servers import Dovecot, Penfold
 
 MESSAGES = "MessageNew MessageExpunge"
@@ -27,6 +28,10 @@ LISTENERS: dict[str, tuple[str, ...]] = {
     "selected without flags": ("EXAMINE Sel", f"NOTIFY SET (selected ({MESSAGES})) {FENCE}"),
     "selected, none": ("SELECT Sel", f"NOTIFY SET (selected NONE) {FENCE}"),
     "delayed": ("SELECT Sel", f"NOTIFY SET (selected-delayed ({MESSAGES} FlagChange)) {FENCE}"),
+    "idle": (
+        "SELECT Sel",
+        f"NOTIFY SET (selected-delayed ({MESSAGES} FlagChange)) (subtree Lists ({MESSAGES})) {FENCE}",
+    ),
     "not selected": ("SELECT Sel", f"NOTIFY SET (personal ({MESSAGES} FlagChange)) {FENCE}"),
     "vanished": ("ENABLE QRESYNC", "SELECT Sel", f"NOTIFY SET (selected ({MESSAGES} FlagChange)) {FENCE}"),
     "modseqs": ("ENABLE CONDSTORE", f"NOTIFY SET (personal ({MESSAGES} FlagChange)) {FENCE}"),
@@ -112,11 +117,19 @@ TAKEN = (
 class Listener:
     """A client of one server's, and what it hears."""
 
-    def __init__(self, client: Imap, said: Sequence[str]) -> None:
+    def __init__(self, client: Imap, said: Sequence[str], *, idles: bool) -> None:
+        """One that idles also hears what is held back from others (RFC 5465 4, 6.1.2)."""
         self.client = client
         self.was_asked = False  # a NOOP was needed to hear all
+        self._idles = idles
         for command in said:
             client.ok(command)
+        self._idle()
+
+    def _idle(self) -> None:
+        if self._idles:
+            self.client.send(b"i IDLE\r\n")
+            assert self.client.response().startswith(b"+")
 
     def heard(self, fence: int) -> object:
         """All that came up to the fence without asking, and what a NOOP brings behind it."""
@@ -127,8 +140,12 @@ class Listener:
             line = self.client.hear(until - time.monotonic())
             assert line is not None, f"nothing was heard of message {fence} in the fence, only {lines}"
             lines.append(line)
+        if self._idles:
+            self.client.send(b"DONE\r\n")
+            lines += self.client.finish(b"i").untagged
         asked = self.client.ok("NOOP").untagged
         self.was_asked = bool(asked)
+        self._idle()
         return normal(Answer(_settled([*lines, *asked]), b"OK"))
 
 
@@ -167,7 +184,7 @@ def test_listeners_hear_the_same(penfold: Penfold, dovecot: Dovecot) -> None:
             others.append(stack.enter_context(server.client("u1")))
             _prepare(others[-1])
             for name, said in LISTENERS.items():
-                listeners[name].append(Listener(stack.enter_context(server.client("u1")), said))
+                listeners[name].append(Listener(stack.enter_context(server.client("u1")), said, idles=name == "idle"))
         compare, late = Comparison(*others), set()
         for fence, (step, commands) in enumerate(STEPS.items(), 2):
             for other in others:
@@ -200,3 +217,39 @@ def test_commands_are_answered_alike(penfold: Penfold, dovecot: Dovecot) -> None
             compare.ask(f"asking:{number:02} {command}", command)
         report = compare.report(known(), "asking")
     assert not report, f"they differ:\n{report}"
+
+
+def test_another_notify_takes_the_place_of_the_first(penfold: Penfold, dovecot: Dovecot) -> None:
+    """RFC 5465 3.1."""
+    stories = []
+    for server in (penfold, dovecot):
+        with server.client("u3") as client, server.client("u3") as other:
+            stories.append(replacing(client, other))
+    (*ours, accumulated), (*theirs, nothing) = stories
+    assert ours == theirs == [[b"Other"], []]
+    # NOTIFY SET MUST return what has accumulated; Dovecot does not.
+    assert (accumulated, nothing) == ([b"* 5 EXISTS"], [])
+
+
+def replacing(client: Imap, other: Imap) -> list[object]:
+    """What is heard when it is asked for: of itself Dovecot tells nothing behind a second NOTIFY."""
+    heard: list[bytes] = []
+
+    def hears_of_other() -> bool:
+        heard.extend(client.ok("NOOP").untagged)
+        return any(re.match(rb'\* STATUS "?Other', line) for line in heard)
+
+    _prepare(other)
+    client.ok("SELECT Sel")
+    client.ok(f"NOTIFY SET (selected ({MESSAGES} FlagChange)) (personal ({MESSAGES} FlagChange MailboxName))")
+    client.ok(f"NOTIFY SET (mailboxes Other ({MESSAGES}))")
+    for command in ("CREATE New", "APPEND Lists/a", "APPEND Sel", "APPEND Other"):
+        _do(other, command)
+    eventually(hears_of_other, what="the client hears of Other")
+    learnt: list[object] = [sorted({line.split()[2].strip(b'"') for line in heard})]
+    client.ok("NOTIFY NONE")
+    _do(other, "APPEND Sel")
+    learnt.append(client.ok("NOOP").untagged)
+    told = client.ok(f"NOTIFY SET (selected ({MESSAGES}))").untagged
+    learnt.append([line for line in told if line.endswith(b" EXISTS")])
+    return learnt

@@ -293,7 +293,7 @@ def test_voice_mail_is_heard_in_thunderbird_and_the_lamp_goes_out(
         becomes(lambda: at_server(penfold, user), {subject: {r"\Seen"}})
         assert not voice.poll()
         account.mark_read("INBOX", subject, read=False)
-        becomes(lambda: at_server(penfold, user), {subject: set()})
+        becomes(lambda: at_server(penfold, user), {subject: set[str]()})
         assert voice.poll()
 
 
