@@ -17,7 +17,7 @@ from conformance.support.servers import Dovecot, Penfold
 MESSAGES = "MessageNew MessageExpunge"
 ITEMS = "UID FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)]"
 FENCE = f"(mailboxes Fence ({MESSAGES}))"
-FENCE_SECONDS = 5.0
+FENCE_SECONDS = 10.0
 
 # Name -> what the client says first, less the fence.
 LISTENERS: dict[str, tuple[str, ...]] = {

@@ -95,3 +95,19 @@ def _share(owner: Imap, other: Imap, rights: str) -> None:
         for number in range(count):
             assert client.append(folder, b"Subject: %d\r\n\r\n" % number).status == b"OK"
     owner.ok(f'SETACL {folder} u5 "{rights}"')
+
+
+def test_annotations_and_quotas_of_others_need_the_same_rights(penfold: Penfold, dovecot: Dovecot) -> None:
+    """RFC 5464 3.3; RFC 9208 leaves open whose quotas are told."""
+    for server in (penfold, dovecot):
+        with server.client("u6") as owner:
+            for rights in RIGHTS:
+                owner.ok(f"CREATE for-{rights}")
+                owner.ok(f'SETMETADATA for-{rights} (/shared/comment "ours" /private/comment "mine")')
+                owner.ok(f'SETACL for-{rights} u7 "{rights}"')
+    with Users(penfold, dovecot, "u6", "u7") as users:
+        for rights in RIGHTS:
+            for number, line in enumerate(STORIES["annotations"]):
+                users.ask(f"annotations:{rights}:{number:03}", line.replace("FOLDER", f"for-{rights}"))
+        report = users.first.report(known(), "annotations")
+    assert not report, f"they differ:\n{report}"
