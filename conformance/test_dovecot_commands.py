@@ -1,5 +1,7 @@
-"""PREVIEW, SAVEDATE, CATENATE, MULTIAPPEND, SEARCHRES, WITHIN, SPECIAL-USE and LIST-STATUS beside Dovecot."""
+"""PREVIEW, SAVEDATE, CATENATE, MULTIAPPEND, SEARCHRES, WITHIN, SPECIAL-USE, LIST-STATUS and IDLE beside Dovecot."""
 
+import re
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -9,6 +11,7 @@ import pytest
 
 from conformance.support.corpus import NASTY, corpus, with_crlf
 from conformance.support.differential import Comparison, known
+from conformance.support.imap import Imap, fetched
 from conformance.support.servers import Dovecot, Penfold
 
 # Penfold's mailboxes are born with these.
@@ -22,6 +25,7 @@ MIXED = (
     b"--x\r\n\r\nthe text\r\n--x\r\nContent-Type: application/octet-stream\r\n"
     b"Content-Transfer-Encoding: base64\r\n\r\nAAEC\r\n--x--\r\n"
 )
+IDLE_SECONDS = 10.0
 Case = str | tuple[str, *tuple[bytes, ...]]  # a command, or one with its literals
 
 
@@ -263,3 +267,58 @@ def test_folders_are_listed_with_their_uses_and_counts(penfold: Penfold, dovecot
             client.ok("SUBSCRIBE INBOX")
             client.append("INBOX", MAIL)
         ask(compare, "listed", LISTED)
+
+
+def test_who_idles_knows_the_folder_as_it_is(penfold: Penfold, dovecot: Dovecot) -> None:
+    """RFC 2177, without NOTIFY: EXISTS, EXPUNGE and FETCH, applied as they come, lead to the same."""
+    known_flags = []
+    for server in (penfold, dovecot):
+        with server.client("u7") as client, server.client("u7") as other:
+            known_flags.append(idling(client, other))
+    assert known_flags[0] == known_flags[1] == [{"\\Seen"}, {"\\Flagged", "Word"}, set(), {"\\Answered"}]
+
+
+def idling(client: Imap, other: Imap) -> list[set[str]]:
+    """The flags of each message that the client knows of in the end; another changes them."""
+    for _ in range(5):
+        assert other.append("INBOX", MAIL).status == b"OK"
+    other.ok("SELECT INBOX")
+    client.ok("SELECT INBOX")
+    flags: list[set[str]] = [set() for _ in range(5)]
+    client.send(b"i IDLE\r\n")
+    assert client.response().startswith(b"+")
+    for command in (
+        "STORE 1,3 +FLAGS (\\Seen)",
+        "STORE 2 +FLAGS (\\Flagged)",
+        "STORE 3,4 +FLAGS.SILENT (\\Deleted)",
+        "EXPUNGE",
+        "STORE 2 +FLAGS (Word)",
+    ):
+        other.ok(command)
+    assert other.append("INBOX", MAIL, "\\Answered").status == b"OK"
+    other.ok("NOOP")
+    until = time.monotonic() + IDLE_SECONDS
+    while not (len(flags) == 4 and flags[1] == {"\\Flagged", "Word"}):
+        line = client.hear(until - time.monotonic())
+        assert line is not None, f"not all was told: {flags}"
+        _apply(line, flags)
+    client.send(b"DONE\r\n")
+    for line in client.finish(b"i").untagged:
+        _apply(line, flags)
+    for number, values in client.fetch("4", "(FLAGS)", uid=False).items():
+        flags[number - 1] = _names(values[b"FLAGS"])
+    return flags
+
+
+def _apply(line: bytes, flags: list[set[str]]) -> None:
+    if found := re.fullmatch(rb"\* (\d+) EXISTS", line):
+        flags += [set() for _ in range(int(found[1]) - len(flags))]
+    elif found := re.fullmatch(rb"\* (\d+) EXPUNGE", line):
+        del flags[int(found[1]) - 1]
+    for number, values in fetched([line]):
+        flags[number - 1] = _names(values[b"FLAGS"])
+
+
+def _names(values: object) -> set[str]:
+    assert isinstance(values, list)
+    return {bytes(flag).decode() for flag in values} - {"\\Recent"}
