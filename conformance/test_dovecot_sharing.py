@@ -1,5 +1,6 @@
 """Access control lists beside Dovecot (RFC 4314): the same lists, and what each right lets another user see and do."""
 
+import sys
 import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -8,8 +9,9 @@ from typing import Self
 
 import pytest
 
-from conformance.support.differential import Comparison, known
-from conformance.support.imap import Imap
+from conformance.support.differential import Comparison, known, normal
+from conformance.support.imap import Answer, Imap
+from conformance.support.processes import succeed
 from conformance.support.servers import Dovecot, Penfold
 
 # As Penfold has it without being asked: others' folders below "Other Users/", \Seen of each reader's own, and lists
@@ -19,6 +21,7 @@ plugin {
   acl = vfile::cache_secs=0
   acl_anyone = allow
   acl_shared_dict = file:DIR/home/shared-mailboxes
+  acl_groups = Staff
 }
 namespace others {
   type = shared
@@ -111,3 +114,52 @@ def test_annotations_and_quotas_of_others_need_the_same_rights(penfold: Penfold,
                 users.ask(f"annotations:{rights}:{number:03}", line.replace("FOLDER", f"for-{rights}"))
         report = users.first.report(known(), "annotations")
     assert not report, f"they differ:\n{report}"
+
+
+# GROUP is one that u9 is in, however it is called.
+GROUPS = (
+    "u8 SETACL Team GROUP lrs",
+    "u8 GETACL Team",
+    'u9 MYRIGHTS "Other Users/u8/Team"',
+    "u8 SETACL Team -GROUP s",
+    'u9 MYRIGHTS "Other Users/u8/Team"',
+    "u8 SETACL Team anyone li",
+    'u9 MYRIGHTS "Other Users/u8/Team"',
+    "u8 SETACL Team u9 lt",
+    'u9 MYRIGHTS "Other Users/u8/Team"',
+    "u8 SETACL Team -u9 l",
+    'u9 MYRIGHTS "Other Users/u8/Team"',
+    "u8 DELETEACL Team -u9",
+    "u8 DELETEACL Team u9",
+    'u9 MYRIGHTS "Other Users/u8/Team"',
+    "u8 GETACL Team",
+    "u8 DELETEACL Team GROUP",
+    "u8 DELETEACL Team -GROUP",
+    'u9 MYRIGHTS "Other Users/u8/Team"',
+    "u8 LISTRIGHTS Team GROUP",
+    "u8 GETACL Team",
+)
+
+
+def test_rights_of_a_group_are_given_and_taken_away(penfold: Penfold, dovecot: Dovecot) -> None:
+    """RFC 4314 2."""
+    command = Path(sys.executable).parent / "penfold"
+    succeed(command, "group", "add", "Staff", "--dir", penfold.directory)
+    succeed(command, "group", "add-member", "Staff", "u9", "--dir", penfold.directory)
+    answers: list[list[object]] = []
+    for server, group in ((penfold, "group:Staff"), (dovecot, "$Staff")):
+        with server.client("u8") as owner, server.client("u9") as member:
+            owner.ok("CREATE Team")
+            clients = {"u8": owner, "u9": member}
+            answers.append([_answer(clients, line, group) for line in GROUPS])
+    with Users(penfold, dovecot, "u8") as users:
+        for number, (line, *both) in enumerate(zip(GROUPS, *answers, strict=True)):
+            users.first.compare(f"groups:{number:02} {line}", *both)
+        report = users.first.report(known(), "groups")
+    assert not report, f"they differ:\n{report}"
+
+
+def _answer(clients: dict[str, Imap], line: str, group: str) -> object:
+    user, _, command = line.partition(" ")
+    answer = clients[user].command(command.replace("GROUP", group))
+    return normal(Answer([line.replace(group.encode(), b"GROUP") for line in answer.untagged], answer.tagged))
