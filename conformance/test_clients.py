@@ -4,6 +4,7 @@ import imaplib
 import mailbox
 import re
 import smtplib
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -259,8 +260,10 @@ set header_cache={tmp_path}/cache sort=mailbox-order beep=no mark_old=no timeout
     assert flags(penfold, "u5", "mutt one") == {r"\Flagged", r"\Seen"}
 
 
-def test_alpine_opens_reads_and_deletes(penfold: Penfold, tmp_path: Path) -> None:
-    """c-client, the reference implementation of IMAP, over TLS without asking."""
+def test_alpine_opens_reads_deletes_and_shows_the_quota(penfold: Penfold, tmp_path: Path) -> None:
+    """c-client, the reference implementation of IMAP, over TLS without asking; T-9.1: how it reads a quota."""
+    succeed(Path(sys.executable).parent / "penfold", "mailbox", "set", "u6", "--quota", "10MB", "--dir",
+            penfold.directory)  # fmt: skip
     fill(penfold, "u6", {name: message(f"alpine {name}", body=f"words of {name}") for name in ("one", "two")})
     config = tmp_path / "pinerc"
     inbox = f"{{{HOST}:{penfold.imaps}/imap/ssl/novalidate-cert/user=u6}}INBOX"
@@ -285,6 +288,13 @@ def test_alpine_opens_reads_and_deletes(penfold: Penfold, tmp_path: Path) -> Non
         screen.waits_for("words of ")
         screen.press("D")
         eventually(lambda: _has_deleted(penfold, "u6"), what="alpine deletes a message")
+        screen.press("<")
+        screen.waits_for("MESSAGE INDEX")
+        screen.press("@")
+        shown = screen.waits_for("ALL of Quota Resources Summary")
+        assert re.search(r"Resource : STORAGE\s+Usage    : 1 KiB .*\s+Limit    : 10240 KiB", shown), shown
+        screen.press("E")
+        screen.waits_for("MESSAGE INDEX")
         screen.press("q")
         for _ in range(20):
             if screen.is_over():

@@ -15,11 +15,13 @@ from pathlib import Path
 
 import pytest
 
+from conformance.support.imap import Imap
 from conformance.support.mail import message
 from conformance.support.processes import becomes, eventually, free_base, is_listening, stop, succeed
 from conformance.support.servers import HOST, PASSWORD, Penfold
 from conformance.support.sessions import at_server, deliver, folders_at_server, store
 from conformance.support.storecheck import findings
+from conformance.support.voicemail import VoiceMail
 from conformance.thunderbird.driver import Thunderbird
 from conformance.thunderbird.mail import Attachment, ImapAccount, Use
 
@@ -239,6 +241,27 @@ def test_only_what_has_changed_is_asked_for(account: ImapAccount, penfold: Penfo
     shown = account.messages("INBOX")
     assert {subject for subject, line in shown.items() if line.read} == {"mail 20"}
     assert {subject: line.tags for subject, line in shown.items() if line.starred} == {"mail 15": {"Work"}}
+
+
+def test_voice_mail_is_heard_in_thunderbird_and_the_lamp_goes_out(
+    account: ImapAccount, penfold: Penfold, user: str
+) -> None:
+    """T-9.1: the attachment is the audio, to the octet, and the exchange's next poll knows that it was read."""
+    audio = bytes(range(256)) * 400
+    with Imap(HOST, penfold.imap) as client:
+        voice = VoiceMail(client, user=user, password=PASSWORD)
+        assert voice.record(audio).status == b"OK"
+        assert voice.poll()
+        subject = "[PBX]: New message 1 in mailbox 4324"
+        account.keep_nothing()
+        account.open("INBOX")
+        account.wait_for_message("INBOX", subject)
+        assert account.read("INBOX", subject).attachments == (Attachment("msg0001.WAV", "audio/x-wav", audio),)
+        becomes(lambda: at_server(penfold, user), {subject: {r"\Seen"}})
+        assert not voice.poll()
+        account.mark_read("INBOX", subject, read=False)
+        becomes(lambda: at_server(penfold, user), {subject: set[str]()})
+        assert voice.poll()
 
 
 # ---------------------------------------------------------------------------------------------- searching

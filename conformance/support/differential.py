@@ -104,6 +104,14 @@ def _untagged(line: bytes) -> Iterable[object]:
         return [("FLAGS", _flags(values[1]))]
     if kind == b"ESEARCH":
         return [("ESEARCH", *(_plain(value) for value in values[1:] if not isinstance(value, list)))]
+    if kind == b"ACL":
+        who, granted = values[2::2], values[3::2]
+        return [("ACL", _name(values[1]), sorted(zip(map(_plain, who), map(_letters, granted), strict=True)))]
+    if kind == b"MYRIGHTS":
+        return [("MYRIGHTS", _name(values[1]), _letters(values[2]))]
+    if kind == b"LISTRIGHTS":
+        tied = sorted(map(_letters, values[4:]))
+        return [("LISTRIGHTS", _name(values[1]), _plain(values[2]), _letters(values[3]), tied)]
     if kind == b"SEARCH":
         return [("SEARCH", sorted(int(value) for value in values[1:]))]
     return [_plain(values)]
@@ -117,6 +125,11 @@ def _name(value: object) -> str:
 def _flags(values: object) -> list[str]:
     assert isinstance(values, list), f"not a list of flags: {values!r}"
     return sorted(bytes(value).decode().lower() for value in values)
+
+
+def _letters(value: object) -> str:
+    """Rights, in no order."""
+    return "".join(sorted(bytes(value).decode()))  # type: ignore[call-overload]
 
 
 def _plain(value: object) -> object:
@@ -281,6 +294,31 @@ def _recent(answer: object) -> object:
     return _data(answer, lambda datum: None if isinstance(datum, list) and datum[1:] == ["RECENT"] else datum)
 
 
+def _status_for_notify(answer: object) -> object:
+    def plain(datum: tuple) -> object:  # type: ignore[type-arg]
+        if datum[0] != "STATUS":
+            return datum
+        told = dict(datum[2])
+        more = {"UIDVALIDITY", "HIGHESTMODSEQ", *({"UNSEEN"} if "MESSAGES" in told else ())}
+        kept = [(item, value) for item, value in datum[2] if item not in more]
+        return ("STATUS", datum[1], kept) if kept else None
+
+    return _sorted(_data(answer, plain))
+
+
+def _recent_of_readers(answer: object) -> object:
+    def strip(datum: tuple) -> object:  # type: ignore[type-arg]
+        if datum[0] != "FETCH":
+            return datum
+        return (
+            "FETCH",
+            datum[1],
+            [(k, [flag for flag in v if flag != "\\recent"] if k == "FLAGS" else v) for k, v in datum[2]],
+        )
+
+    return _data(answer, strip)
+
+
 def _list_attributes(answer: object) -> object:
     def plain(datum: tuple) -> object:  # type: ignore[type-arg]
         if datum[0] not in ("LIST", "LSUB"):
@@ -322,6 +360,8 @@ RULES: dict[str, Callable[[object], object]] = {
     "extension-data": _extension_data,
     "codes": _codes,
     "recent": _recent,
+    "status-for-notify": _status_for_notify,
+    "recent-of-readers": _recent_of_readers,
     "list-attributes": _list_attributes,
     "parents": _parents,
     "identity": _identity,
@@ -362,6 +402,12 @@ class Comparison:
         self.rules: set[str] = set()
         self.asked = 0
 
+    def beside(self, ours: Imap, theirs: Imap) -> "Comparison":
+        """Of other sessions; what differs there differs here."""
+        other = Comparison(ours, theirs)
+        other.differences, other.rules = self.differences, self.rules
+        return other
+
     def ask(self, case: str, command: str | bytes, *literals: bytes) -> None:
         """The same command to both."""
         answers: list[object] = []
@@ -379,12 +425,16 @@ class Comparison:
             except (ValueError, IndexError, AssertionError, TypeError) as fault:
                 answers.append(("unreadable", str(fault), repr(answer)[:2000]))
         self.asked += 1
-        if answers[0] != answers[1]:
+        self.compare(case, *answers)
+
+    def compare(self, case: str, ours: object, theirs: object) -> None:
+        """Two answers, brought into one form."""
+        if ours != theirs:
             assert case not in self.differences, f"two cases are called {case}"
-            rules = explained(*answers)
+            rules = explained(ours, theirs)
             self.rules |= rules
             if not rules:
-                self.differences[case] = answers[0], answers[1]
+                self.differences[case] = ours, theirs
 
     def report(self, known: Known, area: str) -> str:
         """What is new and what has vanished, for a person; all that differs goes into the file PENFOLD_DIFFERENCES."""

@@ -1,6 +1,7 @@
 """A plain IMAP client over a socket: shows what a server sent, to the octet, and reads it by RFC 9051 section 9."""
 
 import re
+import select
 import socket
 import ssl
 from collections.abc import Iterator
@@ -106,6 +107,12 @@ class Imap:
         while found := re.search(rb"\{(\d+)\}$", pieces[-1]):
             pieces += (b"\r\n", self.octets(int(found[1])), self.line())
         return b"".join(pieces)
+
+    def hear(self, seconds: float) -> bytes | None:
+        """One response that comes without asking, if one does in this time."""
+        if b"\n" not in self._buffer and not select.select([self.socket], [], [], max(0.0, seconds))[0]:
+            return None
+        return self.response()
 
     def command(self, command: str | bytes, *literals: bytes) -> Answer:
         """Sends a command; each `{}` in it becomes a synchronizing literal, `~{}` a literal8."""

@@ -135,9 +135,11 @@ class Dovecot:
 
     SCRIPT = ROOT / "conformance" / "bench" / "peers" / "dovecot.sh"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, more: str = "") -> None:
+        """With more configuration than the benchmark's; `DIR` in it is the directory."""
         require("dovecot")
         self.directory = directory
+        (directory / "more.conf").write_text(more.replace("DIR", str(directory)))
         self.base = free_base(24, 143)
         self.imap = self.base + 143
 

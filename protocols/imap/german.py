@@ -132,7 +132,7 @@ TEXTS: Final = {
     "Expected the URL of a message, with a user and an access identifier": (
         "Erwartet: der URL einer Nachricht, mit einem Benutzer und dem, für wen er ist"
     ),
-    "Only INTERNAL is known": "Nur INTERNAL ist bekannt",
+    "Only INTERNAL is known": "Bekannt ist nur INTERNAL",
     "There is a new key": "Es gibt einen neuen Schlüssel",
     "There is no such access identifier": "Für so jemanden kann nichts freigegeben werden",
     "There is no such folder, or you may not read it": "Diesen Ordner gibt es nicht, oder Sie dürfen ihn nicht lesen",

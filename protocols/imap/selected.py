@@ -205,7 +205,8 @@ class Selected:
 
         With `uid`, FETCH responses carry the UID.  Flag changes made at MODSEQ `quiet` are not told.
         """
-        resynchronizes = "QRESYNC" in self._enabled
+        # RFC 7162 3.2.4; RFC 5465 5.1.
+        uid = uid or "QRESYNC" in self._enabled or self.wants.at_once
         expunge = expunge and self.wants.counts
         had_ghosts = bool(self._ghosts)
         news, last_uid = self._pending(), self.view.last_uid
@@ -242,9 +243,9 @@ class Selected:
                 self._muted = bounded(merged(self._muted, ranges(entry.uid for entry in changed)))
             elif changed:
                 yield from self._exists()
-                yield from self._fetched(changed, uid=uid or resynchronizes)
+                yield from self._fetched(changed, uid=uid)
         yield from self._exists()
-        yield from self._unmuted(uid=uid or resynchronizes)
+        yield from self._unmuted(uid=uid)
         self._share()
         self._owes_modseq |= bool(self._ghosts or had_ghosts or any(change.expunged for change in news))
         if self.contexts:

@@ -182,7 +182,7 @@ def test_a_readers_own_marks_are_told_to_his_other_connections(server: TestServe
 
 
 def test_new_messages_are_told_with_what_was_asked_for(server: TestServer) -> None:
-    """RFC 5465 5.2: EXISTS, then the items; flags and expunges at once too."""
+    """RFC 5465 5.1-5.3: EXISTS, then the items; flags with the UID, and expunges, at once too."""
     items = "uid flags body.peek[header.fields (subject)]"
     client = listener(server, f"(selected (MessageNew ({items}) MessageExpunge FlagChange))", select="INBOX")
     server.deliver(b"Subject: s\r\n\r\nx")
@@ -192,7 +192,7 @@ def test_new_messages_are_told_with_what_was_asked_for(server: TestServer) -> No
     ]
     other = server.client(select="INBOX")
     other.ok("STORE 1 +FLAGS (\\Deleted)")
-    assert heard(client) == [b"* 1 FETCH (FLAGS (\\Deleted))"]
+    assert heard(client) == [b"* 1 FETCH (UID 1 FLAGS (\\Deleted))"]
     other.ok("EXPUNGE")
     assert heard(client) == [b"* 1 EXPUNGE"]
 
@@ -206,7 +206,7 @@ def test_expunges_wait_for_who_counts_messages(server: TestServer) -> None:
     other.ok("STORE 1 +FLAGS (\\Deleted)")
     other.ok("EXPUNGE")
     server.deliver(MESSAGE)
-    assert heard(client) == [b"* 1 FETCH (FLAGS (\\Deleted))", b"* 3 EXISTS", b"* 3 FETCH (UID 3)"]
+    assert heard(client) == [b"* 1 FETCH (UID 1 FLAGS (\\Deleted))", b"* 3 EXISTS", b"* 3 FETCH (UID 3)"]
     assert b"EXPUNGE" not in client.ok("FETCH 2 (UID)")
     assert untagged(client.ok("NOOP")) == [b"* 1 EXPUNGE"]
 
