@@ -5,6 +5,7 @@ import random
 import re
 import select
 import statistics
+import threading
 import time
 from pathlib import Path
 
@@ -142,6 +143,76 @@ def imap_search_text(b: Bench, t: Target, rnd: int) -> dict:
             f'BODY "amber falcon ledger {k:02d}"',
             [i + 1 for i in range(b.big_size) if i * 3 % 100 == k],
         ),
+    }
+
+
+@workload(
+    beside_fetch_idle_p50="ms",
+    beside_fetch_idle_p95="ms",
+    beside_fetch_p50="ms",
+    beside_fetch_p95="ms",
+    beside_fetch_ratio="x",
+    beside_searches="search/s",
+)
+def search_beside(b: Bench, t: Target, rnd: int) -> dict:
+    """One user fetches a message (at most 20 KB, all its octets compared) every 5 ms, first alone, then while another runs
+    eight loops of SEARCH BODY over 2,000 messages on eight connections, whose hits are compared too: ms from command to
+    OK, the ratio of the two p95, and the searches answered per second."""
+    n, reader = b.scale(2000, 400), Imap(t, t.user(342))
+    box = b.once(t, 2, "searched", n)
+    mails = [b.corpus.message(i, 20_000) for i in range(100)]
+    reading = f"bs{b.run_id}{rnd}"
+    b.fill(reader, reading, 0, len(mails), 20_000)
+    reader.cmd(f"SELECT {reading}")
+    rng, stop, done = random.Random(f"{b.seed}:{rnd}"), threading.Event(), [0] * 8
+
+    def fetches(seconds: float) -> list[float]:
+        times, until = [], time.perf_counter() + seconds
+        while time.perf_counter() < until:
+            i = rng.randrange(len(mails))
+            with Clock() as clock:
+                answer = reader.cmd(f"FETCH {i + 1} (UID FLAGS ENVELOPE BODY.PEEK[])")
+            check(literals(answer) == [mails[i]], f"message {i + 1} came back different")
+            times.append(clock.ms)
+            time.sleep(0.005)
+        return sorted(times)
+
+    fetches(0.2)
+    alone = fetches(b.scale(5, 2))
+    searchers = [Imap(t, t.user(2), select=box) for _ in done]
+    beside: list[float] = []
+
+    def work(k: int) -> None:
+        if k == len(searchers):
+            try:
+                time.sleep(0.5)
+                beside.extend(fetches(b.scale(10, 4)))
+            finally:
+                stop.set()
+            return
+        while not stop.is_set():
+            word = (13 * done[k] + k) % 100
+            hits = searchers[k].search(f'BODY "amber falcon ledger {word:02d}"')
+            check(hits == [i + 1 for i in range(n) if i * 3 % 100 == word], f"SEARCH found {hits}")
+            done[k] += 1
+
+    clock = parallel(len(searchers) + 1, work)
+    for c in searchers:
+        c.quit()
+    reader.cmd("CLOSE")
+    reader.cmd(f"DELETE {reading}")
+    reader.quit()
+
+    def at(times: list[float], percent: int) -> float:
+        return times[len(times) * percent // 100]
+
+    return {
+        "beside_fetch_idle_p50": at(alone, 50),
+        "beside_fetch_idle_p95": at(alone, 95),
+        "beside_fetch_p50": at(beside, 50),
+        "beside_fetch_p95": at(beside, 95),
+        "beside_fetch_ratio": at(beside, 95) / at(alone, 95),
+        "beside_searches": sum(done) / clock.s,
     }
 
 
