@@ -20,12 +20,11 @@ _SUMMARY = msgpack.Decoder(mime.Summary)
 
 
 class Batch:
-    """What is known of the messages of one piece, and how much has been read for them."""
+    """What is known of the messages of one piece."""
 
     def __init__(self, tx: ReadTx, mailbox_id: MailboxId, folder_id: FolderId, uids: UIDRanges) -> None:
         self.tx = tx
         self.place = (mailbox_id, folder_id)
-        self.taken = 0  # octets of bodies
         self._uids = uids
 
     @cached_property
@@ -131,7 +130,6 @@ class Candidate:
         return fold(header_text(self.header))
 
     def _read(self, start: int, stop: int) -> bytes:
-        self._batch.taken += stop - start
         return read_octets(self._batch.tx, self._blob, self.item.prefix, start, stop)
 
     @cached_property

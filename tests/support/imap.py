@@ -24,7 +24,7 @@ from protocols.imap.kept import Kept
 from protocols.imap.policy import ClientPolicy
 from protocols.imap.services import Account, Keys
 from protocols.imap.session import Session
-from protocols.imap.work import Compute, Pause, Read, StartTls, Work, Write
+from protocols.imap.work import Breathe, Compute, Pause, Read, Scan, StartTls, Work, Write, unhurried
 from tests.support.store import LARGEST, TestClock
 
 FOLDERS = (
@@ -283,6 +283,7 @@ class Client:
         self.server = server
         self.session = Session(server, peer="127.0.0.1", is_secure=secure)
         self.session.wake = self.session.tell_idle
+        self.breathe: Breathe = unhurried  # between the messages of a scan
         self.paused: list[float] = []
         self.largest = 0  # octets that were outgoing at once
         self._tags = 0
@@ -382,6 +383,9 @@ class Client:
             case Read(database_id=number, run=run):
                 with self.server.stores[number].read() as tx:
                     return run(tx)
+            case Scan(database_id=number, run=scan):
+                with self.server.stores[number].read() as tx:
+                    return scan(tx, self.breathe)
             case Write(database_id=number, command=command):
                 return self.server.stores[number].write(command)
             case Compute(run=compute):
