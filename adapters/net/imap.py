@@ -103,7 +103,7 @@ class ImapConnection(asyncio.Protocol):
         self._deflate: Deflate | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
-        self._take_back: TakeBack = lambda: None  # what waits its turn for this connection
+        self._take_back: TakeBack = _nothing  # what waits its turn for this connection, or has it
 
     # ------------------------------------------------------------------------------------------ asyncio's side
 
@@ -290,6 +290,7 @@ class ImapConnection(asyncio.Protocol):
 
     def _done(self, result: Any, error: BaseException | None) -> None:
         """Some work has come to its end, on the event loop."""
+        self._take_back = _nothing
         try:
             if error is None:
                 self.session.finish(result)
@@ -350,6 +351,10 @@ class ImapConnection(asyncio.Protocol):
     def abort(self) -> None:
         """Cuts the connection."""
         self._transport.abort()
+
+
+def _nothing() -> None:
+    pass
 
 
 def _certificate_names(transport: asyncio.BaseTransport) -> tuple[str, ...]:

@@ -29,9 +29,9 @@ class StoreExecutor:
         self._loop = loop
         self._readers = ThreadPoolExecutor(READERS, "reader")
         self._thinkers = ThreadPoolExecutor(THINKERS, "thinker")
-        self._searcher = Searcher(loop, is_urgent=lambda: self._urgent > 0, clock=SystemClock())
+        self._searcher = Searcher(loop, is_urgent=lambda: self.is_pressed, clock=SystemClock())
         self._reads = 0  # in threads, running or waiting
-        self._urgent = 0  # of all that is under way, what should not wait for searches
+        self._urgent = 0  # reads that are under way, wherever
 
     def database(self, database_id: int) -> MailboxDatabase:
         """Raises Unavailable for one that is not mounted."""
@@ -58,6 +58,11 @@ class StoreExecutor:
         # A copy: an administrator may be adding a database on another thread.
         waiting = (database.waiting() for database in tuple(self._databases.values()))
         return self._reads + self._searcher.waiting > BUSY_READS or any(count > BUSY_WRITES for count in waiting)
+
+    @property
+    def is_pressed(self) -> bool:
+        """Whether anything is under way that should not wait for searches; for any thread."""
+        return self._urgent > 0
 
     def read_now(self, database_id: int, run: Callable[[ReadTx], T]) -> T:
         self._urgent += 1

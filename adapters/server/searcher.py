@@ -23,6 +23,10 @@ Breathe = Callable[[], bool]
 Done = Callable[[Any, BaseException | None], None]
 
 
+class Unwanted(Exception):
+    """Nobody waits for this slice any more."""
+
+
 class Slice:
     """A piece of work that waits or runs."""
 
@@ -59,8 +63,9 @@ class Searcher:
     def submit(self, who: Hashable, run: Callable[[Breathe], Any], done: Done) -> Callable[[], None]:
         """Has a slice of work done when it is their turn; what takes it back again.
 
-        Between any two of its steps `run` asks what it is given, which may take a moment, whether to come to an end.
-        `done(result, error)` is called on the loop, once, unless the slice has been taken back.
+        Between any two of its steps `run` asks what it is given whether to come to an end.  The answer may take a
+        moment, and is an exception once the slice has been taken back.  `done(result, error)` is called on the loop,
+        once, or never if it has been taken back.
         """
         piece = Slice(run, done)
         self._turns.put(who, piece)
@@ -95,7 +100,9 @@ class Searcher:
                 if self._is_urgent():
                     self._nap(NAP_SECONDS)
                 stretch_until = now() + STRETCH_SECONDS
-            return piece.is_unwanted or at >= until
+            if piece.is_unwanted:
+                raise Unwanted
+            return at >= until
 
         return breathe
 

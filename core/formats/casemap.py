@@ -23,14 +23,9 @@ class _Folding(dict[int, str]):
         return folded
 
 
-# Characters that are folded at once: a millisecond, in which no other thread of the process gets on.
-_PIECE: Final = 16_384
-
 _FOLDING: Final = _Folding()
 
 
 def fold(text: str) -> str:
     """The text in its "titlecased canonicalized" form (RFC 5051 2)."""
-    if len(text) > _PIECE:
-        return "".join([fold(text[start : start + _PIECE]) for start in range(0, len(text), _PIECE)])
     return text.upper() if text.isascii() else text.translate(_FOLDING)

@@ -70,7 +70,7 @@ class Search:
         snapshot, predicate = self._snapshot, self._predicate
         if self._flags is not None:
             return Matched(snapshot.view.flagged(uids, *self._flags), uids[-1][1])
-        batch = Batch(tx, snapshot.mailbox_id, snapshot.folder_id, uids)
+        batch = Batch(tx, (snapshot.mailbox_id, snapshot.folder_id), uids, breathe)
         found: list[int] = []
         for number, entry in snapshot.view.numbered(uids):
             try:
@@ -331,6 +331,6 @@ _COMPILERS: dict[type, Callable[..., Predicate]] = {
     commands.HasObject: _object,
 }
 
-# Messages that one piece of a search looks at, by what its keys cost: a few milliseconds each.  What the rows of a piece
-# say is read for all of them at once, and again for those that it does not come to.
+# Messages that one piece of a search looks at, by what its keys cost: a few milliseconds each.  Rows are read for all
+# of them at once, and once more for those that it does not come to.
 PIECE_MESSAGES = {_CHEAP: 20_000, _ROW: 1_000, _SUMMARIZED: 1_000, _HEADER: 200, _BODY: 200}

@@ -14,7 +14,6 @@ from msgspec import Struct
 from core.commands import Command
 from core.ports import ReadTx
 
-
 Breathe = Callable[[], bool]  # lets others go first; whether to make do with what has been done
 
 
@@ -32,7 +31,7 @@ class Read(Struct, frozen=True, gc=False):
 
 
 class Scan(Struct, frozen=True, gc=False):
-    """Reads so much that others go first.  Between any two messages it breathes, which may take a moment."""
+    """Reads so much that others go first.  Between any two steps it breathes, which may take a moment, or raise."""
 
     database_id: int
     run: Callable[[ReadTx, Breathe], Any]

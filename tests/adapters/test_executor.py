@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from adapters.server.executor import BUSY_READS, BUSY_WRITES, StoreExecutor
 from adapters.stores.database import MailboxDatabase
+from core.errors import Unavailable
 
 
 class FakeDatabase:
@@ -46,6 +47,51 @@ async def test_many_reads_in_the_threads_are_too_many() -> None:
         database.may_end.set()
     assert set(await asyncio.gather(*ended)) == {None}
     assert not executor.is_busy
+    executor.close()
+
+
+async def test_searches_that_wait_count_among_the_reads() -> None:
+    database = FakeDatabase()
+    executor = StoreExecutor({1: cast(MailboxDatabase, database)}, asyncio.get_running_loop())
+    take_back = [
+        executor.scan("u", 1, lambda tx, breathe: None, lambda result, error: None) for _ in range(BUSY_READS + 2)
+    ]
+    assert executor.is_busy, "one runs, the others wait"
+    take_back.pop()()
+    assert not executor.is_busy
+    database.may_end.set()
+    executor.close()
+
+
+async def test_searches_give_way_to_reads_wherever_these_are_done() -> None:
+    """T-10.2"""
+    database = FakeDatabase()
+    executor = StoreExecutor({1: cast(MailboxDatabase, database)}, asyncio.get_running_loop())
+    future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+    executor.read(1, lambda tx: None, lambda result, error: future.set_result(executor.is_pressed))
+    assert executor.is_pressed
+    database.may_end.set()
+    assert not await future
+    assert executor.read_now(1, lambda tx: executor.is_pressed)
+    assert not executor.is_pressed
+    executor.close()
+
+
+async def test_a_scan_reads_the_database_and_a_thought_does_not() -> None:
+    database = FakeDatabase()
+    database.may_end.set()
+    executor = StoreExecutor({1: cast(MailboxDatabase, database)}, asyncio.get_running_loop())
+    answers: asyncio.Queue[tuple[Any, BaseException | None]] = asyncio.Queue()
+
+    def done(result: Any, error: BaseException | None) -> None:
+        answers.put_nowait((result, error))
+
+    executor.scan("u", 1, lambda tx, breathe: (tx, breathe()), done)
+    executor.ponder("u", lambda: 7, done)
+    executor.scan("u", 2, lambda tx, breathe: None, done)
+    assert await answers.get() == ((None, False), None)
+    assert await answers.get() == (7, None)
+    assert isinstance((await answers.get())[1], Unavailable), "it is not mounted"
     executor.close()
 
 
