@@ -246,22 +246,30 @@ def imap_sort_thread(b: Bench, t: Target, rnd: int) -> dict:
     return {"imap_sort_date": date_ms, "imap_sort_subject": subject_ms, "imap_thread_references": thread_ms}
 
 
+def copied(b: Bench, t: Target, c: Imap, box: str) -> str:
+    """A new mailbox of 100,000 small messages, made by COPY, which nobody has selected yet."""
+    size, step = b.scale(100_000, 4000), 2000
+    if "seed" not in t.boxes:
+        b.fill(c, "seed" + b.run_id, 0, step, 1000)
+        t.boxes["seed"] = "seed" + b.run_id
+    c.cmd(f"CREATE {box}")
+    c.cmd(f"SELECT {t.boxes['seed']}")
+    for _ in range(size // step):
+        c.cmd(f"COPY 1:* {box}")
+    c.cmd("UNSELECT")
+    return box
+
+
 @workload(imap_select_huge="ms", imap_qresync_unchanged="ms", imap_qresync_1000="ms")
 def imap_resync(b: Bench, t: Target, rnd: int) -> dict:
     """A mailbox of 100,000 messages, made by COPY: SELECT (mean of five); SELECT (QRESYNC) of a client that knows it as
     it is (mean of five), and of one that was away while 1,000 messages spread over it got a flag, all of which it must
     be told."""
     t.need("QRESYNC")
-    size, step = b.scale(100_000, 4000), 2000
     c = Imap(t, t.user(1))
     if "huge" not in t.boxes:
-        b.fill(c, "seed" + b.run_id, 0, step, 1000)
-        c.cmd(f"CREATE huge{b.run_id}")
-        c.cmd(f"SELECT seed{b.run_id}")
-        for _ in range(size // step):
-            c.cmd(f"COPY 1:* huge{b.run_id}")
-        t.boxes["huge"] = f"huge{b.run_id}"
-    box = t.boxes["huge"]
+        t.boxes["huge"] = copied(b, t, c, f"huge{b.run_id}")
+    box, size = t.boxes["huge"], b.scale(100_000, 4000)
     c.cmd("ENABLE QRESYNC")
     times = []
     for _ in range(6):
@@ -497,6 +505,53 @@ def process_tree_pss(root: int) -> int:
             continue
     check(total > 0, f"cannot read the memory of process {root}")
     return total
+
+
+@workload(select_cold="ms", select_warm="ms", select_memory="KiB/conn", select_memory_readers="KiB/conn")
+def select_memory(b: Bench, t: Target, rnd: int) -> dict:
+    """A mailbox of 100,000 messages that nobody has selected since it was made: the first SELECT, and the mean of five on
+    another connection.  Then growth of the server's PSS, for each connection, by 1,000 that select it as its owner, and by
+    200 users that may read it, each of whom has seen 50 messages."""
+    if not t.pid:
+        raise Unsupported("no --pid")
+    t.need("UNSELECT")
+    t.need("ACL")
+    owner, first, size = t.user(1), Imap(t, t.user(1)), b.scale(100_000, 4000)
+    box = copied(b, t, first, f"sm{b.run_id}{rnd}")
+
+    def selected(c: Imap, name: str) -> float:
+        with Clock() as clock:
+            answer = c.cmd(f"SELECT {name}")
+        check(b"* %d EXISTS" % size in answer, f"{name} has not {size} messages")
+        return clock.ms
+
+    def growth(clients: list[Imap], name: str, seen: int) -> float:
+        time.sleep(1)
+        before = process_tree_pss(t.pid)
+        for k, c in enumerate(clients):
+            selected(c, name)
+            if seen:
+                c.cmd(
+                    f"UID STORE {','.join(str(k + 1 + n * (size // seen)) for n in range(seen))} +FLAGS.SILENT (\\Seen)"
+                )
+        time.sleep(1)
+        grown = process_tree_pss(t.pid) - before
+        for c in clients:
+            c.quit()
+        return grown / len(clients)
+
+    cold = selected(first, box)
+    warm = [selected(first, box) for _ in range(6)][1:]
+    result = {"select_cold": cold, "select_warm": statistics.mean(warm)}
+    result["select_memory"] = growth([Imap(t, owner) for _ in range(b.scale(1000, 100))], box, 0)
+    if b'"Other Users/"' in first.cmd("NAMESPACE"):
+        first.cmd(f"SETACL {box} anyone lrs")
+        readers = [Imap(t, t.user(400 + k)) for k in range(b.scale(200, 50))]
+        result["select_memory_readers"] = growth(readers, f'"Other Users/{owner}/{box}"', 50)
+    first.cmd("UNSELECT")
+    first.cmd(f"DELETE {box}")
+    first.quit()
+    return result
 
 
 @workload(idle_memory="KiB/conn", idle_memory_base="MiB")
