@@ -1,4 +1,4 @@
-"""Where a session's work is done: reads on the loop or in threads, writes with each database's writer."""
+"""Where work is done: reads on the loop or in threads, searches in turns, writes with each database's writer."""
 
 import asyncio
 from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -31,7 +31,7 @@ class StoreExecutor:
         self._thinkers = ThreadPoolExecutor(THINKERS, "thinker")
         self._searcher = Searcher(loop, is_urgent=lambda: self.is_pressed, clock=SystemClock())
         self._reads = 0  # in threads, running or waiting
-        self._urgent = 0  # reads that are under way, wherever
+        self._is_reading = False  # on the loop
 
     def database(self, database_id: int) -> MailboxDatabase:
         """Raises Unavailable for one that is not mounted."""
@@ -62,23 +62,21 @@ class StoreExecutor:
     @property
     def is_pressed(self) -> bool:
         """Whether anything is under way that should not wait for searches; for any thread."""
-        return self._urgent > 0
+        return self._is_reading or self._reads > 0
 
     def read_now(self, database_id: int, run: Callable[[ReadTx], T]) -> T:
-        self._urgent += 1
+        self._is_reading = True
         try:
             return _read(self.database(database_id), run)
         finally:
-            self._urgent -= 1
+            self._is_reading = False
 
     def read(self, database_id: int, run: Callable[[ReadTx], Any], done: Done) -> None:
         def ended(result: object, error: BaseException | None) -> None:
             self._reads -= 1
-            self._urgent -= 1
             done(result, error)
 
         self._reads += 1
-        self._urgent += 1
         self._run(self._readers, lambda: _read(self.database(database_id), run), ended)
 
     def write(self, database_id: int, command: Command, done: Done, *, bulk: bool) -> None:

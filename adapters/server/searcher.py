@@ -108,9 +108,11 @@ class Searcher:
 
     def _ended(self, piece: Slice, result: Any, error: BaseException | None) -> None:
         self._is_searching = False
-        if not piece.is_unwanted:
-            piece.done(result, error)
-        self._go_on()
+        try:
+            if not piece.is_unwanted:
+                piece.done(result, error)
+        finally:
+            self._go_on()
 
     def close(self) -> None:
         """Waits for the slice that runs; what waits is never begun."""

@@ -164,6 +164,18 @@ async def test_what_fails_is_told_and_the_next_has_its_turn(house: House) -> Non
     assert await house.result(lambda breathe: 7) == 7
 
 
+async def test_who_fails_over_a_result_keeps_nobody_waiting(house: House) -> None:
+    faults: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: faults.append(context["exception"]))
+
+    def done(result: Any, error: BaseException | None) -> None:
+        raise LookupError
+
+    house.searcher.submit("a", lambda breathe: None, done)
+    assert await house.result(lambda breathe: 7) == 7
+    assert [type(fault) for fault in faults] == [LookupError]
+
+
 async def test_what_waits_when_all_ends_is_never_begun(house: House) -> None:
     held = Held()
     house.submit("a0", held)
