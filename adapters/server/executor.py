@@ -31,6 +31,7 @@ class StoreExecutor:
         self._thinkers = ThreadPoolExecutor(THINKERS, "thinker")
         self._searcher = Searcher(loop, is_urgent=lambda: self.is_pressed, clock=SystemClock())
         self._reads = 0  # in threads, running or waiting
+        self._writes = 0  # that somebody waits for
         self._is_reading = False  # on the loop
 
     def database(self, database_id: int) -> MailboxDatabase:
@@ -62,7 +63,7 @@ class StoreExecutor:
     @property
     def is_pressed(self) -> bool:
         """Whether anything is under way that should not wait for searches; for any thread."""
-        return self._is_reading or self._reads > 0
+        return self._is_reading or self._reads > 0 or self._writes > 0
 
     def read_now(self, database_id: int, run: Callable[[ReadTx], T]) -> T:
         self._is_reading = True
@@ -80,7 +81,16 @@ class StoreExecutor:
         self._run(self._readers, lambda: _read(self.database(database_id), run), ended)
 
     def write(self, database_id: int, command: Command, done: Done, *, bulk: bool) -> None:
-        self.database(database_id).submit(command, done, bulk=bulk)
+        if bulk:
+            self.database(database_id).submit(command, done, bulk=True)
+            return
+
+        def ended(result: object, error: BaseException | None) -> None:
+            self._writes -= 1
+            done(result, error)
+
+        self.database(database_id).submit(command, ended)
+        self._writes += 1
 
     def compute(self, run: Callable[[], Any], done: Done) -> None:
         self._run(self._thinkers, run, done)
@@ -123,7 +133,7 @@ class StoreExecutor:
             else:
                 future.set_exception(error)
 
-        self.database(database_id).submit(command, done, bulk=bulk)
+        self.write(database_id, command, done, bulk=bulk)
         return await future
 
     def close(self) -> None:
