@@ -178,7 +178,7 @@ def search_beside(b: Bench, t: Target, rnd: int) -> dict:
         return sorted(times)
 
     fetches(0.2)
-    alone = fetches(b.scale(5, 2))
+    alone = fetches(b.scale(3, 2))
     searchers = [Imap(t, t.user(2), select=box) for _ in done]
     beside: list[float] = []
 
@@ -186,7 +186,7 @@ def search_beside(b: Bench, t: Target, rnd: int) -> dict:
         if k == len(searchers):
             try:
                 time.sleep(0.5)
-                beside.extend(fetches(b.scale(10, 4)))
+                beside.extend(fetches(b.scale(6, 4)))
             finally:
                 stop.set()
             return
