@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import ssl
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, Protocol, cast
 
 from adapters.net.deflate import Deflate
@@ -14,7 +14,7 @@ from core.ports import EventLog, ReadTx
 from protocols.imap import limits, responses
 from protocols.imap.services import Services
 from protocols.imap.session import Session
-from protocols.imap.work import Compute, Pause, Read, StartDeflate, StartTls, StopDeflate, Work, Write
+from protocols.imap.work import Breathe, Compute, Pause, Read, Scan, StartDeflate, StartTls, StopDeflate, Work, Write
 
 STEPS = 32  # pieces of work done for one connection before the others have their turn
 STALLED_SECONDS = 300  # a client that takes nothing of what it asked for is cut off after this
@@ -24,6 +24,7 @@ NOT_DEFLATE = "This is not DEFLATE"
 CHECK_SECONDS = 15  # how often a connection looks at its clocks
 
 Done = Callable[[Any, BaseException | None], None]
+TakeBack = Callable[[], None]
 
 
 class Executor(Protocol):
@@ -33,6 +34,10 @@ class Executor(Protocol):
     def read(self, database_id: int, run: Callable[[ReadTx], Any], done: Done) -> None: ...
     def write(self, database_id: int, command: Command, done: Done, *, bulk: bool) -> None: ...
     def compute(self, run: Callable[[], Any], done: Done) -> None: ...
+
+    # Work that waits its turn, of which each account has one after the other; what is returned takes it back.
+    def scan(self, who: Hashable, database_id: int, run: Callable[[ReadTx, Breathe], Any], done: Done) -> TakeBack: ...
+    def ponder(self, who: Hashable, run: Callable[[], Any], done: Done) -> TakeBack: ...
 
 
 class ImapService:
@@ -98,6 +103,7 @@ class ImapConnection(asyncio.Protocol):
         self._deflate: Deflate | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
+        self._take_back: TakeBack = _nothing  # what waits its turn for this connection, or has it
 
     # ------------------------------------------------------------------------------------------ asyncio's side
 
@@ -138,6 +144,7 @@ class ImapConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         if self.gone.done():
             return
+        self._take_back()
         self.session.end()
         self._service.connections.discard(self)
         if self._is_admitted:
@@ -245,6 +252,10 @@ class ImapConnection(asyncio.Protocol):
                 except Refusal as refusal:
                     self.session.fail(refusal)
                     return True
+            case Scan():
+                self._take_back = executor.scan(self._who, work.database_id, work.run, self._done)
+            case Compute(bulk=True):
+                self._take_back = executor.ponder(self._who, work.run, self._done)
             case Compute():
                 executor.compute(work.run, self._done)
             case Pause(seconds):
@@ -263,6 +274,11 @@ class ImapConnection(asyncio.Protocol):
                 self._task = self._loop.create_task(self._start_tls())
         return False
 
+    @property
+    def _who(self) -> Hashable:
+        account = self.session.account
+        return None if account is None else account.user
+
     def _at_once(self, run: Callable[[], Any]) -> bool:
         try:
             result = run()
@@ -274,6 +290,7 @@ class ImapConnection(asyncio.Protocol):
 
     def _done(self, result: Any, error: BaseException | None) -> None:
         """Some work has come to its end, on the event loop."""
+        self._take_back = _nothing
         try:
             if error is None:
                 self.session.finish(result)
@@ -334,6 +351,10 @@ class ImapConnection(asyncio.Protocol):
     def abort(self) -> None:
         """Cuts the connection."""
         self._transport.abort()
+
+
+def _nothing() -> None:
+    pass
 
 
 def _certificate_names(transport: asyncio.BaseTransport) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from ipaddress import ip_address
 from pathlib import Path
 
-from adapters.server.config import Auth, Endpoint, Imap, Lmtp, Log, Metrics, Server, Settings, Size, Smtp
+from adapters.server.config import Auth, Connections, Endpoint, Imap, Lmtp, Log, Metrics, Server, Settings, Size, Smtp
 from adapters.server.installation import FIRST_DATABASE, Installation
 from core.commands import Append, Filing, Flags
 from core.model import SEEN
@@ -12,7 +12,8 @@ from core.recipients import Quota
 
 DOMAIN = "example.com"
 LOOPBACK = ip_address("127.0.0.1")
-LARGEST = 256 << 20  # a demo takes what one throws at it
+LARGEST = 256 << 20  # a demo takes what one throws at it,
+MOST = 5_000  # and as many connections as anybody makes
 
 
 def settings(directory: Path, port_base: int) -> Settings:
@@ -27,6 +28,7 @@ def settings(directory: Path, port_base: int) -> Settings:
         smtp=Smtp(listen=at(25), max_message_size=Size(LARGEST)),
         lmtp=Lmtp(listen=at(24)),
         auth=Auth(plaintext_logins=True),
+        connections=Connections(per_user=MOST),
         log=Log(format="console", level="warning"),
         metrics=Metrics(listen=()),
     )

@@ -1,10 +1,12 @@
-"""Where a session's work is done: reads on the loop or in threads, writes with each database's writer."""
+"""Where work is done: reads on the loop or in threads, searches in turns, writes with each database's writer."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from adapters.server.searcher import Breathe, Searcher
+from adapters.server.world import SystemClock
 from adapters.stores.database import MailboxDatabase, unavailable
 from adapters.stores.writer import Done
 from core.commands import Command
@@ -27,7 +29,10 @@ class StoreExecutor:
         self._loop = loop
         self._readers = ThreadPoolExecutor(READERS, "reader")
         self._thinkers = ThreadPoolExecutor(THINKERS, "thinker")
+        self._searcher = Searcher(loop, is_urgent=lambda: self.is_pressed, clock=SystemClock())
         self._reads = 0  # in threads, running or waiting
+        self._writes = 0  # that somebody waits for
+        self._is_reading = False  # on the loop
 
     def database(self, database_id: int) -> MailboxDatabase:
         """Raises Unavailable for one that is not mounted."""
@@ -53,10 +58,19 @@ class StoreExecutor:
         """Whether so much waits that what can be done another day should be."""
         # A copy: an administrator may be adding a database on another thread.
         waiting = (database.waiting() for database in tuple(self._databases.values()))
-        return self._reads > BUSY_READS or any(count > BUSY_WRITES for count in waiting)
+        return self._reads + self._searcher.waiting > BUSY_READS or any(count > BUSY_WRITES for count in waiting)
+
+    @property
+    def is_pressed(self) -> bool:
+        """Whether anything is under way that should not wait for searches; for any thread."""
+        return self._is_reading or self._reads > 0 or self._writes > 0
 
     def read_now(self, database_id: int, run: Callable[[ReadTx], T]) -> T:
-        return _read(self.database(database_id), run)
+        self._is_reading = True
+        try:
+            return _read(self.database(database_id), run)
+        finally:
+            self._is_reading = False
 
     def read(self, database_id: int, run: Callable[[ReadTx], Any], done: Done) -> None:
         def ended(result: object, error: BaseException | None) -> None:
@@ -67,10 +81,31 @@ class StoreExecutor:
         self._run(self._readers, lambda: _read(self.database(database_id), run), ended)
 
     def write(self, database_id: int, command: Command, done: Done, *, bulk: bool) -> None:
-        self.database(database_id).submit(command, done, bulk=bulk)
+        if bulk:
+            self.database(database_id).submit(command, done, bulk=True)
+            return
+
+        def ended(result: object, error: BaseException | None) -> None:
+            self._writes -= 1
+            done(result, error)
+
+        self.database(database_id).submit(command, ended)
+        self._writes += 1
 
     def compute(self, run: Callable[[], Any], done: Done) -> None:
         self._run(self._thinkers, run, done)
+
+    def scan(
+        self, who: Hashable, database_id: int, run: Callable[[ReadTx, Breathe], Any], done: Done
+    ) -> Callable[[], None]:
+        """Reads when it is their turn; what takes it back.  See Searcher.submit."""
+        return self._searcher.submit(
+            who, lambda breathe: _read(self.database(database_id), lambda tx: run(tx, breathe)), done
+        )
+
+    def ponder(self, who: Hashable, run: Callable[[], Any], done: Done) -> Callable[[], None]:
+        """Computes when it is their turn; what takes it back."""
+        return self._searcher.submit(who, lambda breathe: run(), done)
 
     async def computed(self, run: Callable[[], T]) -> T:
         """The same for coroutines."""
@@ -98,11 +133,12 @@ class StoreExecutor:
             else:
                 future.set_exception(error)
 
-        self.database(database_id).submit(command, done, bulk=bulk)
+        self.write(database_id, command, done, bulk=bulk)
         return await future
 
     def close(self) -> None:
         """Waits for what runs in the threads."""
+        self._searcher.close()
         self._readers.shutdown()
         self._thinkers.shutdown()
 

@@ -5,6 +5,7 @@ import random
 import re
 import select
 import statistics
+import threading
 import time
 from pathlib import Path
 
@@ -145,6 +146,76 @@ def imap_search_text(b: Bench, t: Target, rnd: int) -> dict:
     }
 
 
+@workload(
+    beside_fetch_idle_p50="ms",
+    beside_fetch_idle_p95="ms",
+    beside_fetch_p50="ms",
+    beside_fetch_p95="ms",
+    beside_fetch_ratio="x",
+    beside_searches="search/s",
+)
+def search_beside(b: Bench, t: Target, rnd: int) -> dict:
+    """One user fetches a message (at most 20 KB, all its octets compared) every 5 ms, first alone, then while another runs
+    eight loops of SEARCH BODY over 2,000 messages on eight connections, whose hits are compared too: ms from command to
+    OK, the ratio of the two p95, and the searches answered per second."""
+    n, reader = b.scale(2000, 400), Imap(t, t.user(342))
+    box = b.once(t, 2, "searched", n)
+    mails = [b.corpus.message(i, 20_000) for i in range(100)]
+    reading = f"bs{b.run_id}{rnd}"
+    b.fill(reader, reading, 0, len(mails), 20_000)
+    reader.cmd(f"SELECT {reading}")
+    rng, stop, done = random.Random(f"{b.seed}:{rnd}"), threading.Event(), [0] * 8
+
+    def fetches(seconds: float) -> list[float]:
+        times, until = [], time.perf_counter() + seconds
+        while time.perf_counter() < until:
+            i = rng.randrange(len(mails))
+            with Clock() as clock:
+                answer = reader.cmd(f"FETCH {i + 1} (UID FLAGS ENVELOPE BODY.PEEK[])")
+            check(literals(answer) == [mails[i]], f"message {i + 1} came back different")
+            times.append(clock.ms)
+            time.sleep(0.005)
+        return sorted(times)
+
+    fetches(0.2)
+    alone = fetches(b.scale(3, 2))
+    searchers = [Imap(t, t.user(2), select=box) for _ in done]
+    beside: list[float] = []
+
+    def work(k: int) -> None:
+        if k == len(searchers):
+            try:
+                time.sleep(0.5)
+                beside.extend(fetches(b.scale(6, 4)))
+            finally:
+                stop.set()
+            return
+        while not stop.is_set():
+            word = (13 * done[k] + k) % 100
+            hits = searchers[k].search(f'BODY "amber falcon ledger {word:02d}"')
+            check(hits == [i + 1 for i in range(n) if i * 3 % 100 == word], f"SEARCH found {hits}")
+            done[k] += 1
+
+    clock = parallel(len(searchers) + 1, work)
+    for c in searchers:
+        c.quit()
+    reader.cmd("CLOSE")
+    reader.cmd(f"DELETE {reading}")
+    reader.quit()
+
+    def at(times: list[float], percent: int) -> float:
+        return times[len(times) * percent // 100]
+
+    return {
+        "beside_fetch_idle_p50": at(alone, 50),
+        "beside_fetch_idle_p95": at(alone, 95),
+        "beside_fetch_p50": at(beside, 50),
+        "beside_fetch_p95": at(beside, 95),
+        "beside_fetch_ratio": at(beside, 95) / at(alone, 95),
+        "beside_searches": sum(done) / clock.s,
+    }
+
+
 @workload(imap_sort_date="ms", imap_sort_subject="ms", imap_thread_references="ms")
 def imap_sort_thread(b: Bench, t: Target, rnd: int) -> dict:
     """UID SORT (REVERSE DATE), UID SORT (SUBJECT) and UID THREAD REFERENCES of the large mailbox, each the mean of three
@@ -175,22 +246,30 @@ def imap_sort_thread(b: Bench, t: Target, rnd: int) -> dict:
     return {"imap_sort_date": date_ms, "imap_sort_subject": subject_ms, "imap_thread_references": thread_ms}
 
 
+def copied(b: Bench, t: Target, c: Imap, box: str) -> str:
+    """A new mailbox of 100,000 small messages, made by COPY, which nobody has selected yet."""
+    size, step = b.scale(100_000, 4000), 2000
+    if "seed" not in t.boxes:
+        b.fill(c, "seed" + b.run_id, 0, step, 1000)
+        t.boxes["seed"] = "seed" + b.run_id
+    c.cmd(f"CREATE {box}")
+    c.cmd(f"SELECT {t.boxes['seed']}")
+    for _ in range(size // step):
+        c.cmd(f"COPY 1:* {box}")
+    c.cmd("UNSELECT")
+    return box
+
+
 @workload(imap_select_huge="ms", imap_qresync_unchanged="ms", imap_qresync_1000="ms")
 def imap_resync(b: Bench, t: Target, rnd: int) -> dict:
     """A mailbox of 100,000 messages, made by COPY: SELECT (mean of five); SELECT (QRESYNC) of a client that knows it as
     it is (mean of five), and of one that was away while 1,000 messages spread over it got a flag, all of which it must
     be told."""
     t.need("QRESYNC")
-    size, step = b.scale(100_000, 4000), 2000
     c = Imap(t, t.user(1))
     if "huge" not in t.boxes:
-        b.fill(c, "seed" + b.run_id, 0, step, 1000)
-        c.cmd(f"CREATE huge{b.run_id}")
-        c.cmd(f"SELECT seed{b.run_id}")
-        for _ in range(size // step):
-            c.cmd(f"COPY 1:* huge{b.run_id}")
-        t.boxes["huge"] = f"huge{b.run_id}"
-    box = t.boxes["huge"]
+        t.boxes["huge"] = copied(b, t, c, f"huge{b.run_id}")
+    box, size = t.boxes["huge"], b.scale(100_000, 4000)
     c.cmd("ENABLE QRESYNC")
     times = []
     for _ in range(6):
@@ -426,6 +505,57 @@ def process_tree_pss(root: int) -> int:
             continue
     check(total > 0, f"cannot read the memory of process {root}")
     return total
+
+
+@workload(select_cold="ms", select_warm="ms", select_memory="KiB/conn", select_memory_readers="KiB/conn")
+def select_memory(b: Bench, t: Target, rnd: int) -> dict:
+    """A mailbox of 100,000 messages that nobody has selected since it was made: the first SELECT, and the mean of five more.
+    Then 1,000 connections sign in and select it as its owner: growth of the server's PSS since before the first round, the
+    mailbox and all that was done to make it included, for each of them; and with these still there, by each of 200 users
+    who may read it and have seen 50 messages of it, every one others."""
+    if not t.pid:
+        raise Unsupported("no --pid")
+    t.need("UNSELECT")
+    t.base_pss = t.base_pss or process_tree_pss(t.pid)
+    size, owner = b.scale(100_000, 4000), t.user(1)
+    first = Imap(t, owner)
+    box = copied(b, t, first, f"sm{b.run_id}{rnd}")
+
+    def select(c: Imap, name: str) -> float:
+        with Clock() as clock:
+            answer = c.cmd(f"SELECT {name}")
+        check(b"* %d EXISTS" % size in answer, f"{name} has not {size} messages")
+        return clock.ms
+
+    def selected(user: str, name: str) -> Imap:
+        clients.append(c := Imap(t, user))
+        select(c, name)
+        return c
+
+    clients: list[Imap] = []
+    times = [select(first, box) for _ in range(7)]
+    owners, readers = b.scale(1000, 100), b.scale(200, 50)
+    for _ in range(owners):
+        selected(owner, box)
+    time.sleep(1)
+    theirs = process_tree_pss(t.pid)
+    result = {"select_cold": times[0], "select_warm": statistics.mean(times[2:])}
+    result["select_memory"] = (theirs - t.base_pss) / owners
+    if b'"Other Users/"' in first.cmd("NAMESPACE"):
+        first.cmd(f"SETACL {box} anyone lrs")
+        for k in range(readers):
+            c = selected(t.user(400 + k), f'"Other Users/{owner}/{box}"')
+            seen = [k + 1 + n * (size // 50) for n in range(50)]
+            c.cmd(f"UID STORE {','.join(map(str, seen))} +FLAGS.SILENT (\\Seen)")
+            check(c.search("SEEN") == seen, "a reader's marks are not the reader's")
+        time.sleep(1)
+        result["select_memory_readers"] = (process_tree_pss(t.pid) - theirs) / readers
+    for c in clients:
+        c.quit()
+    first.cmd("UNSELECT")
+    first.cmd(f"DELETE {box}")
+    first.quit()
+    return result
 
 
 @workload(idle_memory="KiB/conn", idle_memory_base="MiB")

@@ -11,24 +11,31 @@ from core.model import Blob, Entry, FolderId, Item, MailboxId, UIDRanges, email_
 from core.ports import ReadTx
 from protocols.imap.objectids import thread_id
 from protocols.imap.sections import read_octets
+from protocols.imap.work import Breathe
 
-TEXT_OCTETS = 256 * 1024  # of a text that are looked at in one go
+TEXT_OCTETS = 256 * 1024  # of a text that are decoded in one go
+FOLDED_CHARACTERS = 16 * 1024  # that are folded in one go: a millisecond, in which no other thread gets on
 KEPT_TEXTS = 1024 * 1024  # characters of a message that are kept for the next key that asks for them
 
 _SUMMARY = msgpack.Decoder(mime.Summary)
 
 
 class Batch:
-    """What is known of the messages of one piece, and how much has been read for them."""
+    """What is known of the messages of one piece."""
 
     def __init__(
-        self, tx: ReadTx, mailbox_id: MailboxId, folder_id: FolderId, uids: UIDRanges, fold: Callable[[str], str]
+        self,
+        tx: ReadTx,
+        place: tuple[MailboxId, FolderId],
+        uids: UIDRanges,
+        fold: Callable[[str], str],
+        breathe: Breathe,
     ) -> None:
         """`fold` is the comparator's."""
         self.tx = tx
-        self.place = (mailbox_id, folder_id)
+        self.place = place
         self.fold = fold
-        self.taken = 0  # octets of bodies
+        self.breathe = breathe
         self._uids = uids
 
     @cached_property
@@ -134,7 +141,6 @@ class Candidate:
         return self._batch.fold(header_text(self.header))
 
     def _read(self, start: int, stop: int) -> bytes:
-        self._batch.taken += stop - start
         return read_octets(self._batch.tx, self._blob, self.item.prefix, start, stop)
 
     @cached_property
@@ -146,14 +152,18 @@ class Candidate:
         if headers not in self._kept:
             total = sum(part.body_end - part.body_start for part in leaves(self.parts))
             self._kept[headers] = (
-                [self._batch.fold("".join(text)) for text in self._texts(headers=headers)]
-                if total <= KEPT_TEXTS
-                else None
+                ["".join(self._folded(text)) for text in self._texts(headers=headers)] if total <= KEPT_TEXTS else None
             )
         kept = self._kept[headers]
         if kept is not None:
             return any(needle in text for text in kept)
-        return any(contains(text, needle, self._batch.fold) for text in self._texts(headers=headers))
+        return any(contains(self._folded(text), needle) for text in self._texts(headers=headers))
+
+    def _folded(self, text: Iterator[str]) -> Iterator[str]:
+        for piece in text:
+            for start in range(0, len(piece), FOLDED_CHARACTERS):
+                self._batch.breathe()
+                yield self._batch.fold(piece[start : start + FOLDED_CHARACTERS])
 
     def _texts(self, *, headers: bool) -> Iterator[Iterator[str]]:
         return self._texts_of(self.parts, headers=headers, is_top=True)
@@ -200,11 +210,11 @@ def header_text(header: bytes) -> str:
     return "\n".join(f"{name.decode('latin-1')}: {mime.decode_header(value)}" for name, value in mime.fields(header))
 
 
-def contains(pieces: Iterator[str], needle: str, fold: Callable[[str], str]) -> bool:
-    """Whether a text that comes in pieces holds a folded needle; what spans two pieces is found too."""
+def contains(pieces: Iterator[str], needle: str) -> bool:
+    """Whether a folded text that comes in pieces holds a needle; what spans two pieces is found too."""
     tail = ""
     for piece in pieces:
-        text = tail + fold(piece)
+        text = tail + piece
         if needle in text:
             return True
         tail = text[-(len(needle) - 1) :] if len(needle) > 1 else ""

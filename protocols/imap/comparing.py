@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
 
+from core.ports import ReadTx
 from protocols.imap import columns, conversations, sorting
 from protocols.imap.columns import MAIL, NOTHING, Column
 from protocols.imap.commands import Algorithm, SortKey
@@ -16,7 +17,7 @@ from protocols.imap.fetching import Snapshot
 from protocols.imap.homes import Home
 from protocols.imap.kept import Key
 from protocols.imap.progress import Progress
-from protocols.imap.work import Asking, Compute, Pause
+from protocols.imap.work import Asking, Breathe, Compute, Pause
 
 if TYPE_CHECKING:
     from protocols.imap.session import Session
@@ -52,7 +53,7 @@ def computed(run: Callable[[], T], count: int) -> Asking[T]:
     """What comes of a step that goes through so many messages."""
     if count <= FEW_FOUND:
         return run()
-    result: T = yield Compute(run)
+    result: T = yield Compute(run, bulk=True)
     return result
 
 
@@ -145,13 +146,18 @@ def _columns(
     for at in range(0, len(late), columns.PIECE_MESSAGES):
         some = late[at : at + columns.PIECE_MESSAGES]
         read = partial(columns.read, place=place, names=names, uids=some, comparator=session.comparator)
-        parts.append((yield home.read(read, heavy=len(some) > FEW_READ)))
+        parts.append((yield home.scan(partial(_at_once, read)) if len(some) > FEW_READ else home.read(read)))
         progress.reached(len(view) + at + len(some))
     if any(part.uids for found in parts[1:] for part in found.values()):
         of = yield from computed(partial(_joined, parts, snapshot), many)
         for name, column in of.items():
             kept.put(_key(session, snapshot, name), column, column.octets)
     return of
+
+
+def _at_once(read: Callable[[ReadTx], T], tx: ReadTx, breathe: Breathe) -> T:
+    """A scan of so little that it need not breathe."""
+    return read(tx)
 
 
 def _lacking(of: Sequence[Column], uids: Sequence[int]) -> list[int]:

@@ -121,7 +121,7 @@ def _found(session: Session, command: Finding, home: Home, snapshot: Snapshot, p
     found: list[int] = []
     for uids in view.slices(EVERYTHING, search.piece_messages):
         while uids:
-            piece: Matched = yield home.read(partial(search.run, uids=uids), heavy=search.is_heavy)
+            piece: Matched = yield search.piece(home, uids)
             found += piece.uids
             progress.reached(view.number(piece.last_uid))
             uids = tuple((max(low, piece.last_uid + 1), high) for low, high in uids if high > piece.last_uid)
@@ -228,7 +228,7 @@ def _caught_up(session: Session, context: Context) -> Asking[None]:
     if not uids:
         return
     try:
-        matched: Matched = yield home.read(partial(search.run, uids=uids), heavy=search.is_heavy)
+        matched: Matched = yield search.piece(home, uids)
     except Refusal:
         session.outgoing += selected.contexts.give_up(context, NOT_NOW)
         return

@@ -14,7 +14,7 @@ from core.folders import canonical
 from core.model import SEPARATOR, MailboxId
 from core.ports import ReadTx
 from core.rights import Actor
-from protocols.imap.work import Read, Write
+from protocols.imap.work import Breathe, Read, Scan, Write
 
 if TYPE_CHECKING:
     from protocols.imap.services import Account, Services
@@ -48,6 +48,10 @@ class Home(Struct, frozen=True):
     def read(self, run: Callable[[ReadTx], Any], *, heavy: bool = False) -> Read:
         """Work that reads the mailbox."""
         return Read(self.database_id, run, heavy)
+
+    def scan(self, run: Callable[[ReadTx, Breathe], Any]) -> Scan:
+        """Work that reads much of it."""
+        return Scan(self.database_id, run)
 
     def write(self, command: Command, *, bulk: bool = False) -> Write:
         """Work that changes it."""

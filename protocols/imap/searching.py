@@ -8,6 +8,7 @@ what they cost.  Texts are compared decoded and folded by a comparator (RFC 5255
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from datetime import date
+from functools import partial
 
 from msgspec import Struct
 
@@ -21,11 +22,12 @@ from protocols.imap.candidates import Batch, Candidate
 from protocols.imap.commands import SearchKey
 from protocols.imap.comparators import Comparator
 from protocols.imap.fetching import Snapshot
+from protocols.imap.homes import Home
+from protocols.imap.work import Breathe, Read, Scan, unhurried
 
 SECOND = 1_000_000
 MICROSECONDS_PER_DAY = 86_400_000_000
 EPOCH_DAY = date(1970, 1, 1).toordinal()
-READ_OCTETS = 4 * 1024 * 1024  # of bodies that one piece of a search reads, give or take a message
 FEW_MESSAGES = 2_000  # of which flags are looked at on the spot
 FEW_FLAGS = 20_000  # the same where nothing else is asked for
 
@@ -62,12 +64,18 @@ class Search:
         self._comparator = comparator
         self._predicate = compile_key(key, Asked(snapshot, saved, now, comparator))
 
-    def run(self, tx: ReadTx, uids: UIDRanges) -> Matched:
+    def piece(self, home: Home, uids: UIDRanges) -> Read | Scan:
+        """The work that comes to what matches among some messages, or among the first of them."""
+        run = partial(self.run, uids=uids)
+        return home.scan(run) if self.is_heavy else home.read(run)
+
+    def run(self, tx: ReadTx, breathe: Breathe = unhurried, *, uids: UIDRanges) -> Matched:
         """Those of the messages that match, from the first on; one that is gone does not."""
         snapshot, predicate = self._snapshot, self._predicate
         if self._flags is not None:
             return Matched(snapshot.view.flagged(uids, *self._flags), uids[-1][1])
-        batch = Batch(tx, snapshot.mailbox_id, snapshot.folder_id, uids, self._comparator.fold)
+        place = (snapshot.mailbox_id, snapshot.folder_id)
+        batch = Batch(tx, place, uids, self._comparator.fold, breathe)
         found: list[int] = []
         for number, entry in snapshot.view.numbered(uids):
             try:
@@ -75,7 +83,7 @@ class Search:
                     found.append(entry.uid)
             except MessageExpunged:
                 continue
-            if batch.taken > READ_OCTETS:
+            if breathe():
                 return Matched(found, entry.uid)
         return Matched(found, uids[-1][1])
 
@@ -334,5 +342,6 @@ _COMPILERS: dict[type, Callable[..., Predicate]] = {
     commands.HasObject: _object,
 }
 
-# Messages that one piece of a search looks at, by what its keys cost: a few milliseconds each.
-PIECE_MESSAGES = {_CHEAP: 20_000, _ROW: 2_000, _SUMMARIZED: 2_000, _HEADER: 200, _BODY: 50}
+# Messages that one piece of a search looks at, by what its keys cost: a few milliseconds each.  Rows are read for all
+# of them at once, and once more for those that it does not come to.
+PIECE_MESSAGES = {_CHEAP: 20_000, _ROW: 1_000, _SUMMARIZED: 1_000, _HEADER: 200, _BODY: 200}

@@ -14,6 +14,13 @@ from msgspec import Struct
 from core.commands import Command
 from core.ports import ReadTx
 
+Breathe = Callable[[], bool]  # lets others go first; whether to make do with what has been done
+
+
+def unhurried() -> bool:
+    """Breathes where nobody waits."""
+    return False
+
 
 class Read(Struct, frozen=True, gc=False):
     """Runs with a snapshot of a database.  What is not `heavy` takes some microseconds."""
@@ -21,6 +28,13 @@ class Read(Struct, frozen=True, gc=False):
     database_id: int
     run: Callable[[ReadTx], Any]
     heavy: bool = False
+
+
+class Scan(Struct, frozen=True, gc=False):
+    """Reads so much that others go first.  Between any two steps it breathes, which may take a moment, or raise."""
+
+    database_id: int
+    run: Callable[[ReadTx, Breathe], Any]
 
 
 class Write(Struct, frozen=True, gc=False):
@@ -32,9 +46,10 @@ class Write(Struct, frozen=True, gc=False):
 
 
 class Compute(Struct, frozen=True, gc=False):
-    """Work without the store that would hold up the event loop."""
+    """Work without the store that would hold up the event loop.  What is `bulk` waits with the scans."""
 
     run: Callable[[], Any]
+    bulk: bool = False
 
 
 class Pause(Struct, frozen=True, gc=False):
@@ -61,7 +76,7 @@ class StopDeflate(Struct, frozen=True, gc=False):
 
 
 T = TypeVar("T")
-Work = Read | Write | Compute | Pause | StartTls | StartDeflate | StopDeflate
+Work = Read | Scan | Write | Compute | Pause | StartTls | StartDeflate | StopDeflate
 Asking = Generator[Work | Await, Any, T]  # comes to a T by asking
 Answer = str | tuple[str, bytes]  # the text of the tagged OK, and its response code; empty: there is none
 Steps = Asking[Answer]

@@ -25,7 +25,7 @@ from protocols.imap.policy import ClientPolicy
 from protocols.imap.services import Account, Keys
 from protocols.imap.session import Session
 from protocols.imap.urlauth import UrlAccess
-from protocols.imap.work import Compute, Pause, Read, StartTls, Work, Write
+from protocols.imap.work import Breathe, Compute, Pause, Read, Scan, StartTls, Work, Write, unhurried
 from tests.support.store import LARGEST, TestClock
 
 FOLDERS = (
@@ -298,6 +298,7 @@ class Client:
         self.server = server
         self.session = Session(server, peer="127.0.0.1", is_secure=secure)
         self.session.wake = self.session.tell_idle
+        self.breathe: Breathe = unhurried  # between the messages of a scan
         self.paused: list[float] = []
         self.largest = 0  # octets that were outgoing at once
         self._tags = 0
@@ -397,6 +398,9 @@ class Client:
             case Read(database_id=number, run=run):
                 with self.server.mounted_store(number).read() as tx:
                     return run(tx)
+            case Scan(database_id=number, run=scan):
+                with self.server.mounted_store(number).read() as tx:
+                    return scan(tx, self.breathe)
             case Write(database_id=number, command=command):
                 return self.server.mounted_store(number).write(command)
             case Compute(run=compute):

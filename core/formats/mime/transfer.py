@@ -10,7 +10,6 @@ from typing import Final, Protocol
 
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 _JUNK: Final = bytes(set(range(256)) - set(_ALPHABET))
-_PADDING: Final = pattern(rb"=+")
 _TRAILING_BLANKS: Final = pattern(rb"(?<![ \t])[ \t]++(?=\r?\n)")
 _BEGIN: Final = pattern(rb"begin [0-7]{3,4}(?: |$)")
 _MAX_QP_RUN: Final = 8 * 1024
@@ -38,11 +37,11 @@ class _Base64:
         self._quantum = b""
 
     def feed(self, data: bytes) -> bytes:
-        runs = _PADDING.split(self._quantum + data.translate(None, _JUNK))
+        runs = (self._quantum + data.translate(None, _JUNK)).split(b"=")
         last = runs.pop()
         whole = len(last) & ~3
         self._quantum = last[whole:]
-        return b"".join([_run(run) for run in runs]) + a2b_base64(last[:whole])
+        return b"".join([_run(run) for run in runs if run]) + a2b_base64(last[:whole])
 
     def finish(self) -> bytes:
         return _run(self._quantum)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from core.errors import Unavailable
 from protocols.imap import limits, responses
 from protocols.imap.fetching import Snapshot
-from protocols.imap.work import Read
+from protocols.imap.work import Read, Scan
 from tests.support.imap import MESSAGE, Client, TestServer, room, second, untagged
 
 UPDATE = re.compile(rb'\* ESEARCH \(TAG "([^"]+)"[^)]*\)( UID)? (ADDTO|REMOVEFROM) \(0 ([0-9:,]+)\)')
@@ -110,7 +110,7 @@ def test_the_client_may_say_done_while_its_results_are_looked_at(pair: tuple[Cli
     other.append("INBOX", b"Subject: a needle\r\n\r\n")
     client.session.tell_idle()
     work = client.session.next_work()
-    assert isinstance(work, Read)
+    assert isinstance(work, Scan)
     client.session.receive(b"DONE\r\n")
     assert client.session.next_work() is None, "one thing at a time"
     other.ok("UID STORE 4 +FLAGS (\\Deleted)")
@@ -127,7 +127,7 @@ def test_what_changes_while_it_is_looked_at_is_looked_at_again(pair: tuple[Clien
     other.append("INBOX", b"Subject: a needle\r\n\r\n")
     client.session.tell_idle()
     work = client.session.next_work()
-    assert isinstance(work, Read)
+    assert isinstance(work, Scan)
     other.ok("UID STORE 4 +FLAGS (\\Seen)")
     client.session.tell_idle()
     assert updates(client.finish(work)) == [b"UID ADDTO (0 4)", b"UID REMOVEFROM (0 4)"]
@@ -143,9 +143,8 @@ def test_what_goes_between_a_look_and_its_answer_is_not_told(pair: tuple[Client,
         other.append("INBOX", b"Subject: a needle\r\n\r\n")
     client.session.tell_idle()
     work = client.session.next_work()
-    assert isinstance(work, Read)
-    with client.server.database.read() as tx:
-        looked = work.run(tx)
+    assert isinstance(work, Scan)
+    looked = client._do(work)
     other.ok("UID STORE 5 +FLAGS (\\Deleted)")
     other.ok("EXPUNGE")
     client.session.tell_idle()
@@ -294,7 +293,7 @@ def test_the_server_may_stop_while_results_are_looked_at(pair: tuple[Client, Cli
     other.append("INBOX", MESSAGE)
     client.session.receive(b"x NOOP\r\n")
     work = client.session.next_work()
-    assert isinstance(work, Read)
+    assert isinstance(work, Scan)
     assert client.session.is_resting, "no command is broken off by that"
     client.session.bye("stopping")
     assert b"ADDTO" not in client.finish(work)
@@ -315,7 +314,7 @@ def test_a_store_that_cannot_be_read_ends_the_updates(pair: tuple[Client, Client
     client.send(b"x UID SEARCH RETURN (UPDATE) SUBJECT needle\r\n")
     other.append("INBOX", MESSAGE)
     client.session.receive(b"y NOOP\r\n")
-    assert isinstance(client.session.next_work(), Read)
+    assert isinstance(client.session.next_work(), Scan)
     client.session.fail(Unavailable("the disk is gone"))
     assert client.heard().endswith(b'* NO [NOUPDATE "x"] The search result cannot be kept up to date at the moment\r\n')
     assert updates(client.ok("NOOP")) == []
@@ -356,9 +355,8 @@ def test_an_esearch_that_fails_keeps_nothing_up_to_date(pair: tuple[Client, Clie
     client.ok("CREATE z")
     client.append("z", MESSAGE)
     client.session.receive(b"x ESEARCH IN (personal) RETURN (UPDATE) SUBJECT needle\r\n")
-    while isinstance(work := client.session.next_work(), Read):
-        with client.server.database.read() as tx:
-            result = work.run(tx)
+    while isinstance(work := client.session.next_work(), Read | Scan):
+        result = client._do(work)
         if isinstance(result, Snapshot) and result.view:  # z, behind INBOX, which is selected
             break
         client.session.finish(result)
@@ -451,9 +449,8 @@ def test_a_client_that_follows_the_updates_knows_what_a_search_would_find(
                 fold(client.says("IDLE"))
                 other.append("INBOX", b"Subject: x\r\n\r\n")
                 client.session.tell_idle()
-                while isinstance(work := client.session.next_work(), Read):
-                    with server.database.read() as tx:
-                        looked = work.run(tx)
+                while isinstance(work := client.session.next_work(), Read | Scan):
+                    looked = client._do(work)
                     other.ok(f"UID STORE {uid} +FLAGS (\\Seen)")
                     other.ok(f"UID STORE {until} +FLAGS (\\Deleted)")
                     other.ok("EXPUNGE")

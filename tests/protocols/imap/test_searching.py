@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.formats.casemap import fold
-from protocols.imap import candidates, searching
+from protocols.imap import candidates
 from protocols.imap.searching import Search
-from protocols.imap.work import Read
+from protocols.imap.work import Read, Scan
 from tests.support.imap import Client, TestServer
 
 PLAIN = b"""\
@@ -237,17 +237,44 @@ def test_a_large_text_is_searched_in_pieces(
         assert found(client, f'BODY "ZEILE {n} 日本{n}"') == [4]
 
 
-def test_a_search_through_bodies_goes_on_piece_by_piece(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(searching, "READ_OCTETS", 1)
+def test_a_search_through_bodies_makes_room_behind_any_message(client: Client) -> None:
+    """T-10.2: each piece gets on by a message at least, however little time it is given."""
+    client.breathe = lambda: True
     client.session.receive(b"a SEARCH TEXT e\r\n")
     works = 0
     while (work := client.session.next_work()) is not None:
-        assert isinstance(work, Read)
-        assert work.heavy
+        assert isinstance(work, Scan)
         works += 1
         client.session.finish(client._do(work))
     assert works == 3
     assert b"* SEARCH 1 2" in client.heard()
+
+
+class NotWantedError(Exception):
+    pass
+
+
+def test_a_search_makes_room_within_a_large_text(
+    client: Client, server: TestServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """T-10.2: what is thrown there, as nobody waits for it any more, ends it on the spot."""
+    monkeypatch.setattr(candidates, "FOLDED_CHARACTERS", 100)
+    server.deliver(LARGE.format("utf-8").encode() + b64encode(b"x" * 1000))
+    client.ok("NOOP")
+    breaths: list[int] = []
+
+    def breathe() -> bool:
+        breaths.append(1)
+        if len(breaths) == 5:
+            raise NotWantedError
+        return False
+
+    client.breathe = breathe
+    work = client.begin("SEARCH UID 4 BODY y")
+    with pytest.raises(NotWantedError):
+        client._do(work)
+    client.breathe = lambda: False
+    assert client.finish(work).startswith(b"* SEARCH\r\n")
 
 
 def test_what_needs_flags_alone_is_found_on_the_spot(client: Client) -> None:
@@ -266,13 +293,13 @@ def test_thousands_of_ranges_cost_no_more_than_one(client: Client) -> None:
     needle=st.text("aäß ", min_size=1, max_size=6),
 )
 def test_what_spans_pieces_is_found(pieces: list[str], needle: str) -> None:
-    assert candidates.contains(iter(pieces), fold(needle), fold) == (fold(needle) in fold("".join(pieces)))
+    assert candidates.contains(map(fold, pieces), fold(needle)) == (fold(needle) in fold("".join(pieces)))
 
 
 def test_a_search_remembers_nothing_of_the_session(client: Client) -> None:
     """Its work may run while the session hears of changes: all it has is a frozen view."""
     work = client.begin("SEARCH BODY joe")
-    assert isinstance(work, Read)
+    assert isinstance(work, Scan)
     search = work.run.func.__self__  # type: ignore[attr-defined]
     assert isinstance(search, Search)
     client.server.deliver(MESSAGES[0])
