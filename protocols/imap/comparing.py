@@ -13,6 +13,7 @@ from core.ports import ReadTx
 from protocols.imap import columns, conversations, sorting
 from protocols.imap.columns import MAIL, NOTHING, Column
 from protocols.imap.commands import Algorithm, SortKey
+from protocols.imap.comparators import Comparator
 from protocols.imap.fetching import Snapshot
 from protocols.imap.homes import Home
 from protocols.imap.kept import Key
@@ -44,9 +45,9 @@ class Threaded(Struct, frozen=True):
         return len(uids) == len(self.uids) and array("I", uids) == self.uids and array("I", labels) == self.labels
 
 
-def _key(session: Session, snapshot: Snapshot, what: Any) -> Key:
+def _key(snapshot: Snapshot, comparator: Comparator, what: Any) -> Key:
     """RFC 5255 4.2: what was found out by one comparator says nothing of another."""
-    return snapshot.mailbox_id, snapshot.folder_id, (session.comparator.name, what)
+    return snapshot.mailbox_id, snapshot.folder_id, (comparator.name, what)
 
 
 def computed(run: Callable[[], T], count: int) -> Asking[T]:
@@ -63,18 +64,22 @@ def ordered(
     snapshot: Snapshot,
     keys: Sequence[SortKey],
     uids: Sequence[int],
-    progress: Progress,
+    comparator: Comparator,
+    reached: Callable[[int], None] = lambda count: None,
 ) -> Asking[array[int]]:
-    """Messages, whose UIDs ascend, in the order of these keys; those that are gone may be left out."""
-    kept, keys = session.services.kept, session.comparator.directed(sorting.distinct(keys))
-    name = _key(session, snapshot, keys)
+    """Messages, whose UIDs ascend, in the order of these keys; those that are gone may be left out.
+
+    `reached` is told how many messages have been gone through, beside all those of the folder.
+    """
+    kept, keys = session.services.kept, comparator.directed(sorting.distinct(keys))
+    name = _key(snapshot, comparator, keys)
     known: array[int] = kept.get(name) or array("I")
     found, late = array("I"), list(uids)
     if LARGE_PART * len(uids) >= len(known) > 0:
         found, late = yield from computed(partial(sorting.split, known, uids), len(known))
     if not late:
         return found
-    of = yield from _columns(session, home, snapshot, [key.name for key in keys], uids, progress)
+    of = yield from _columns(session, home, snapshot, [key.name for key in keys], uids, comparator, reached)
     arrange = partial(_arranged, keys, uids, found, late, of)
     order = yield from computed(arrange, len(uids))
     if LARGE_PART * len(uids) >= len(snapshot.view):
@@ -103,7 +108,8 @@ def threaded(
     progress: Progress,
 ) -> Asking[None]:
     """Sends the threads of messages, whose UIDs ascend, under the numbers that `label` gives them."""
-    kept, name = session.services.kept, _key(session, snapshot, algorithm)
+    kept, comparator = session.services.kept, session.comparator
+    name = _key(snapshot, comparator, algorithm)
     known: Threaded | None = kept.get(name)
     labels = yield from computed(partial(label, uids), len(uids))
     if known is not None and (yield from computed(partial(known.answers, uids, labels), len(uids))):
@@ -112,7 +118,7 @@ def threaded(
             if piece is not known.pieces[-1]:
                 yield Pause(0.0)  # until the client has taken it
         return
-    of = (yield from _columns(session, home, snapshot, (MAIL,), uids, progress))[MAIL]
+    of = (yield from _columns(session, home, snapshot, (MAIL,), uids, comparator, progress.reached))[MAIL]
     link = partial(_linked, algorithm, uids, labels, of)
     trees, numbers = yield from computed(link, len(uids))
     answer, pieces = conversations.response(trees, numbers), []
@@ -135,23 +141,29 @@ def _linked(
 
 
 def _columns(
-    session: Session, home: Home, snapshot: Snapshot, names: Sequence[str], uids: Sequence[int], progress: Progress
+    session: Session,
+    home: Home,
+    snapshot: Snapshot,
+    names: Sequence[str],
+    uids: Sequence[int],
+    comparator: Comparator,
+    reached: Callable[[int], None],
 ) -> Asking[dict[str, Column]]:
     """What is to be compared of messages; of those that are gone it may be missing."""
     kept, place, view = session.services.kept, (snapshot.mailbox_id, snapshot.folder_id), snapshot.view
-    of: dict[str, Column] = {name: kept.get(_key(session, snapshot, name)) or NOTHING for name in names}
+    of: dict[str, Column] = {name: kept.get(_key(snapshot, comparator, name)) or NOTHING for name in names}
     many = max([len(uids), *(len(column.uids) for column in of.values())])
     late: list[int] = yield from computed(partial(_lacking, list(of.values()), uids), many)
     parts: list[dict[str, Column]] = [of]
     for at in range(0, len(late), columns.PIECE_MESSAGES):
         some = late[at : at + columns.PIECE_MESSAGES]
-        read = partial(columns.read, place=place, names=names, uids=some, comparator=session.comparator)
+        read = partial(columns.read, place=place, names=names, uids=some, comparator=comparator)
         parts.append((yield home.scan(partial(_at_once, read)) if len(some) > FEW_READ else home.read(read)))
-        progress.reached(len(view) + at + len(some))
+        reached(len(view) + at + len(some))
     if any(part.uids for found in parts[1:] for part in found.values()):
         of = yield from computed(partial(_joined, parts, snapshot), many)
         for name, column in of.items():
-            kept.put(_key(session, snapshot, name), column, column.octets)
+            kept.put(_key(snapshot, comparator, name), column, column.octets)
     return of
 
 

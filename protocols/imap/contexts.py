@@ -1,17 +1,20 @@
-"""Search results that are kept up to date for a client (RFC 5267 4.3): CONTEXT=SEARCH.
+"""Search results that are kept up to date for a client (RFC 5267 4.3): CONTEXT=SEARCH and CONTEXT=SORT.
 
 What goes away needs no looking at: it leaves the results before its EXPUNGE is told.  Whether what came or changed
 belongs to them may depend on its text, so it is looked for in the store as any search would, once the client knows of
 the message and when it is the client's turn.
+
+What SORT found has an order besides, which only grows and shrinks: what two messages are compared by never changes.
 """
 
-from collections.abc import Collection, Iterator
+from array import array
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
-from core.model import UIDRanges, common, merged, without
+from core.model import UIDRanges, common, each, merged, without
 from core.view import FolderView
-from protocols.imap import commands, limits, responses
+from protocols.imap import commands, limits, responses, sorting
 from protocols.imap.comparators import Comparator
 from protocols.imap.languages import I_DEFAULT
 
@@ -37,6 +40,8 @@ class Context(Struct):
     comparator: Comparator  # the one that was in use
     folder: tuple[str, int] | None = None  # path and UIDVALIDITY, where they must be said
     told: tuple[commands.FetchItem, ...] = ()  # of messages that come (RFC 5465 7)
+    keys: tuple[commands.SortKey, ...] = ()  # by which the results are sorted; none: they are in the folder's order
+    order: Sequence[int] = ()  # the members, where they are sorted
     fresh: UIDRanges = ()  # of those that are behind, the ones that have come, and not by the client itself
     behind: UIDRanges = ()  # the client knows what became of these messages, but not whether they belong here
 
@@ -48,7 +53,8 @@ class Context(Struct):
     @property
     def is_too_large(self) -> bool:
         """What is held for a context is bounded, however its results lie in the folder."""
-        return len(self.members) + sum(len(uids.ranges) for uids in self.sets) > limits.CONTEXT_RANGES
+        ranges_held = len(self.members) + sum(len(uids.ranges) for uids in self.sets)
+        return ranges_held > limits.CONTEXT_RANGES or len(self.order) > limits.SORTED_CONTEXT
 
     def touch(self, uids: UIDRanges) -> None:
         """These messages must be looked at."""
@@ -71,6 +77,10 @@ class Contexts:
 
     def __contains__(self, tag: bytes) -> bool:
         return tag in self._by_tag
+
+    def has(self, context: Context) -> bool:
+        """Whether it is kept up to date still."""
+        return self._by_tag.get(context.tag) is context
 
     def open(self, context: Context) -> Iterator[bytes]:
         """RFC 5267 4.3.1: what cannot be kept up to date is refused, while the search itself is answered."""
@@ -98,9 +108,7 @@ class Contexts:
         """RFC 5267 4.3.4: before the EXPUNGE of these messages, with the numbers that they still have."""
         for context in list(self._by_tag.values()):
             context.behind = without(context.behind, gone)
-            mine = common(context.members, gone)
-            context.members = without(context.members, mine)
-            yield from self._update(context, view, b"REMOVEFROM", mine)
+            yield from self._remove(context, view, common(context.members, gone))
             yield from self._check(context)
 
     def touch(self, arrived: UIDRanges, changed: UIDRanges, ends: tuple[int, int], own: UIDRanges = ()) -> None:
@@ -126,21 +134,58 @@ class Contexts:
         come, context.fresh = common(context.fresh, looked), without(context.fresh, looked)
         return without(common(come, found), context.members)
 
-    def judge(self, context: Context, view: FolderView, looked: UIDRanges, found: UIDRanges) -> Iterator[bytes]:
-        """Of the messages that were looked at, all of them in this view, these match now."""
+    def judge(
+        self, context: Context, view: FolderView, looked: UIDRanges, found: UIDRanges, whole: Iterable[int] = ()
+    ) -> Iterator[bytes]:
+        """Of the messages that were looked at, all of them in this view, these match now.
+
+        `whole` is the order of the members with those that are new, where they are sorted.
+        """
         before, now = common(context.members, looked), common(looked, found)
-        lost, gained = without(before, now), without(now, before)
-        context.members = merged(without(context.members, lost), gained)
-        yield from self._update(context, view, b"REMOVEFROM", lost)
-        yield from self._update(context, view, b"ADDTO", gained)
+        yield from self._remove(context, view, without(before, now))
+        yield from self._add(context, view, without(now, before), whole)
         yield from self._check(context)
 
-    def _update(self, context: Context, view: FolderView, item: bytes, uids: UIDRanges) -> Iterator[bytes]:
-        if not uids:
+    def _remove(self, context: Context, view: FolderView, lost: UIDRanges) -> Iterator[bytes]:
+        """RFC 5267 4.3.4.  The last ones first: so the positions of the others are those that the client knows."""
+        if not lost:
             return
-        told = uids if context.uid else merged(tuple((view.number(low), view.number(high)) for low, high in uids))
+        context.members = without(context.members, lost)
+        taken = sorting.runs(context.order, each(lost), responses.RANGES_IN_LINE) if context.keys else []
+        if context.keys:
+            gone = set(each(lost))
+            context.order = array("I", [uid for uid in context.order if uid not in gone])
+        yield from self._update(context, view, b"REMOVEFROM", lost, reversed(taken))
+
+    def _add(self, context: Context, view: FolderView, gained: UIDRanges, whole: Iterable[int]) -> Iterator[bytes]:
+        """RFC 5267 4.3.3.  The first ones first: each comes to stand where it stays."""
+        if not gained:
+            return
+        context.members = merged(context.members, gained)
+        if context.keys:
+            context.order = sorting.joined(context.order, each(gained), whole)
+        put = sorting.runs(context.order, each(gained), responses.RANGES_IN_LINE) if context.keys else []
+        yield from self._update(context, view, b"ADDTO", gained, put)
+
+    def _update(
+        self,
+        context: Context,
+        view: FolderView,
+        item: bytes,
+        uids: UIDRanges,
+        runs: Iterable[tuple[int, Sequence[int]]],
+    ) -> Iterator[bytes]:
+        """The messages that came to the results or went: in the folder's order, or where they are in the results'."""
+        pairs: Iterable[tuple[int, commands.Ranges]]
+        if context.keys:
+            told = ((first, run if context.uid else view.numbers(run)) for first, run in runs)
+            pairs = ((first, sorting.in_order(numbers)) for first, numbers in told)
+        else:
+            numbers = uids if context.uid else merged(tuple((view.number(a), view.number(b)) for a, b in uids))
+            most = responses.RANGES_IN_LINE
+            pairs = ((0, numbers[at : at + most]) for at in range(0, len(numbers), most))
         correlator = responses.correlator(context.tag, context.folder, utf8=responses.in_utf8(self._enabled))
-        yield from responses.search_update(correlator, uid=context.uid, item=item, numbers=told)
+        yield from responses.search_update(correlator, uid=context.uid, item=item, pairs=pairs)
 
     def _check(self, context: Context) -> Iterator[bytes]:
         if context.is_too_large:

@@ -155,6 +155,7 @@ AFTER_LOGIN: Final = (
     "WITHIN",
     "MULTISEARCH",
     "CONTEXT=SEARCH",
+    "CONTEXT=SORT",
     "PREVIEW",
     "MULTIAPPEND",
     "REPLACE",

@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from core.errors import NoSuchFolder, Refusal
-from core.model import Folder, UIDRanges, common, merged, ranges, without
+from core.model import Folder, UIDRanges, common, each, merged, ranges, without
 from core.ports import ReadTx
 from core.view import FolderView
 from protocols.imap import commands, limits, responses, sorting
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from protocols.imap.session import Session
 
 NOT_NOW = "The search result cannot be kept up to date at the moment"
-ONLY_SEARCH = "Only search results are kept up to date"
 ONLY_HERE = "Only results in the selected folder are kept up to date"
 
 Finding = commands.Search | commands.Sort | commands.Thread | commands.Esearch
@@ -72,9 +71,10 @@ def do_sort(session: Session, command: commands.Sort) -> Steps:
     progress = Progress(session, command.tag, 2 * len(snapshot.view))  # each message is looked for, and then compared
     with _saving(selected, command):
         uids = yield from _found(session, command, home, snapshot, progress)
-        order = yield from ordered(session, home, snapshot, command.keys, uids, progress)
-    if _wants_updates(command):
-        session.send(responses.no_update(command.tag, ONLY_SEARCH, session.language))
+        comparator = session.comparator
+        order = yield from ordered(session, home, snapshot, command.keys, uids, comparator, progress.reached)
+    if (context := _context(session, command, sorted(order))) is not None:
+        session.outgoing += selected.contexts.open(replace(context, keys=command.keys, order=order))
     if command.returns is None:
         answer = partial(_listed, responses.sort, snapshot.view, command, order)
         session.send((yield from computed(answer, len(order))))
@@ -188,7 +188,7 @@ def _check_tag(selected: Selected | None, command: Finding) -> None:
 
 def _context(
     session: Session,
-    command: commands.Search | commands.Esearch,
+    command: Reporting,
     uids: list[int],
     folder: tuple[str, int] | None = None,
 ) -> Context | None:
@@ -197,7 +197,8 @@ def _context(
         return None
     selected, _ = here(session)
     key = frozen(command.criteria, selected.view, selected.saved)
-    return Context(command.tag, command.uid, key, ranges(uids), session.comparator, folder, command.told)
+    told = () if isinstance(command, commands.Sort) else command.told
+    return Context(command.tag, command.uid, key, ranges(uids), session.comparator, folder, told)
 
 
 def do_cancel_update(session: Session, command: commands.CancelUpdate) -> str:
@@ -219,8 +220,8 @@ def catching_up(session: Session) -> Steps:
 
 def _caught_up(session: Session, context: Context) -> Asking[None]:
     selected, home = here(session)
-    now, comparator = session.services.clock.now(), context.comparator
-    search = Search(snapshot_of(session, selected), context.key, (), now=now, comparator=comparator)
+    now, snapshot = session.services.clock.now(), snapshot_of(session, selected)
+    search = Search(snapshot, context.key, (), now=now, comparator=context.comparator)
     waiting = selected.view.clip(context.behind)
     uids = next(selected.view.slices(waiting, search.piece_messages), ())
     # Before they are looked at: what becomes of them meanwhile must be looked at again.
@@ -232,6 +233,8 @@ def _caught_up(session: Session, context: Context) -> Asking[None]:
     except Refusal:
         session.outgoing += selected.contexts.give_up(context, NOT_NOW)
         return
+    if not selected.contexts.has(context):
+        return  # it was given up while EXPUNGE was told
     looked = tuple((low, min(high, matched.last_uid)) for low, high in uids if low <= matched.last_uid)
     context.behind = merged(context.behind, without(uids, looked))
     alive = selected.alive(looked)
@@ -242,7 +245,18 @@ def _caught_up(session: Session, context: Context) -> Asking[None]:
             session.outgoing += selected.contexts.give_up(context, NOT_NOW)
             return
         alive = selected.alive(looked)
-    session.outgoing += selected.contexts.judge(context, selected.view, alive, ranges(matched.uids))
+    whole: Sequence[int] = ()
+    if context.keys and (new := without(common(alive, ranges(matched.uids)), context.members)):
+        together = list(each(merged(context.members, new)))
+        try:
+            whole = yield from ordered(session, home, snapshot, context.keys, together, context.comparator)
+        except Refusal:
+            session.outgoing += selected.contexts.give_up(context, NOT_NOW)
+            return
+        if not selected.contexts.has(context):
+            return
+        alive = selected.alive(looked)
+    session.outgoing += selected.contexts.judge(context, selected.view, alive, ranges(matched.uids), whole)
 
 
 def _tell_come(session: Session, context: Context, come: UIDRanges) -> Asking[None]:

@@ -196,7 +196,6 @@ TEXTS: Final = {
     "Only results in the selected folder are kept up to date": (
         "Nur Ergebnisse im geöffneten Ordner werden auf dem Laufenden gehalten"
     ),
-    "Only search results are kept up to date": "Nur Suchergebnisse werden auf dem Laufenden gehalten",
     "QRESYNC needs ENABLE first": "QRESYNC braucht erst ENABLE",
     "That filter holds no search criteria": "Dieser Filter enthält keine Suchkriterien",
     "That tag is in use": "Diese Kennung ist vergeben",

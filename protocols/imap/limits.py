@@ -53,6 +53,7 @@ SEARCH_KEYS: Final = 1_000  # keys in one SEARCH; clients look for some hundred 
 SEARCH_RETURNS: Final = 10  # options in RETURN (...); there are eight
 CONTEXTS: Final = 8  # search results kept up to date for one client (RFC 5267 4.3.1); clients show one or two
 CONTEXT_RANGES: Final = 4_096  # of UIDs in one of them, 150 octets each: a folder of any size with so many gaps
+SORTED_CONTEXT: Final = 20_000  # messages of a sorted one, whose positions are counted on the spot: some milliseconds
 SMALLEST_BATCH: Final = 500  # messages in one of UIDBATCHES: smaller ones would make a round trip of every screenful
 LANGUAGES: Final = 20  # in one LANGUAGE; browsers let people list some ten
 LANGUAGE: Final = 64  # octets of a language range; the longest that are in use have some 20

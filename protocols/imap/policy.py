@@ -93,8 +93,15 @@ def is_hidden(capability: str, hidden: frozenset[str]) -> bool:
 # What means nothing to a client without the capability before it.
 _DEPENDENTS: Final[dict[str, tuple[str, ...]]] = {
     "CONDSTORE": ("QRESYNC",),  # RFC 7162 3.2
-    "ESEARCH": ("SEARCHRES", "PARTIAL", "ESORT", "CONTEXT=SEARCH", "MULTISEARCH"),  # RFC 5182, 9394, 5267, 7377
-    "SORT": ("ESORT",),  # RFC 5267 3
+    "ESEARCH": (
+        "SEARCHRES",
+        "PARTIAL",
+        "ESORT",
+        "CONTEXT=SEARCH",
+        "CONTEXT=SORT",
+        "MULTISEARCH",
+    ),  # RFC 5182, 9394, 5267, 7377
+    "SORT": ("ESORT", "CONTEXT=SORT"),  # RFC 5267 3, 4.1
     "LIST-EXTENDED": ("LIST-STATUS", "LIST-MYRIGHTS", "LIST-METADATA"),  # RFC 5819, 8440, 9590
     "ACL": ("RIGHTS", "LIST-MYRIGHTS"),  # RFC 4314 2.2, RFC 8440
     "METADATA": ("LIST-METADATA", "FILTERS"),  # RFC 9590, RFC 5466 3.2

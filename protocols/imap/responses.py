@@ -530,14 +530,22 @@ def correlator(tag: bytes, folder: tuple[str, int] | None = None, *, utf8: bool 
     return b"(TAG %s MAILBOX %s UIDVALIDITY %d)" % (string(tag), mailbox_string(folder[0], utf8=utf8), folder[1])
 
 
-def search_update(correlator: bytes, *, uid: bool, item: bytes, numbers: Ranges) -> Iterator[bytes]:
-    """ADDTO or REMOVEFROM (RFC 5267 4.3.2), in lines that a client can hold.
+def search_update(correlator: bytes, *, uid: bool, item: bytes, pairs: Iterable[tuple[int, Ranges]]) -> Iterator[bytes]:
+    """ADDTO or REMOVEFROM (RFC 5267 4.3.2), each position with its numbers, in lines that a client can hold.
 
     Position 0: the client keeps its results in the folder's order.
     """
-    head = b"* ESEARCH %b%b %b (0 " % (correlator, b" UID" if uid else b"", item)
-    for at in range(0, len(numbers), RANGES_IN_LINE):
-        yield head + sequence_set(numbers[at : at + RANGES_IN_LINE]) + b")\r\n"
+    head = b"* ESEARCH %b%b %b (" % (correlator, b" UID" if uid else b"", item)
+    line: list[bytes] = []
+    room = RANGES_IN_LINE
+    for position, numbers in pairs:
+        if line and len(numbers) > room:
+            yield head + b" ".join(line) + b")\r\n"
+            line, room = [], RANGES_IN_LINE
+        line.append(b"%d %b" % (position, sequence_set(numbers)))
+        room -= len(numbers)
+    if line:
+        yield head + b" ".join(line) + b")\r\n"
 
 
 def no_update(tag: bytes, text: str, language: Language = I_DEFAULT) -> bytes:

@@ -73,6 +73,39 @@ def inserted(keys: Sequence[SortKey], order: "array[int]", late: Iterable[int], 
     return found
 
 
+def joined(order: Iterable[int], late: Iterable[int], whole: Iterable[int]) -> "array[int]":
+    """The order with messages more, each where it is in the whole, which may lack some that the order has."""
+    order = array("I", order)
+    known, wanted = set(order), set(late)
+    behind: dict[int, list[int]] = {}
+    last = 0  # before all others
+    for uid in whole:
+        if uid in known:
+            last = uid
+        elif uid in wanted:
+            behind.setdefault(last, []).append(uid)
+    found = array("I", behind.pop(0, ()))
+    for uid in order:
+        found.append(uid)
+        if uid in behind:
+            found.extend(behind[uid])
+    return found
+
+
+def runs(order: Sequence[int], wanted: Iterable[int], most: int) -> list[tuple[int, Sequence[int]]]:
+    """Where some messages are in an order: (position of the first, from 1 on; those that follow one another)."""
+    some = set(wanted)
+    found: list[tuple[int, list[int]]] = []
+    for position, uid in enumerate(order, 1):
+        if uid not in some:
+            continue
+        if found and found[-1][0] + len(found[-1][1]) == position and len(found[-1][1]) < most:
+            found[-1][1].append(uid)
+        else:
+            found.append((position, [uid]))
+    return [(first, run) for first, run in found]
+
+
 class _Rank:
     """A message's place beside another's."""
 

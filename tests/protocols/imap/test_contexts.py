@@ -394,6 +394,143 @@ def numbers(octets: bytes) -> Iterator[int]:
         yield from range(int(low), int(high or low) + 1)
 
 
+def room_of(*subjects: str) -> tuple[bytes, ...]:
+    return tuple(f"Subject: {subject}\r\n\r\n".encode() for subject in subjects)
+
+
+# ---------------------------------------------------------------------------------------------- CONTEXT=SORT
+
+
+def test_a_sorted_result_is_kept_in_its_order(pair: tuple[Client, Client]) -> None:
+    """RFC 5267 4.3.3, 4.3.4: each message with the position at which it comes to stand, or stood."""
+    client, other = pair
+    for mail in room_of("d", "b", "f"):
+        other.append("INBOX", mail)
+    client.ok("NOOP")
+    answer = client.send(b's UID SORT RETURN (UPDATE ALL COUNT) (SUBJECT) UTF-8 UNSEEN SUBJECT ""\r\n')
+    assert b'* ESEARCH (TAG "s") UID ALL 5,4,6,1:3 COUNT 6\r\n' in answer
+    for mail in room_of("c", "e", "a", "cc"):
+        other.append("INBOX", mail)
+    assert untagged(client.ok("NOOP"))[-1] == b'* ESEARCH (TAG "s") UID ADDTO (1 9 3 7,10 6 8)'
+    other.ok("UID STORE 2,7,8,10 +FLAGS (\\Seen)")
+    assert untagged(client.ok("NOOP"))[-1] == b'* ESEARCH (TAG "s") UID REMOVEFROM (9 2 6 8 3 7,10)'
+
+
+def test_a_sorted_result_of_numbers_follows_what_they_become(pair: tuple[Client, Client]) -> None:
+    """RFC 5267 4.3.4: before EXPUNGE, with the number that the message still has."""
+    client, other = pair
+    client.send(b"s SORT RETURN (UPDATE ALL) (REVERSE ARRIVAL) UTF-8 ALL\r\n")
+    other.ok("UID STORE 2 +FLAGS (\\Deleted)")
+    other.ok("EXPUNGE")
+    told = [line for line in untagged(client.ok("NOOP")) if b"FETCH" not in line]
+    assert told == [b'* ESEARCH (TAG "s") REMOVEFROM (2 2)', b"* 2 EXPUNGE"]
+
+
+def test_a_sorted_result_of_very_many_messages_is_given_up(
+    pair: tuple[Client, Client], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SORTED_CONTEXT", 3)
+    client, other = pair
+    assert b"NOUPDATE" not in client.send(b"s SORT RETURN (UPDATE) (SUBJECT) UTF-8 ALL\r\n")
+    other.append("INBOX", MESSAGE)
+    assert b'* NO [NOUPDATE "s"]' in client.ok("NOOP")
+    assert b'* NO [NOUPDATE "t"]' in client.send(b"t SORT RETURN (UPDATE) (SUBJECT) UTF-8 ALL\r\n")
+
+
+def test_a_sorted_result_keeps_its_comparator(pair: tuple[Client, Client]) -> None:
+    """RFC 5255 4.2: what the client asks for later is another matter."""
+    client, other = pair
+    client.ok("COMPARATOR i;octet")
+    client.send(b"s UID SORT RETURN (UPDATE ALL) (SUBJECT) UTF-8 SUBJECT a\r\n")
+    client.ok("COMPARATOR i;unicode-casemap")
+    for mail in room_of("ab", "Ba", "a"):
+        other.append("INBOX", mail)
+    assert untagged(client.ok("NOOP"))[-1] == b'* ESEARCH (TAG "s") UID ADDTO (1 5:6,4)'
+
+
+sorted_steps = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), st.sampled_from("abcd"), st.sampled_from(["", "(\\Seen)"])),
+        st.tuples(st.just("store"), st.integers(1, 12), st.sampled_from(["+FLAGS (\\Seen)", "-FLAGS (\\Seen)"])),
+        st.tuples(st.just("expunge"), st.integers(1, 12), st.integers(1, 12)),
+        st.tuples(st.sampled_from(["noop", "fetch", "idle"])),
+        st.tuples(st.just("amid"), st.integers(1, 12), st.integers(1, 12)),
+    ),
+    max_size=30,
+)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sorted_steps)
+def test_a_client_that_follows_the_updates_knows_what_a_sort_would_find(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[object, ...]]
+) -> None:
+    """RFC 5267 4.3.2: results are maintained in the requested order, under any order of changes."""
+    server = TestServer(Path(tmp_path_factory.mktemp("contexts")))
+    client, other = room(server, 3), second(server)
+    programs = {b"u": "UID SORT RETURN (UPDATE ALL) (REVERSE SUBJECT) UTF-8 UNSEEN"}
+    programs[b"n"] = "SORT RETURN (UPDATE ALL) (SUBJECT REVERSE ARRIVAL) UTF-8 UNSEEN"
+    programs[b"t"] = "UID SORT RETURN (UPDATE ALL) (SUBJECT) UTF-8 TEXT Subject"
+    known: dict[bytes, list[int]] = {}
+
+    def fold(answer: bytes) -> None:
+        for line in untagged(answer):
+            if match := re.fullmatch(rb'\* ESEARCH \(TAG "(.)"\)(?: UID)? (ADDTO|REMOVEFROM) \((.*)\)', line):
+                result, words = known[match[1]], match[3].split()
+                for position, numbered in zip(map(int, words[::2]), map(numbers, words[1::2]), strict=True):
+                    told = list(numbered)
+                    assert 1 <= position <= len(result) + 1
+                    if match[2] == b"ADDTO":
+                        result[position - 1 : position - 1] = told
+                    else:
+                        assert result[position - 1 : position - 1 + len(told)] == told, line
+                        del result[position - 1 : position - 1 + len(told)]
+            elif expunged := re.fullmatch(rb"\* (\d+) EXPUNGE", line):
+                gone = int(expunged[1])
+                assert gone not in known[b"n"]
+                known[b"n"] = [number - (number > gone) for number in known[b"n"]]
+
+    for tag, program in programs.items():
+        found = re.search(rb" ALL ([0-9:,]+)\r\n", client.send(tag + b" " + program.encode() + b"\r\n"))
+        known[tag] = list(numbers(found[1])) if found else []
+    for step in steps:
+        match step:
+            case "append", subject, flags:
+                other.append("INBOX", room_of(str(subject))[0], str(flags))
+            case "store", uid, change:
+                other.ok(f"UID STORE {uid} {change}")
+            case "expunge", uid, until:
+                other.ok(f"UID STORE {uid}:{until} +FLAGS (\\Deleted)")
+                other.ok("EXPUNGE")
+            case "amid", uid, until:  # what is looked at changes before it is told
+                fold(client.says("IDLE"))
+                other.append("INBOX", room_of("b")[0])
+                client.session.tell_idle()
+                while isinstance(work := client.session.next_work(), Read | Scan):
+                    looked = client._do(work)
+                    other.ok(f"UID STORE {uid} +FLAGS (\\Seen)")
+                    other.ok(f"UID STORE {until} +FLAGS (\\Deleted)")
+                    other.ok("EXPUNGE")
+                    client.session.tell_idle()
+                    client.session.finish(looked)
+                    uid = until = 1  # once: or it never ends
+                fold(client.turn() + client.send(b"DONE\r\n"))
+            case ("noop",):
+                fold(client.ok("NOOP"))
+            case ("fetch",):
+                fold(client.says("FETCH 1:* FLAGS"))  # BAD in an empty folder
+            case ("idle",):
+                fold(client.says("IDLE"))
+                other.append("INBOX", room_of("c")[0])
+                fold(client.turn() + client.send(b"DONE\r\n"))
+    fold(client.ok("NOOP"))
+    for tag, program in programs.items():
+        answer = client.ok(program.replace("UPDATE ", ""))
+        found = re.search(rb" ALL ([0-9:,]+)\r\n", answer)
+        assert known[tag] == (list(numbers(found[1])) if found else []), tag
+    server.close()
+
+
 steps = st.lists(
     st.one_of(
         st.tuples(st.just("append"), st.sampled_from(["", "(\\Seen)", "(\\Flagged)"]), st.booleans()),

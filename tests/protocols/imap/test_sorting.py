@@ -207,3 +207,18 @@ def test_a_set_keeps_the_order_of_the_numbers(numbers: list[int], octets: bytes)
 @given(st.lists(st.integers(1, 12), max_size=30))
 def test_a_set_holds_each_number_in_its_place(numbers: list[int]) -> None:
     assert [number for low, high in in_order(numbers) for number in range(low, high + 1)] == numbers
+
+
+@given(st.permutations(range(1, 13)), st.sets(st.integers(1, 12)), st.sets(st.integers(1, 12)))
+def test_an_order_that_takes_more_in_stays_as_it_was(whole: list[int], late: set[int], lost: set[int]) -> None:
+    """What the whole lacks keeps its place, and all else is where the whole has it."""
+    before = [uid for uid in whole if uid not in late]
+    known = [uid for uid in whole if uid not in lost - late]
+    after = list(sorting.joined(before, late, known))
+    assert [uid for uid in after if uid not in late] == before
+    assert [uid for uid in after if uid in known] == known
+    for most in (1, 2, 12):
+        found = sorting.runs(after, late, most)
+        assert [uid for _, run in found for uid in run] == [uid for uid in after if uid in late]
+        assert all(list(run) == after[first - 1 : first - 1 + len(run)] for first, run in found)
+        assert all(len(run) <= most for _, run in found)
