@@ -38,7 +38,7 @@ def directory() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def penfold(directory: Path) -> Iterator[Penfold]:
     """A fresh `penfold demo` for this file."""
-    server = Penfold(directory / "penfold", users=9).start()
+    server = Penfold(directory / "penfold", users=20).start()
     yield server
     server.stop()
 
