@@ -44,13 +44,19 @@ class Sharer(Naive):
         super().__init__(client)
 
     def hear(self, answer: bytes) -> list[int]:
-        """Folds VANISHED too (RFC 7162 3.2.10): of those whose UIDs it has not asked for, it knows only how many."""
+        """Folds VANISHED too (RFC 7162 3.2.10): of those whose UIDs it has not asked for, it knows only how many.
+
+        And that they lie between those whose UIDs it knows, for UIDs ascend.
+        """
         uids = []
         for line in answer.split(b"\r\n"):
             gone = re.match(rb"\* VANISHED ([\d:,]+)", line)
             for uid in _uids(gone[1]) if gone else ():
                 known = [message.uid for message in self.messages]
-                del self.messages[known.index(uid if uid in known else None)]
+                below = [at for at, other in enumerate(known) if other is not None and other < uid]
+                del self.messages[
+                    known.index(uid) if uid in known else known.index(None, below[-1] + 1 if below else 0)
+                ]
             uids += super().hear(line)
         return uids
 
