@@ -60,4 +60,5 @@ def snapshot_of(session: Session, selected: Selected) -> Snapshot:
     """What work on another thread may know of the session."""
     recent_from = selected.recent_from if selected.shows_recent else NEVER
     place = (selected.home.mailbox_id, selected.folder_id)
-    return Snapshot(*place, selected.view, recent_from, session.takes_utf8, selected.uid_only)
+    by = _as_of_now(session, selected.home).by
+    return Snapshot(*place, selected.view, recent_from, session.takes_utf8, selected.uid_only, by)

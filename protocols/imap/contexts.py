@@ -78,10 +78,6 @@ class Contexts:
     def __contains__(self, tag: bytes) -> bool:
         return tag in self._by_tag
 
-    def has(self, context: Context) -> bool:
-        """Whether it is kept up to date still."""
-        return self._by_tag.get(context.tag) is context
-
     def open(self, context: Context) -> Iterator[bytes]:
         """RFC 5267 4.3.1: what cannot be kept up to date is refused, while the search itself is answered."""
         if len(self._by_tag) >= limits.CONTEXTS:

@@ -126,9 +126,10 @@ def send_piece(session: Session, home: Home, piece: Piece) -> Asking[None]:
             continue
         left = octets.size
         try:
-            while left and (part := (yield home.read(octets.read, heavy=True))):
-                left -= len(part)
-                session.send(part)
+            with session.sending_literal():
+                while left and (part := (yield home.read(octets.read, heavy=True))):
+                    left -= len(part)
+                    session.send(part)
         except Refusal:
             session.cut()
             raise

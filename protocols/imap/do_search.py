@@ -233,8 +233,6 @@ def _caught_up(session: Session, context: Context) -> Asking[None]:
     except Refusal:
         session.outgoing += selected.contexts.give_up(context, NOT_NOW)
         return
-    if not selected.contexts.has(context):
-        return  # it was given up while EXPUNGE was told
     looked = tuple((low, min(high, matched.last_uid)) for low, high in uids if low <= matched.last_uid)
     context.behind = merged(context.behind, without(uids, looked))
     alive = selected.alive(looked)
@@ -252,8 +250,6 @@ def _caught_up(session: Session, context: Context) -> Asking[None]:
             whole = yield from ordered(session, home, snapshot, context.keys, together, context.comparator)
         except Refusal:
             session.outgoing += selected.contexts.give_up(context, NOT_NOW)
-            return
-        if not selected.contexts.has(context):
             return
         alive = selected.alive(looked)
     session.outgoing += selected.contexts.judge(context, selected.view, alive, ranges(matched.uids), whole)

@@ -100,8 +100,11 @@ def rechecking(session: Session) -> Steps:
     selected.is_doubtful = False
     try:
         rights_now = yield home.read(partial(_still, home=home, folder_id=selected.folder_id))
-    except Refusal:
-        session.bye("The selected folder may not be read any more", responses.NOPERM)
+    except Refusal as no:
+        if no.temporary:
+            session.bye("The selected folder cannot be read at the moment", responses.UNAVAILABLE)
+        else:
+            session.bye("The selected folder may not be read any more", responses.NOPERM)
         return ""
     flags_before = list(selected.flags_known())
     selected.rights = rights_now

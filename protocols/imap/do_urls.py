@@ -200,11 +200,12 @@ def _send(session: Session, url: bytes, part: Part | None) -> Asking[None]:
     octets: bytes = yield next(reads)
     session.send(responses.url_fetch_head(url, part.size))
     session.send(octets)
-    for read in reads:
-        try:
-            octets = yield read
-        except Refusal as no:
-            session.cut()
-            raise expunged() from no
-        session.send(octets)
+    try:
+        with session.sending_literal():
+            for read in reads:
+                octets = yield read
+                session.send(octets)
+    except Refusal as no:
+        session.cut()
+        raise expunged() from no
     session.send(b"\r\n")

@@ -12,10 +12,12 @@ from typing import Any
 
 from msgspec import Struct, msgpack
 
+from core import folders
 from core.errors import MessageExpunged
 from core.formats import mime
 from core.model import Entry, FolderId, Item, MailboxId, UIDRanges, email_id
 from core.ports import ReadTx
+from core.rights import READ, Actor
 from core.view import FolderView
 from protocols.imap import commands, responses, sections
 from protocols.imap.commands import FetchItem
@@ -36,6 +38,12 @@ class Snapshot(Struct, frozen=True):
     recent_from: int  # MAX_UID + 1 when \Recent is not shown
     utf8: bool
     uid_only: bool = False
+    by: Actor | None = None  # whose rights are looked at before anything is read; None: nobody's need be
+
+    def check(self, tx: ReadTx) -> None:
+        """RFC 4314 5.1.1.  Raises NoPermission, NoSuchFolder when the folder may not be read any more."""
+        if self.by is not None:
+            folders.existing(tx, self.mailbox_id, self.folder_id, self.by, READ)
 
     @property
     def line(self) -> bytes:
@@ -164,6 +172,7 @@ def lines(snapshot: Snapshot, plan: Plan, uids: UIDRanges) -> list[bytes]:
 
 def render(tx: ReadTx, snapshot: Snapshot, plan: Plan, uids: UIDRanges) -> Piece:
     """The next lines of an answer: some of these messages, from the first on."""
+    snapshot.check(tx)
     if plan.rows is Rows.NONE:
         return Piece(list(lines(snapshot, plan, uids)), uids[-1][1])
     if not plan.sections:

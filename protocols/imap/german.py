@@ -47,6 +47,7 @@ TEXTS: Final = {
     "Autologout; idle for too long": "Abgemeldet, weil zu lange nichts kam",
     "Command is far too large": "Der Befehl ist viel zu groß",
     "The mailbox has been removed": "Das Postfach wurde entfernt",
+    "The selected folder cannot be read at the moment": "Der geöffnete Ordner kann im Augenblick nicht gelesen werden",
     "The selected folder may not be read any more": "Der geöffnete Ordner darf nicht mehr gelesen werden",
     "The selected folder has been deleted or renamed away": "Der geöffnete Ordner wurde gelöscht oder umbenannt",
     "The server is being stopped": "Der Server wird angehalten",

@@ -72,6 +72,7 @@ class Search:
     def run(self, tx: ReadTx, breathe: Breathe = unhurried, *, uids: UIDRanges) -> Matched:
         """Those of the messages that match, from the first on; one that is gone does not."""
         snapshot, predicate = self._snapshot, self._predicate
+        snapshot.check(tx)
         if self._flags is not None:
             return Matched(snapshot.view.flagged(uids, *self._flags), uids[-1][1])
         place = (snapshot.mailbox_id, snapshot.folder_id)

@@ -7,7 +7,8 @@ work is run elsewhere, and it is made of values that nobody changes.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from types import GeneratorType
 from typing import Any, Final, cast
 
@@ -86,6 +87,7 @@ class Session:
         self._steps: Steps | None = None
         self._ask: Work | Await | None = None
         self._has_caught_up = False  # since the last command
+        self._is_amid_literal = False  # that is sent part by part
         self._suspended: tuple[Steps | None, Work | Await | None] | None = None  # while contexts catch up
         self._is_waiting = False  # for the adapter to finish some work
         self._strange_commands = 0
@@ -115,7 +117,8 @@ class Session:
         while not self.is_closing and not self._is_waiting:
             if self._steps is None:
                 # In turns: neither the next command nor what is owed from the last one waits for long.
-                turns = (self._begin, self._catch_up) if self._has_caught_up else (self._catch_up, self._begin)
+                begins = self._has_caught_up and not self._is_doubtful
+                turns = (self._begin, self._catch_up) if begins else (self._catch_up, self._begin)
                 if not any(turn() for turn in turns):
                     return None
             elif isinstance(self._ask, Await):
@@ -158,7 +161,9 @@ class Session:
 
     @property
     def is_resting(self) -> bool:
-        """Whether the session could end now without breaking off a command (an IDLE may be)."""
+        """Whether the session could end now without breaking off a command (an IDLE may be), or a literal."""
+        if self._is_amid_literal:
+            return False
         return self._steps is None or self.is_idling or self._suspended is not None
 
     # ------------------------------------------------------------------------------------------ commands
@@ -310,9 +315,14 @@ class Session:
         self._advance(lambda steps: steps.send(None))
         return True
 
+    @property
+    def _is_doubtful(self) -> bool:
+        """Whether it is still to be seen if the selected folder may be read."""
+        return self.selected is not None and self.selected.is_doubtful
+
     def _owed(self) -> Steps | None:
         selected, notifier = self.selected, self.notifier
-        if selected is not None and selected.is_doubtful:
+        if self._is_doubtful:
             return rechecking(self)
         if selected is not None and selected.contexts.behind():
             return catching_up(self)
@@ -355,7 +365,7 @@ class Session:
 
     def _tell_news(self) -> None:
         selected = self.selected
-        if selected is None:
+        if selected is None or (selected.is_doubtful and not isinstance(self._command, _CHANGES)):
             return
         if selected.has_news:
             uid = bool(getattr(self._command, "uid", False))
@@ -372,12 +382,21 @@ class Session:
 
     def bye(self, text: str, code: bytes | None = None) -> None:
         """The last line; nothing more is read or sent."""
-        if not self.is_closing:
+        if not self.is_closing and not self._is_amid_literal:
             self.send(responses.bye(text, code, self.language))
-            self.is_closing = True
+        self.is_closing = True
+
+    @contextmanager
+    def sending_literal(self) -> Iterator[None]:
+        """A literal was announced, and is sent part by part: whatever else is said would be taken for a part of it."""
+        self._is_amid_literal = True
+        try:
+            yield
+        finally:
+            self._is_amid_literal = False
 
     def cut(self) -> None:
-        """Ends without a word: amid a literal that was announced, whatever is said would be taken for a part of it."""
+        """Ends without a word, since the rest of a literal cannot be had."""
         self.is_closing = True
 
     # ------------------------------------------------------------------------------------------ for the handlers
@@ -564,11 +583,10 @@ class Session:
         selected = self.selected
         if self.is_closing or selected is None or not selected.has_news or selected.is_doubtful:
             return
-        if not self.is_idling and (not self.wants.at_once or self._steps is not None):
+        # What is being told by _catch_up may be a literal, and its message numbers must mean what they meant.
+        if self._suspended is not None or (not self.is_idling and (not self.wants.at_once or self._steps is not None)):
             return
-        # While messages are being told by their numbers (see _catch_up), these must mean what they meant.
-        expunge = (self.is_idling or self.wants.expunges_at_once) and self._suspended is None
-        self.outgoing += selected.tell(expunge=expunge)
+        self.outgoing += selected.tell(expunge=self.is_idling or self.wants.expunges_at_once)
         self.outgoing += selected.settled()
         if selected.is_gone:
             self._folder_gone()
@@ -595,6 +613,8 @@ class Session:
         self.is_secure = True
 
 
+# What must tell of messages that go before it is answered.
+_CHANGES: Final = (commands.Append, commands.Copy, commands.Expunge, commands.Move, commands.Replace, commands.Store)
 _TOO_EARLY: Final = {NOT_AUTHENTICATED: "Sign in first", AUTHENTICATED: "Select a folder first"}
 _TOO_LATE: Final = "Not once you have signed in"
 

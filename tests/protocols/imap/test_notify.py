@@ -8,7 +8,7 @@ from core.changes import FolderChange
 from core.model import FolderId, MailboxId, ModSeq
 from core.rights import Grant, mask
 from protocols.imap.work import Read, Work
-from tests.support.imap import MESSAGE, Client, TestServer, account, untagged
+from tests.support.imap import MESSAGE, Client, TestServer, account, room, second, untagged
 
 READER = Grant(account(2).user, mask("lr"))
 
@@ -496,3 +496,51 @@ def test_what_is_not_told_is_not_promised(server: TestServer) -> None:
     assert client.session.selected.modseq == before  # type: ignore[union-attr]
     assert b"* 1 EXISTS" in client.ok("NOTIFY SET (selected (MessageNew MessageExpunge))")
     assert client.session.selected.modseq > before  # type: ignore[union-attr]
+
+
+# ---------------------------------------------------------------------------------------------- large bodies
+
+LARGE = b"Subject: large\r\n\r\n" + b"0123456789" * 60_000
+ASKED = "NOTIFY SET (SELECTED (MessageNew (UID BODY.PEEK[]) MessageExpunge FlagChange))"
+
+
+def amid_a_literal(server: TestServer, *, idle: bool) -> tuple[Client, Client, Work]:
+    """A client that is being told of a large message, another, and the work for its next part."""
+    client, other = room(server, 1), second(server)
+    client.ok(ASKED)
+    if idle:
+        client.says("IDLE")
+    other.append("INBOX", LARGE)
+    client.session.tell_idle()
+    while (work := client.session.next_work()) is not None and not client.session._is_amid_literal:
+        client.session.finish(client._do(work))
+    assert work is not None
+    client.session.finish(client._do(work))
+    work = client.session.next_work()
+    assert work is not None
+    assert client.session._is_amid_literal
+    return client, other, work
+
+
+@pytest.mark.parametrize("idle", [True, False])
+def test_a_literal_is_all_that_is_sent_until_it_ends(server: TestServer, idle: bool) -> None:
+    """What comes meanwhile is told behind it: else its text would be taken for responses, and they for its text."""
+    client, other, work = amid_a_literal(server, idle=idle)
+    other.ok("STORE 1 +FLAGS (\\Flagged)")
+    other.append("INBOX", MESSAGE)
+    client.session.tell_idle()
+    told = client.finish(work)
+    rest = told.split(b"BODY[] {%d}\r\n" % len(LARGE))[1]
+    assert rest[: len(LARGE)] == LARGE
+    assert rest[len(LARGE) :].startswith(b")\r\n")
+    assert b"* 3 EXISTS" in rest[len(LARGE) :]
+    assert b"\\Flagged" in rest[len(LARGE) :]
+
+
+def test_a_session_that_ends_amid_a_literal_ends_without_a_word(server: TestServer) -> None:
+    client, _, _ = amid_a_literal(server, idle=True)
+    assert not client.session.is_resting, "a server that is being stopped lets it come to its end"
+    client.heard()
+    client.session.bye("gone")
+    assert client.session.is_closing
+    assert client.heard() == b""

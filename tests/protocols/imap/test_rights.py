@@ -2,9 +2,11 @@ r"""RFC 4314 in sessions: who may do what in whose folders, and that nothing els
 
 import pytest
 
-from core.errors import NoPermission
+from core.errors import NoPermission, Unavailable
 from core.rights import ANYONE, LETTERS, Grant, mask
+from protocols.imap import do_messages, searching
 from protocols.imap.grammar.rights import _KNOWN
+from protocols.imap.work import Read
 from tests.support.imap import MESSAGE, Client, TestServer, account, untagged
 
 U3 = account(3).user
@@ -339,6 +341,51 @@ def test_who_may_read_no_longer_is_out_at_once(server: TestServer, take: str, co
     server.deliver(MESSAGE)
     assert client.turn() == b"* BYE [NOPERM] The selected folder may not be read any more\r\n"
     assert client.session.is_closing
+
+
+def test_what_is_said_next_comes_behind_the_look_at_rights(server: TestServer) -> None:
+    """Also of who has been told unasked of something already, and then takes nothing for a while."""
+    server.deliver(MESSAGE)
+    client = shared(server, "lrs")
+    client.ok("NOTIFY SET (SELECTED (MessageNew MessageExpunge FlagChange)) (PERSONAL (MailboxName))")
+    client.ok('SELECT "Other Users/u1/INBOX"')
+    client.session._has_caught_up = True
+    client.session.wake = lambda: None
+    server.share("INBOX", give(""))
+    answer = client.says("FETCH 1 BODY.PEEK[]")
+    assert answer == b"* BYE [NOPERM] The selected folder may not be read any more\r\n"
+
+
+@pytest.mark.parametrize("command", ["FETCH 1:* BODY.PEEK[]", "UID SEARCH TEXT body", "FETCH 1:* (UID RFC822.SIZE)"])
+def test_a_command_that_goes_on_reads_no_further(
+    server: TestServer, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """RFC 4314 5.1.1: however long it takes, and whatever else comes meanwhile."""
+    monkeypatch.setattr(do_messages, "PIECE_MESSAGES", 1)
+    monkeypatch.setattr(searching, "PIECE_MESSAGES", dict.fromkeys(searching.PIECE_MESSAGES, 1))
+    for _ in range(3):
+        server.deliver(MESSAGE)
+    client = shared(server, "lrs")
+    client.ok('SELECT "Other Users/u1/INBOX"')
+    work = client.begin(command)
+    client.session.finish(client._do(work))
+    server.share("INBOX", give(""))
+    server.deliver(MESSAGE)
+    told = client.turn()
+    assert told.count(b"FETCH (") <= 1
+    assert b"EXISTS" not in told
+    assert b" NO [NONEXISTENT]" in told
+    assert told.endswith(b"* BYE [NOPERM] The selected folder may not be read any more\r\n")
+
+
+def test_rights_that_cannot_be_looked_at_are_not_gone(server: TestServer) -> None:
+    server.deliver(MESSAGE)
+    client = shared(server, "lr")
+    client.ok('SELECT "Other Users/u1/INBOX"')
+    server.share("INBOX", give("lrs"))
+    assert isinstance(client.session.next_work(), Read)
+    client.session.fail(Unavailable("Not mounted"))
+    assert client.turn() == b"* BYE [UNAVAILABLE] The selected folder cannot be read at the moment\r\n"
 
 
 def test_rights_of_somebody_else_that_change_are_nothing_to_a_reader(three: TestServer) -> None:
