@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 FEW_FOUND = 500  # messages about which something is found out on the spot
 FEW_READ = 100  # that are read on the spot, wherever they lie
+RELEVANCY = "RELEVANCY"  # the key of SORT that is about the search, so that nothing of it is kept
 LARGE_PART = 4  # of how many messages one is found, or more: an order of them all is looked through for them
 
 
@@ -64,9 +65,15 @@ def ordered(
     keys: Sequence[SortKey],
     uids: Sequence[int],
     progress: Progress,
+    scores: Mapping[int, int],
 ) -> Asking[array[int]]:
-    """Messages, whose UIDs ascend, in the order of these keys; those that are gone may be left out."""
+    """Messages, whose UIDs ascend, in the order of these keys; those that are gone may be left out.
+
+    `scores` are what RELEVANCY compares, by UID.
+    """
     kept, keys = session.services.kept, session.comparator.directed(sorting.distinct(keys))
+    if any(key.name == RELEVANCY for key in keys):
+        return (yield from _ranked(session, home, snapshot, keys, uids, progress, scores))
     name = _key(session, snapshot, keys)
     known: array[int] = kept.get(name) or array("I")
     found, late = array("I"), list(uids)
@@ -80,6 +87,26 @@ def ordered(
     if LARGE_PART * len(uids) >= len(snapshot.view):
         kept.put(name, order, order.itemsize * len(order))
     return order
+
+
+def _ranked(
+    session: Session,
+    home: Home,
+    snapshot: Snapshot,
+    keys: Sequence[SortKey],
+    uids: Sequence[int],
+    progress: Progress,
+    scores: Mapping[int, int],
+) -> Asking[array[int]]:
+    """RFC 6203 6: the highest score comes first."""
+    others = [key.name for key in keys if key.name != RELEVANCY]
+    of = yield from _columns(session, home, snapshot, others, uids, progress)
+
+    def arrange() -> array[int]:
+        ranks = Column(array("I", uids), array("q", [-scores[uid] for uid in uids]), 0)
+        return _arranged(keys, uids, array("I"), uids, {**of, RELEVANCY: ranks})
+
+    return (yield from computed(arrange, len(uids)))
 
 
 def _arranged(

@@ -198,6 +198,7 @@ TEXTS: Final = {
     ),
     "Only search results are kept up to date": "Nur Suchergebnisse werden auf dem Laufenden gehalten",
     "QRESYNC needs ENABLE first": "QRESYNC braucht erst ENABLE",
+    "RELEVANCY needs FUZZY": "RELEVANCY braucht FUZZY",
     "That filter holds no search criteria": "Dieser Filter enthält keine Suchkriterien",
     "That tag is in use": "Diese Kennung ist vergeben",
     "The filters go too deep, or in a circle": "Die Filter gehen zu tief, oder im Kreis",
@@ -211,6 +212,7 @@ TEXTS: Final = {
     "There are no message numbers any more": "Nummern von Nachrichten gibt es nicht mehr",
     "There is no such comparator": "Diese Vergleichsweise gibt es nicht",
     "There is no such filter": "Diesen Filter gibt es nicht",
+    "Too many words to search for fuzzily": "Zu viele Wörter, die ungefähr gesucht werden",
     "Too many search results are kept up to date already": (
         "Zu viele Suchergebnisse werden schon auf dem Laufenden gehalten"
     ),
