@@ -12,7 +12,7 @@ from core.formats import mime
 from core.formats.casemap import loosen
 from core.model import Blob, Entry, FolderId, Item, MailboxId, UIDRanges, email_id
 from core.ports import ReadTx
-from protocols.imap.fuzzy import Piece, pieces
+from protocols.imap.fuzzy import pieces
 from protocols.imap.objectids import thread_id
 from protocols.imap.sections import read_octets
 from protocols.imap.work import Breathe
@@ -164,8 +164,8 @@ class Candidate:
         return self._batch.fold(header_text(self.header))
 
     @cached_property
-    def header_pieces(self) -> list[Piece]:
-        """The header, folded, in words."""
+    def header_pieces(self) -> list[str]:
+        """The header, folded, in pieces that part no words."""
         text = self.header_text
         return list(pieces(text[at : at + FOLDED_CHARACTERS] for at in range(0, len(text), FOLDED_CHARACTERS)))
 
@@ -191,11 +191,11 @@ class Candidate:
         return sum(part.body_end - part.body_start for part in leaves(self.parts)) <= KEPT_TEXTS
 
     @cached_property
-    def _kept_pieces(self) -> dict[bool, list[list[Piece]]]:
+    def _kept_pieces(self) -> dict[bool, list[list[str]]]:
         return {}
 
-    def pieces(self, *, headers: bool) -> Iterable[Iterable[Piece]]:
-        """The texts in the body, folded, in words; with `headers`, those of its parts too."""
+    def pieces(self, *, headers: bool) -> Iterable[Iterable[str]]:
+        """The texts in the body, folded, in pieces that part no words; with `headers`, those of its parts too."""
         texts = (pieces(self._folded(text)) for text in self._texts(headers=headers))
         if not self._is_short:
             return texts

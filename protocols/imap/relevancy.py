@@ -11,7 +11,7 @@ from typing import Final
 from core.formats.casemap import loosen
 from protocols.imap import commands
 from protocols.imap.candidates import DAYS, SUMMARY_FIELDS, Candidate
-from protocols.imap.fuzzy import Needle, Piece, pieces
+from protocols.imap.fuzzy import Needle, pieces
 
 Scorer = Callable[[Candidate], float]
 SECOND: Final = 1_000_000
@@ -63,7 +63,7 @@ def _smaller(key: commands.Smaller, now: int) -> Scorer:
     return lambda m: _nearly(m.row[1] - (key.size - 1), key.size // PART_AWAY)
 
 
-def _text_pieces(text: str) -> Iterator[Piece]:
+def _text_pieces(text: str) -> Iterator[str]:
     return pieces((loosen(text),))
 
 

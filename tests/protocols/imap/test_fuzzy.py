@@ -192,7 +192,7 @@ def test_long_words_are_not_compared_letter_by_letter(monkeypatch: pytest.Monkey
     compared = counted(monkeypatch)
     needle = Needle("hello " + "x" * 1000)
     assert needle.score([pieces(["hell" * 10_000, "o hellp " + "y" * 1000])], unhurried) > 0
-    assert compared == [("hello", "hellp")]
+    assert compared == [("hello", "hell\0")]
     assert not any(len(word) > limits.FUZZY_WORD for word in needle._misses | needle._hits.keys())
 
 
@@ -200,8 +200,10 @@ def test_each_distinct_word_is_compared_once(monkeypatch: pytest.MonkeyPatch) ->
     compared = counted(monkeypatch)
     needle = Needle("hello")
     for _ in range(3):
-        needle.score([pieces(["hella holle zzzzz hallo " * 100])], unhurried)
-    assert sorted(compared) == [("hello", "hallo"), ("hello", "hella"), ("hello", "holle")]
+        needle.score([pieces(["hella hellp holle zzzzz hallo " * 100])], unhurried)
+    assert sorted(word for _, word in compared) == ["h\0llo", "hell\0", "holle"], "strange letters are all the same"
+    needle.score([pieces(["hallo \u2014 hallo"])], unhurried)
+    assert len(compared) == 4, "outside ASCII each word is itself"
 
 
 def test_random_words_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,7 +211,7 @@ def test_random_words_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "FUZZY_KNOWN", 100)
     needle = Needle("hello")
     for start in range(0, 5_000, 50):
-        text = " ".join(f"w{n}" for n in range(start, start + 50))
+        text = " ".join(f"\u2014 w{n}" for n in range(start, start + 50))
         needle.score([pieces([text])], unhurried)
         assert len(needle._misses) + len(needle._hits) <= 150
 
@@ -221,9 +223,9 @@ def test_others_go_first_between_many_words(monkeypatch: pytest.MonkeyPatch) -> 
         breaths.append(1)
         return False
 
-    words = " ".join(f"w{n}" for n in range(10 * fuzzy.JUDGED_WORDS))
+    words = "\u2014 " + " ".join(f"w{n}" for n in range(10_000, 10_000 + 5 * fuzzy.COMPARISONS))
     Needle("hello").score([pieces([words])], breathe)
-    assert len(breaths) == 10
+    assert len(breaths) == 9, "of each word, whether it begins so, and how far it is from the one of that length"
 
 
 def test_words_are_counted_up_to_the_limit() -> None:
