@@ -166,8 +166,7 @@ class Candidate:
     @cached_property
     def header_pieces(self) -> list[str]:
         """The header, folded, in pieces that part no words."""
-        text = self.header_text
-        return list(pieces(text[at : at + FOLDED_CHARACTERS] for at in range(0, len(text), FOLDED_CHARACTERS)))
+        return list(pieces(sliced(self.header_text)))
 
     def _read(self, start: int, stop: int) -> bytes:
         return read_octets(self._batch.tx, self._blob, self.item.prefix, start, stop)
@@ -205,9 +204,9 @@ class Candidate:
 
     def _folded(self, text: Iterator[str]) -> Iterator[str]:
         for piece in text:
-            for start in range(0, len(piece), FOLDED_CHARACTERS):
+            for some in sliced(piece):
                 self._batch.breathe()
-                yield self._batch.fold(piece[start : start + FOLDED_CHARACTERS])
+                yield self._batch.fold(some)
 
     def _texts(self, *, headers: bool) -> Iterator[Iterator[str]]:
         return self._texts_of(self.parts, headers=headers, is_top=True)
@@ -263,6 +262,11 @@ def leaves(part: mime.PartTable) -> Iterator[mime.PartTable]:
         yield from leaves(child)
     if not part.children:
         yield part
+
+
+def sliced(text: str) -> Iterator[str]:
+    """A text in slices that can be gone through in one go."""
+    return (text[start : start + FOLDED_CHARACTERS] for start in range(0, len(text), FOLDED_CHARACTERS))
 
 
 def header_text(header: bytes) -> str:

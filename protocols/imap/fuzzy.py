@@ -8,6 +8,7 @@ long words and random strings cost no more than short ones (RFC 6203 8).
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import filterfalse, islice
 from typing import Final
 
@@ -117,7 +118,6 @@ class Needle:
     def __init__(self, text: str) -> None:
         self.phrase = loosen(text)
         self._words = tuple(dict.fromkeys(words_of(self.phrase)))
-        self._apart = _by_itself(self.phrase)
         self._table = _table("".join(self._words))
         self._near: dict[int, list[_Target]] = {}  # by the length of what may be meant
         for place, word in enumerate(self._words):
@@ -135,6 +135,8 @@ class Needle:
         for text in texts:
             tail = ""
             for piece in text:
+                if tail:
+                    breathe()
                 together = tail + piece
                 if self.phrase in together:
                     # What is all of the tail was seen with what stands before it.
@@ -147,6 +149,13 @@ class Needle:
         matched = sum(map(bool, best))
         found = sum(best) / len(best) if matched and 2 * matched >= len(best) else 0.0
         return max(found, WITHIN) if is_within else found
+
+    @cached_property
+    def _apart(self) -> re.Pattern[str]:
+        """The phrase where no word goes on before or behind it."""
+        before = f"(?<![{_LETTERS}])" if _WORD.match(self.phrase) else ""
+        behind = f"(?![{_LETTERS}])" if _WORD.match(self.phrase[-1:]) else ""
+        return re.compile(before + re.escape(self.phrase) + behind)
 
     def _judge(self, piece: str, best: list[float], breathe: Breathe) -> None:
         """Makes the best of what a piece has to offer for each word."""
@@ -204,13 +213,6 @@ def _table(letters: str) -> dict[int, str]:
     """For str.translate: what is between words is a space, and strange letters are one."""
     codes = [code for code in range(128) if chr(code) not in letters]
     return {code: _STRANGE if _WORD.match(chr(code)) else " " for code in codes}
-
-
-def _by_itself(phrase: str) -> re.Pattern[str]:
-    """The phrase where no word goes on before or behind it."""
-    before = f"(?<![{_LETTERS}])" if _WORD.match(phrase) else ""
-    behind = f"(?![{_LETTERS}])" if _WORD.match(phrase[-1:]) else ""
-    return re.compile(before + re.escape(phrase) + behind)
 
 
 def scaled(scores: Sequence[float]) -> list[int]:

@@ -10,7 +10,7 @@ from typing import Final
 
 from core.formats.casemap import loosen
 from protocols.imap import commands
-from protocols.imap.candidates import DAYS, SUMMARY_FIELDS, Candidate
+from protocols.imap.candidates import DAYS, SUMMARY_FIELDS, Candidate, sliced
 from protocols.imap.fuzzy import Needle, pieces
 
 Scorer = Callable[[Candidate], float]
@@ -63,18 +63,16 @@ def _smaller(key: commands.Smaller, now: int) -> Scorer:
     return lambda m: _nearly(m.row[1] - (key.size - 1), key.size // PART_AWAY)
 
 
-def _text_pieces(text: str) -> Iterator[str]:
-    return pieces((loosen(text),))
+def _pieces(loosened: str) -> Iterator[str]:
+    return pieces(sliced(loosened))
 
 
 def _envelope(key: commands.InEnvelope, now: int) -> Scorer:
     needle, field, name = Needle(key.text), SUMMARY_FIELDS[key.field], key.field.lower().encode()
 
     def score(message: Candidate) -> float:
-        texts = [_text_pieces(field(message.summary))]
-        if message.summary.clipped:
-            texts += map(pieces, zip(message.loose.values(name)))
-        return IN_NAMES * needle.score(texts, message.breathe)
+        texts = [loosen(field(message.summary)), *(message.loose.values(name) if message.summary.clipped else ())]
+        return IN_NAMES * needle.score(map(_pieces, texts), message.breathe)
 
     return score
 
@@ -82,7 +80,7 @@ def _envelope(key: commands.InEnvelope, now: int) -> Scorer:
 def _header(key: commands.InHeader, now: int) -> Scorer:
     needle, name = Needle(key.text), key.field.lower().encode("latin-1", "replace")
     weight = IN_NAMES if key.field.upper() in _NAMES else IN_HEADER
-    return lambda m: weight * needle.score([pieces((value,)) for value in m.loose.values(name)], m.breathe)
+    return lambda m: weight * needle.score(map(_pieces, m.loose.values(name)), m.breathe)
 
 
 def _in_body(message: Candidate, needle: Needle, *, headers: bool) -> float:
@@ -99,7 +97,8 @@ def _text(key: commands.InText, now: int) -> Scorer:
 
     def score(message: Candidate) -> float:
         summary, breathe = message.summary, message.breathe
-        best = IN_NAMES * max(needle.score((_text_pieces(SUMMARY_FIELDS[name](summary)),), breathe) for name in _NAMES)
+        named = [loosen(SUMMARY_FIELDS[name](summary)) for name in _NAMES]
+        best = IN_NAMES * max(needle.score((_pieces(text),), breathe) for text in named)
         if best < IN_HEADER:
             best = max(best, IN_HEADER * needle.score((message.loose.header_pieces,), breathe))
         return best if best >= IN_BODY else max(best, _in_body(message, needle, headers=True))
