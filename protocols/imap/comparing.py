@@ -26,6 +26,7 @@ T = TypeVar("T")
 FEW_FOUND = 500  # messages about which something is found out on the spot
 FEW_READ = 100  # that are read on the spot, wherever they lie
 RELEVANCY = "RELEVANCY"  # the key of SORT that is about the search, so that nothing of it is kept
+NO_SCORES: Mapping[int, int] = {}
 LARGE_PART = 4  # of how many messages one is found, or more: an order of them all is looked through for them
 
 
@@ -65,7 +66,7 @@ def ordered(
     keys: Sequence[SortKey],
     uids: Sequence[int],
     progress: Progress,
-    scores: Mapping[int, int],
+    scores: Mapping[int, int] = NO_SCORES,
 ) -> Asking[array[int]]:
     """Messages, whose UIDs ascend, in the order of these keys; those that are gone may be left out.
 

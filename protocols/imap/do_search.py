@@ -16,7 +16,7 @@ from core.ports import ReadTx
 from core.view import FolderView
 from protocols.imap import commands, limits, responses, sorting
 from protocols.imap.chosen import EVERYTHING, here, snapshot_of
-from protocols.imap.comparing import FEW_FOUND, RELEVANCY, computed, ordered, threaded
+from protocols.imap.comparing import FEW_FOUND, NO_SCORES, RELEVANCY, computed, ordered, threaded
 from protocols.imap.contexts import Context
 from protocols.imap.do_messages import tell_messages
 from protocols.imap.do_select import load
@@ -35,7 +35,6 @@ from protocols.imap.work import Asking, Steps
 if TYPE_CHECKING:
     from protocols.imap.session import Session
 
-NO_SCORES: Mapping[int, int] = {}
 NOT_NOW = "The search result cannot be kept up to date at the moment"
 ONLY_SEARCH = "Only search results are kept up to date"
 ONLY_HERE = "Only results in the selected folder are kept up to date"

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import filterfalse, islice
+from math import isclose
 from typing import Final
 
 from msgspec import Struct
@@ -218,4 +219,6 @@ def _table(letters: str) -> dict[int, str]:
 def scaled(scores: Sequence[float]) -> list[int]:
     """Relevancy of the messages of one result: from 1 to 100, the whole of it if they differ (RFC 6203 4)."""
     low, high = min(scores, default=0.0), max(scores, default=0.0)
-    return [1 + round(99 * (score - low) / (high - low)) if high > low else 100 for score in scores]
+    if isclose(low, high):  # a sum may differ by the order of what is summed up
+        return [100] * len(scores)
+    return [1 + round(99 * (score - low) / (high - low)) for score in scores]

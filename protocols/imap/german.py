@@ -212,10 +212,10 @@ TEXTS: Final = {
     "There are no message numbers any more": "Nummern von Nachrichten gibt es nicht mehr",
     "There is no such comparator": "Diese Vergleichsweise gibt es nicht",
     "There is no such filter": "Diesen Filter gibt es nicht",
-    "Too many words to search for fuzzily": "Zu viele Wörter, die ungefähr gesucht werden",
     "Too many search results are kept up to date already": (
         "Zu viele Suchergebnisse werden schon auf dem Laufenden gehalten"
     ),
+    "Too many words to search for fuzzily": "Zu viele Wörter, die ungefähr gesucht werden",
     "VANISHED needs ENABLE QRESYNC first": "VANISHED braucht erst ENABLE QRESYNC",
     # --- the server cannot
     "No mailbox database is mounted": "Keine Postfachdatenbank ist eingebunden",

@@ -31,6 +31,8 @@ SECOND = 1_000_000
 FEW_MESSAGES = 2_000  # of which flags are looked at on the spot
 FEW_FLAGS = 20_000  # the same where nothing else is asked for
 
+LEAST = 1e-300  # of a score: a thousand bad matches are a match still
+
 Predicate = Callable[[Candidate], bool]
 
 
@@ -211,9 +213,9 @@ def compile_score(key: SearchKey, asked: Asked, *, fuzzily: bool = False) -> Sco
 def _product(message: Candidate, scorers: list[Scorer]) -> float:
     product = 1.0
     for scorer in scorers:
-        product *= scorer(message)
-        if not product:
-            break
+        if not (score := scorer(message)):
+            return 0.0
+        product = max(product * score, LEAST)
     return product
 
 

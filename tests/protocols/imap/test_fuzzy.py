@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from functools import cache
 from itertools import pairwise
+from math import isclose
 
 import pytest
 from hypothesis import given
@@ -161,9 +162,16 @@ def test_words_of_south_asian_scripts_stay_whole() -> None:
 def test_scores_use_the_full_range_and_keep_their_order(scores: list[float]) -> None:
     """RFC 6203 4: 1 to 100."""
     told = scaled(scores)
-    assert (min(told), max(told)) == ((1, 100) if min(scores) < max(scores) else (100, 100))
+    assert (min(told), max(told)) == ((100, 100) if isclose(min(scores), max(scores)) else (1, 100))
     for one, other in pairwise(sorted(zip(scores, told, strict=True))):
         assert one[1] <= other[1]
+
+
+def test_what_matches_equally_well_has_the_same_score() -> None:
+    """Whichever word it is that is misspelt."""
+    texts = ["hello there wrold", "hello wrold there", "wrold hello there"]
+    assert scaled([score("hello there world", text) for text in texts]) == [100, 100, 100]
+    assert scaled([0.9 + 0.7 + 0.5, 0.5 + 0.7 + 0.9, 0.7 + 0.5 + 0.9]) == [100, 100, 100]
 
 
 def test_there_may_be_no_scores() -> None:

@@ -222,6 +222,12 @@ def test_and_multiplies_and_or_takes_the_best(server: TestServer) -> None:
     assert told(client, f"{relevancy} FUZZY FUZZY SUBJECT helo 2:3") == "ALL 2:3 RELEVANCY (100 100)"
 
 
+def test_hundreds_of_bad_matches_are_a_match(server: TestServer) -> None:
+    client = box(server, "what?", dates=("01-Jan-2009 12:00:00 +0000",))
+    assert found(client, "FUZZY (" + " ".join(["ON 8-Jan-2009"] * 900) + ")") == [1]
+    assert found(client, "FUZZY (" + " ".join(["ON 8-Jan-2009"] * 900) + " ON 9-Jan-2009)") == []
+
+
 def test_subjects_and_names_count_more_than_bodies(server: TestServer) -> None:
     """RFC 6203 4: a misspelt subject "might get a higher relevancy score" than an exact body."""
     client = box(
