@@ -27,7 +27,7 @@ WITHIN: Final = 0.6  # as it was typed, but in the middle of words
 MISSPELT: Final = (0.5, 0.3)  # by one slip, by two
 LETTERS_FOR_SLIPS: Final = (4, 8)  # that a word must have for one, and for two
 
-COMPARISONS: Final = 200  # of two words in one go: half a millisecond, or five where all are nearly alike
+COMPARISONS: Final = 100  # of two words in one go: some tenths of a millisecond, or five where all are nearly alike
 
 # Vowel signs of South Asian scripts are no letters to Python; without them words would fall apart.
 _LETTERS: Final = "\\w\u0900-\u0963\u0966-\u0dff\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff"
