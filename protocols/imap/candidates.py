@@ -1,14 +1,18 @@
 """The messages that a SEARCH looks at: each reads what it is asked for from the store, when it is first asked."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import date
 from functools import cached_property
+from typing import Final
 
 from msgspec import Struct, msgpack
 
 from core.errors import MessageExpunged
 from core.formats import mime
+from core.formats.casemap import loosen
 from core.model import Blob, Entry, FolderId, Item, MailboxId, UIDRanges, email_id
 from core.ports import ReadTx
+from protocols.imap.fuzzy import pieces
 from protocols.imap.objectids import thread_id
 from protocols.imap.sections import read_octets
 from protocols.imap.work import Breathe
@@ -16,6 +20,8 @@ from protocols.imap.work import Breathe
 TEXT_OCTETS = 256 * 1024  # of a text that are decoded in one go
 FOLDED_CHARACTERS = 16 * 1024  # that are folded in one go: a millisecond, in which no other thread gets on
 KEPT_TEXTS = 1024 * 1024  # characters of a message that are kept for the next key that asks for them
+MICROSECONDS_PER_DAY: Final = 86_400_000_000
+EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 
 _SUMMARY = msgpack.Decoder(mime.Summary)
 
@@ -37,6 +43,11 @@ class Batch:
         self.fold = fold
         self.breathe = breathe
         self._uids = uids
+
+    @cached_property
+    def loose(self) -> "Batch":
+        """The same with texts loosened, for what is looked for fuzzily: RFC 6203 3 lets it ignore the comparator."""
+        return Batch(self.tx, self.place, self._uids, loosen, self.breathe)
 
     @cached_property
     def sizes(self) -> dict[int, tuple[int, int, int, int]]:
@@ -70,6 +81,12 @@ class Candidate:
         self._batch = batch
         self.number = number
         self.entry = entry
+        self.breathe = batch.breathe
+
+    @cached_property
+    def loose(self) -> "Candidate":
+        """The same message, with its texts loosened."""
+        return Candidate(self._batch.loose, self.number, self.entry)
 
     @property
     def row(self) -> tuple[int, int, int, int]:
@@ -91,6 +108,12 @@ class Candidate:
         if (at := self._batch.saved.get(self.entry.uid)) is None:
             raise _gone()
         return at
+
+    @property
+    def internal_day(self) -> int:
+        """The day of INTERNALDATE, as it was where the message came from."""
+        _, _, at, zone = self.row
+        return EPOCH_DAY + (at + zone * 60_000_000) // MICROSECONDS_PER_DAY
 
     @cached_property
     def summary(self) -> mime.Summary:
@@ -140,6 +163,11 @@ class Candidate:
         """The header, folded."""
         return self._batch.fold(header_text(self.header))
 
+    @cached_property
+    def header_pieces(self) -> list[str]:
+        """The header, folded, in pieces that part no words."""
+        return list(pieces(sliced(self.header_text)))
+
     def _read(self, start: int, stop: int) -> bytes:
         return read_octets(self._batch.tx, self._blob, self.item.prefix, start, stop)
 
@@ -150,20 +178,35 @@ class Candidate:
     def holds(self, needle: str, *, headers: bool) -> bool:
         """Whether a text in the body holds a folded needle; with `headers`, those of its parts too."""
         if headers not in self._kept:
-            total = sum(part.body_end - part.body_start for part in leaves(self.parts))
-            self._kept[headers] = (
-                ["".join(self._folded(text)) for text in self._texts(headers=headers)] if total <= KEPT_TEXTS else None
-            )
+            texts = self._texts(headers=headers)
+            self._kept[headers] = ["".join(self._folded(text)) for text in texts] if self._is_short else None
         kept = self._kept[headers]
         if kept is not None:
             return any(needle in text for text in kept)
         return any(contains(self._folded(text), needle) for text in self._texts(headers=headers))
 
+    @cached_property
+    def _is_short(self) -> bool:
+        return sum(part.body_end - part.body_start for part in leaves(self.parts)) <= KEPT_TEXTS
+
+    @cached_property
+    def _kept_pieces(self) -> dict[bool, list[list[str]]]:
+        return {}
+
+    def pieces(self, *, headers: bool) -> Iterable[Iterable[str]]:
+        """The texts in the body, folded, in pieces that part no words; with `headers`, those of its parts too."""
+        texts = (pieces(self._folded(text)) for text in self._texts(headers=headers))
+        if not self._is_short:
+            return texts
+        if headers not in self._kept_pieces:
+            self._kept_pieces[headers] = [list(text) for text in texts]
+        return self._kept_pieces[headers]
+
     def _folded(self, text: Iterator[str]) -> Iterator[str]:
         for piece in text:
-            for start in range(0, len(piece), FOLDED_CHARACTERS):
+            for some in sliced(piece):
                 self._batch.breathe()
-                yield self._batch.fold(piece[start : start + FOLDED_CHARACTERS])
+                yield self._batch.fold(some)
 
     def _texts(self, *, headers: bool) -> Iterator[Iterator[str]]:
         return self._texts_of(self.parts, headers=headers, is_top=True)
@@ -193,6 +236,22 @@ class Candidate:
         yield text.feed(transfer.finish()) + text.finish()
 
 
+# The day on which a message came, was sent, or was put into its folder; one without a Date was sent on no day.
+DAYS: Final[dict[str, Callable[[Candidate], int | None]]] = {
+    "internal": lambda message: message.internal_day,
+    "sent": lambda message: message.summary.sent_day,
+    "saved": lambda message: EPOCH_DAY + message.saved_at // MICROSECONDS_PER_DAY,
+}
+
+SUMMARY_FIELDS: Final[dict[str, Callable[[mime.Summary], str]]] = {
+    "SUBJECT": lambda s: s.subject,
+    "FROM": lambda s: s.from_,
+    "TO": lambda s: s.to,
+    "CC": lambda s: s.cc,
+    "BCC": lambda s: s.bcc,
+}
+
+
 def _gone() -> MessageExpunged:
     return MessageExpunged("The message has been expunged")
 
@@ -203,6 +262,11 @@ def leaves(part: mime.PartTable) -> Iterator[mime.PartTable]:
         yield from leaves(child)
     if not part.children:
         yield part
+
+
+def sliced(text: str) -> Iterator[str]:
+    """A text in slices that can be gone through in one go."""
+    return (text[start : start + FOLDED_CHARACTERS] for start in range(0, len(text), FOLDED_CHARACTERS))
 
 
 def header_text(header: bytes) -> str:

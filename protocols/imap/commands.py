@@ -487,6 +487,12 @@ class Not(Struct, frozen=True, gc=False):
     key: "SearchKey"
 
 
+class Fuzzy(Struct, frozen=True, gc=False):
+    """FUZZY: what nearly matches does too (RFC 6203 3)."""
+
+    key: "SearchKey"
+
+
 class HasFlag(Struct, frozen=True, gc=False):
     flag: int  # one bit of SYSTEM_FLAGS
 
@@ -575,6 +581,7 @@ SearchKey = (
     And
     | Or
     | Not
+    | Fuzzy
     | HasFlag
     | HasKeyword
     | IsRecent
@@ -595,15 +602,26 @@ SearchKey = (
 
 
 def leaves(key: SearchKey) -> Iterator[SearchKey]:
-    """The keys that AND, OR and NOT are about."""
+    """The keys that AND, OR, NOT and FUZZY are about."""
     match key:
         case And(keys=keys) | Or(keys=keys):
             for inner in keys:
                 yield from leaves(inner)
-        case Not(key=inner):
+        case Not(key=inner) | Fuzzy(key=inner):
             yield from leaves(inner)
         case _:
             yield key
+
+
+def is_fuzzy(key: SearchKey) -> bool:
+    """Whether FUZZY is among the keys."""
+    match key:
+        case And(keys=keys) | Or(keys=keys):
+            return any(map(is_fuzzy, keys))
+        case Not(key=inner):
+            return is_fuzzy(inner)
+        case _:
+            return isinstance(key, Fuzzy)
 
 
 class Search(Command, frozen=True, gc=False):
@@ -612,7 +630,7 @@ class Search(Command, frozen=True, gc=False):
     name = "SEARCH"
     uid: bool
     criteria: SearchKey
-    returns: frozenset[str] | None = None  # MIN MAX ALL COUNT SAVE PARTIAL UPDATE
+    returns: frozenset[str] | None = None  # MIN MAX ALL COUNT SAVE PARTIAL UPDATE RELEVANCY
     charset: str | None = None  # as the client named it; texts are decoded already
     page: Page | None = None  # of PARTIAL
     told: tuple[FetchItem, ...] = ()  # of UPDATE (...): what is told of messages that come (RFC 5465 7)
@@ -668,7 +686,7 @@ class Notify(Command, frozen=True, gc=False):
     status: bool = False
 
 
-SortKeyName = Literal["ARRIVAL", "CC", "DATE", "DISPLAYFROM", "DISPLAYTO", "FROM", "SIZE", "SUBJECT", "TO"]
+SortKeyName = Literal["ARRIVAL", "CC", "DATE", "DISPLAYFROM", "DISPLAYTO", "FROM", "RELEVANCY", "SIZE", "SUBJECT", "TO"]
 Algorithm = Literal["ORDEREDSUBJECT", "REFERENCES", "REFS"]
 
 
@@ -679,7 +697,7 @@ class SortKey(Struct, frozen=True, gc=False):
     @property
     def is_of_text(self) -> bool:
         """Whether the active comparator decides (RFC 5255 4.2, RFC 5957 7)."""
-        return self.name not in ("ARRIVAL", "DATE", "SIZE")
+        return self.name not in ("ARRIVAL", "DATE", "RELEVANCY", "SIZE")
 
 
 class Sort(Command, frozen=True, gc=False):
@@ -689,7 +707,7 @@ class Sort(Command, frozen=True, gc=False):
     uid: bool
     keys: tuple[SortKey, ...]
     criteria: SearchKey
-    returns: frozenset[str] | None = None  # MIN MAX ALL COUNT SAVE PARTIAL UPDATE
+    returns: frozenset[str] | None = None  # MIN MAX ALL COUNT SAVE PARTIAL UPDATE RELEVANCY
     charset: str = "UTF-8"  # as the client named it; texts are decoded already
     page: Page | None = None  # of PARTIAL
 

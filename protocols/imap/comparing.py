@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 FEW_FOUND = 500  # messages about which something is found out on the spot
 FEW_READ = 100  # that are read on the spot, wherever they lie
+RELEVANCY = "RELEVANCY"  # the key of SORT that is about the search, so that nothing of it is kept
+NO_SCORES: Mapping[int, int] = {}
 LARGE_PART = 4  # of how many messages one is found, or more: an order of them all is looked through for them
 
 
@@ -66,12 +68,16 @@ def ordered(
     uids: Sequence[int],
     comparator: Comparator,
     reached: Callable[[int], None] = lambda count: None,
+    scores: Mapping[int, int] = NO_SCORES,
 ) -> Asking[array[int]]:
     """Messages, whose UIDs ascend, in the order of these keys; those that are gone may be left out.
 
-    `reached` is told how many messages have been gone through, beside all those of the folder.
+    `reached` is told how many messages have been gone through, beside all those of the folder.  `scores` are what
+    RELEVANCY compares, by UID.
     """
     kept, keys = session.services.kept, comparator.directed(sorting.distinct(keys))
+    if any(key.name == RELEVANCY for key in keys):
+        return (yield from _ranked(session, home, snapshot, keys, uids, comparator, reached, scores))
     name = _key(snapshot, comparator, keys)
     known: array[int] = kept.get(name) or array("I")
     found, late = array("I"), list(uids)
@@ -85,6 +91,27 @@ def ordered(
     if LARGE_PART * len(uids) >= len(snapshot.view):
         kept.put(name, order, order.itemsize * len(order))
     return order
+
+
+def _ranked(
+    session: Session,
+    home: Home,
+    snapshot: Snapshot,
+    keys: Sequence[SortKey],
+    uids: Sequence[int],
+    comparator: Comparator,
+    reached: Callable[[int], None],
+    scores: Mapping[int, int],
+) -> Asking[array[int]]:
+    """RFC 6203 6: the highest score comes first."""
+    others = [key.name for key in keys if key.name != RELEVANCY]
+    of = yield from _columns(session, home, snapshot, others, uids, comparator, reached)
+
+    def arrange() -> array[int]:
+        ranks = Column(array("I", uids), array("q", [-scores[uid] for uid in uids]), 0)
+        return _arranged(keys, uids, array("I"), uids, {**of, RELEVANCY: ranks})
+
+    return (yield from computed(arrange, len(uids)))
 
 
 def _arranged(

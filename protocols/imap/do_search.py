@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -16,15 +16,17 @@ from core.ports import ReadTx
 from core.view import FolderView
 from protocols.imap import commands, limits, responses, sorting
 from protocols.imap.chosen import EVERYTHING, here, snapshot_of
-from protocols.imap.comparing import FEW_FOUND, computed, ordered, threaded
+from protocols.imap.comparing import FEW_FOUND, NO_SCORES, RELEVANCY, computed, ordered, threaded
 from protocols.imap.contexts import Context
 from protocols.imap.do_messages import tell_messages
 from protocols.imap.do_select import load
 from protocols.imap.fetching import Snapshot
 from protocols.imap.filters import chosen_folders, is_selected
+from protocols.imap.fuzzy import count_words, scaled
 from protocols.imap.homes import Home
 from protocols.imap.progress import Progress
 from protocols.imap.refusals import Rejected, bad, uid_required
+from protocols.imap.relevancy import texts_of
 from protocols.imap.searchfilters import filled_in
 from protocols.imap.searching import Matched, Search, asks_modseq, frozen, names_numbers, numbers_in
 from protocols.imap.selected import Selected
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from protocols.imap.session import Session
 
 NOT_NOW = "The search result cannot be kept up to date at the moment"
+SCORED = "What is sorted by relevancy cannot be kept up to date"
 ONLY_HERE = "Only results in the selected folder are kept up to date"
 
 Finding = commands.Search | commands.Sort | commands.Thread | commands.Esearch
@@ -48,7 +51,8 @@ def do_search(session: Session, command: commands.Search) -> Steps:
     _check(session, command)
     snapshot = snapshot_of(session, selected)
     with _saving(selected, command):
-        uids = yield from _found(session, command, home, snapshot, Progress(session, command.tag, len(snapshot.view)))
+        found = yield from _found(session, command, home, snapshot, Progress(session, command.tag, len(snapshot.view)))
+    uids = found.uids
     returns = command.returns
     if (context := _context(session, command, uids)) is not None:
         session.outgoing += selected.contexts.open(context)
@@ -58,7 +62,8 @@ def do_search(session: Session, command: commands.Search) -> Steps:
         answer = partial(_listed, responses.search, snapshot.view, command, uids)
         session.send((yield from computed(answer, len(uids))))
     else:
-        _report(session, command, uids, returns)
+        scores = yield from _relevancy(command, found)
+        _report(session, command, uids, returns, scores=scores)
     return _completed(command)
 
 
@@ -70,16 +75,19 @@ def do_sort(session: Session, command: commands.Sort) -> Steps:
     snapshot = snapshot_of(session, selected)
     progress = Progress(session, command.tag, 2 * len(snapshot.view))  # each message is looked for, and then compared
     with _saving(selected, command):
-        uids = yield from _found(session, command, home, snapshot, progress)
-        comparator = session.comparator
-        order = yield from ordered(session, home, snapshot, command.keys, uids, comparator, progress.reached)
-    if (context := _context(session, command, sorted(order))) is not None:
+        found = yield from _found(session, command, home, snapshot, progress)
+        scores = yield from _relevancy(command, found)
+        comparator, reached = session.comparator, progress.reached
+        order = yield from ordered(session, home, snapshot, command.keys, found.uids, comparator, reached, scores)
+    if _wants_updates(command) and any(key.name == RELEVANCY for key in command.keys):
+        session.send(responses.no_update(command.tag, SCORED, session.language))
+    elif (context := _context(session, command, sorted(order))) is not None:
         session.outgoing += selected.contexts.open(replace(context, keys=command.keys, order=order))
     if command.returns is None:
         answer = partial(_listed, responses.sort, snapshot.view, command, order)
         session.send((yield from computed(answer, len(order))))
     else:
-        _report(session, command, list(order), command.returns)
+        _report(session, command, list(order), command.returns, scores=scores)
     return _completed(command)
 
 
@@ -96,7 +104,7 @@ def do_thread(session: Session, command: commands.Thread) -> Steps:
     _check(session, command)
     snapshot = snapshot_of(session, selected)
     progress = Progress(session, command.tag, 2 * len(snapshot.view))
-    uids = yield from _found(session, command, home, snapshot, progress)
+    uids = (yield from _found(session, command, home, snapshot, progress)).uids
     label = partial(_numbers, snapshot.view, command)
     yield from threaded(session, home, snapshot, command.algorithm, uids, label, progress)
     return _completed(command)
@@ -113,25 +121,48 @@ def _numbers(view: FolderView, command: Finding, uids: Sequence[int]) -> Sequenc
 # ---------------------------------------------------------------------------------------------- the search itself
 
 
-def _found(session: Session, command: Finding, home: Home, snapshot: Snapshot, progress: Progress) -> Asking[list[int]]:
-    """The UIDs of the messages of a folder that match, in their order."""
+class Found(Struct, frozen=True):
+    """The UIDs of the messages that match, in their order, and if FUZZY was among the keys how well each does."""
+
+    uids: list[int]
+    scores: list[float]
+
+
+def _found(session: Session, command: Finding, home: Home, snapshot: Snapshot, progress: Progress) -> Asking[Found]:
+    """The messages of a folder that match."""
     now, view = session.services.clock.now(), snapshot.view
     saved = session.selected.saved if session.selected is not None else ()
     search = Search(snapshot, command.criteria, saved, now=now, comparator=session.comparator)
-    found: list[int] = []
+    found = Found([], [])
     for uids in view.slices(EVERYTHING, search.piece_messages):
         while uids:
             piece: Matched = yield search.piece(home, uids)
-            found += piece.uids
+            found.uids.extend(piece.uids)
+            found.scores.extend(piece.scores)
             progress.reached(view.number(piece.last_uid))
             uids = tuple((max(low, piece.last_uid + 1), high) for low, high in uids if high > piece.last_uid)
     return found
+
+
+def _wants_relevancy(command: Finding) -> bool:
+    keys = command.keys if isinstance(command, commands.Sort) else ()
+    return RELEVANCY in (getattr(command, "returns", None) or ()) or any(key.name == RELEVANCY for key in keys)
+
+
+def _relevancy(command: Finding, found: Found) -> Asking[Mapping[int, int]]:
+    """The relevancy of each message that was found, by UID, if anybody asks for it."""
+    if not _wants_relevancy(command):
+        return NO_SCORES
+    uids, scores = found.uids, found.scores
+    return (yield from computed(lambda: dict(zip(uids, scaled(scores), strict=True)), len(uids)))
 
 
 def _filled_in(session: Session, command: F) -> Asking[F]:
     """The command, with what its filters say at this moment in their place (RFC 5466 3.1)."""
     with _saving(session.selected, command):
         criteria = yield from filled_in(session, command.criteria)
+        if count_words(texts_of(criteria), limits.FUZZY_WORDS) > limits.FUZZY_WORDS:
+            raise Rejected("Too many words to search for fuzzily", code=responses.LIMIT)
     return command if criteria is command.criteria else replace(command, criteria=criteria)
 
 
@@ -163,6 +194,9 @@ def _check_keys(session: Session, command: Finding) -> None:
     is_announced = isinstance(command, commands.Sort | commands.Thread)  # RFC 5256 wants a charset
     if command.charset is not None and not is_announced and "UTF8=ACCEPT" in session.enabled:
         raise bad("After ENABLE UTF8=ACCEPT all texts are UTF-8")  # RFC 6855 3
+    # RFC 6203 4, 6: MUST NOT be used unless FUZZY is.  What a filter says counts too, so that no grammar can tell.
+    if _wants_relevancy(command) and not commands.is_fuzzy(command.criteria):
+        raise bad("RELEVANCY needs FUZZY")
     if asks_modseq(command.criteria):
         session.enable("CONDSTORE")
     if "UIDONLY" in session.enabled and names_numbers(command.criteria):
@@ -286,12 +320,14 @@ def do_esearch(session: Session, command: commands.Esearch) -> Steps:
                 other = partial(_snapshot_of_other, home=home, folder=folder, utf8=session.takes_utf8)
                 snapshot = yield home.read(other, heavy=folder.n_exists > FEW_FOUND)
             progress = Progress(session, command.tag, len(snapshot.view))
-            uids = yield from _found(session, command, home, snapshot, progress)
+            found = yield from _found(session, command, home, snapshot, progress)
+            uids = found.uids
             place = (name, folder.uidvalidity)
             if is_here:
                 context = _context(session, command, uids, place)
             if uids:
-                _report(session, command, uids, command.returns, Told(snapshot.view, place))
+                scores = yield from _relevancy(command, found)
+                _report(session, command, uids, command.returns, Told(snapshot.view, place), scores)
                 is_saved = True
     finally:  # RFC 5182 2.1: what fails, or finds nothing, leaves nothing saved
         if selected is not None and "SAVE" in command.returns and not is_saved:
@@ -330,9 +366,14 @@ class Told(Struct, frozen=True):
 
 
 def _report(
-    session: Session, command: Reporting, uids: list[int], returns: frozenset[str], told_of: Told | None = None
+    session: Session,
+    command: Reporting,
+    uids: list[int],
+    returns: frozenset[str],
+    told_of: Told | None = None,
+    scores: Mapping[int, int] = NO_SCORES,
 ) -> None:
-    """ESEARCH (RFC 4731, RFC 5267 3.2); the UIDs are in the order in which they are told."""
+    """ESEARCH (RFC 4731, RFC 5267 3.2); the UIDs are in the order in which they are told, the scores are by UID."""
     selected = session.selected
     if told_of is None:
         told_of = Told(here(session)[0].view)
@@ -352,6 +393,7 @@ def _report(
             every=sorting.in_order(numbers) if "ALL" in returns else None,
             count=len(numbers) if "COUNT" in returns else None,
             page=None if command.page is None else (command.page.label, sorting.in_order(numbers[start:stop])),
+            relevancy=_scored(uids, returns, uids[start:stop], scores) if RELEVANCY in returns else None,
             modseq=_modseq(told_of.view, command, told),
             folder=told_of.folder,
             utf8=session.takes_utf8,
@@ -365,6 +407,17 @@ def _modseq(view: FolderView, command: Reporting, uids: Iterable[int]) -> int | 
         return None
     told = ranges(sorted(uids))
     return max((entry.modseq for _, entry in view.numbered(told)), default=None)
+
+
+def _scored(uids: list[int], returns: frozenset[str], page: list[int], scores: Mapping[int, int]) -> list[int]:
+    """RFC 6203 4: the scores of what is told, in its order; of everything where no message is told."""
+    if "PARTIAL" in returns:
+        told = page
+    elif "ALL" in returns:
+        told = uids
+    else:
+        told = list(_ends(uids, returns)) or uids
+    return [scores[uid] for uid in told]
 
 
 def _saved(uids: list[int], returns: frozenset[str], page: list[int]) -> list[int]:

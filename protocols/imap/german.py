@@ -198,6 +198,10 @@ TEXTS: Final = {
         "Nur Ergebnisse im geöffneten Ordner werden auf dem Laufenden gehalten"
     ),
     "QRESYNC needs ENABLE first": "QRESYNC braucht erst ENABLE",
+    "What is sorted by relevancy cannot be kept up to date": (
+        "Was nach Relevanz sortiert ist, kann nicht auf dem Laufenden gehalten werden"
+    ),
+    "RELEVANCY needs FUZZY": "RELEVANCY braucht FUZZY",
     "That filter holds no search criteria": "Dieser Filter enthält keine Suchkriterien",
     "That tag is in use": "Diese Kennung ist vergeben",
     "The filters go too deep, or in a circle": "Die Filter gehen zu tief, oder im Kreis",
@@ -214,6 +218,7 @@ TEXTS: Final = {
     "Too many search results are kept up to date already": (
         "Zu viele Suchergebnisse werden schon auf dem Laufenden gehalten"
     ),
+    "Too many words to search for fuzzily": "Zu viele Wörter, die ungefähr gesucht werden",
     "VANISHED needs ENABLE QRESYNC first": "VANISHED braucht erst ENABLE QRESYNC",
     # --- the server cannot
     "No mailbox database is mounted": "Keine Postfachdatenbank ist eingebunden",

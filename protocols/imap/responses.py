@@ -491,13 +491,15 @@ def esearch(
     every: Ranges | None = None,
     count: int | None = None,
     page: tuple[bytes, Ranges] | None = None,
+    relevancy: Iterable[int] | None = None,
     modseq: int | None = None,
     folder: tuple[str, int] | None = None,
     utf8: bool = False,
 ) -> bytes:
     """ESEARCH (RFC 4731); what is None or empty was not asked for or does not exist, and is left out.
 
-    `page` is PARTIAL's range and the results in it (RFC 9394 3.1); none of them is NIL.  `folder` is the name and
+    `page` is PARTIAL's range and the results in it (RFC 9394 3.1); none of them is NIL.  `relevancy` are scores, in the
+    order in which the messages are told (RFC 6203 4); there may be none.  `folder` is the name and
     UIDVALIDITY of the folder that is told of, where it may be another than the selected one (RFC 7377 2.1).
     """
     parts = [b"* ESEARCH " + correlator(tag, folder, utf8=utf8)]
@@ -513,6 +515,8 @@ def esearch(
         parts.append(b"COUNT %d" % count)
     if page is not None:
         parts.append(b"PARTIAL (%s %s)" % (page[0], sequence_set(page[1]) or NIL))
+    if relevancy is not None:
+        parts.append(b"RELEVANCY (%s)" % " ".join(map(str, relevancy)).encode("ascii"))
     if modseq is not None:
         parts.append(b"MODSEQ %d" % modseq)
     return b" ".join(parts) + b"\r\n"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from core.annotations import SERVER, read_values
 from core.ports import ReadTx
 from protocols.imap import limits, responses
-from protocols.imap.commands import And, Filter, Not, Or, SearchKey
+from protocols.imap.commands import And, Filter, Fuzzy, Not, Or, SearchKey
 from protocols.imap.grammar import BadSyntax
 from protocols.imap.grammar.search import FILTER_NAME, criteria
 from protocols.imap.refusals import Rejected
@@ -82,6 +82,8 @@ class _Filling:
                 return Or(tuple([self.fill(inner, above, depth + 1) for inner in keys]))
             case Not(key=inner):
                 return Not(self.fill(inner, above, depth + 1))
+            case Fuzzy(key=inner):
+                return Fuzzy(self.fill(inner, above, depth + 1))
             case Filter(name=spelt):
                 name = spelt.lower()
                 # RFC 5466 3.1: a loop, or a filter too many within one another, is as if there were no such filter.

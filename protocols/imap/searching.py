@@ -3,6 +3,8 @@
 A key is compiled once into a predicate.  It asks a Candidate for what it needs to know, which reads that from the store
 when it is first asked: flags cost nothing, dates and sizes a row, texts a body.  So the keys of an AND are ordered by
 what they cost.  Texts are compared decoded and folded by a comparator (RFC 5255), a large body piece by piece.
+
+With FUZZY among them the keys are compiled into a score instead (RFC 6203), for which 0 is no match.
 """
 
 from bisect import bisect_right
@@ -13,23 +15,23 @@ from functools import partial
 from msgspec import Struct
 
 from core.errors import MessageExpunged
-from core.formats import mime
 from core.model import UIDRanges, common
 from core.ports import ReadTx
 from core.view import FolderView
 from protocols.imap import commands
-from protocols.imap.candidates import Batch, Candidate
+from protocols.imap.candidates import DAYS, SUMMARY_FIELDS, Batch, Candidate
 from protocols.imap.commands import SearchKey
 from protocols.imap.comparators import Comparator
 from protocols.imap.fetching import Snapshot
 from protocols.imap.homes import Home
+from protocols.imap.relevancy import SCORERS, Scorer
 from protocols.imap.work import Breathe, Read, Scan, unhurried
 
 SECOND = 1_000_000
-MICROSECONDS_PER_DAY = 86_400_000_000
-EPOCH_DAY = date(1970, 1, 1).toordinal()
 FEW_MESSAGES = 2_000  # of which flags are looked at on the spot
 FEW_FLAGS = 20_000  # the same where nothing else is asked for
+
+LEAST = 1e-300  # of a score: a thousand bad matches are a match still
 
 Predicate = Callable[[Candidate], bool]
 
@@ -48,6 +50,7 @@ class Matched(Struct, frozen=True):
 
     uids: list[int]
     last_uid: int
+    scores: list[float]  # how well each of them matches; none if FUZZY is not among the keys
 
 
 class Search:
@@ -62,7 +65,9 @@ class Search:
         self.piece_messages = PIECE_MESSAGES[depth]
         self._snapshot = snapshot
         self._comparator = comparator
-        self._predicate = compile_key(key, Asked(snapshot, saved, now, comparator))
+        asked = Asked(snapshot, saved, now, comparator)
+        self._is_fuzzy = commands.is_fuzzy(key)
+        self._matches: Scorer = compile_score(key, asked) if self._is_fuzzy else compile_key(key, asked)
 
     def piece(self, home: Home, uids: UIDRanges) -> Read | Scan:
         """The work that comes to what matches among some messages, or among the first of them."""
@@ -71,22 +76,25 @@ class Search:
 
     def run(self, tx: ReadTx, breathe: Breathe = unhurried, *, uids: UIDRanges) -> Matched:
         """Those of the messages that match, from the first on; one that is gone does not."""
-        snapshot, predicate = self._snapshot, self._predicate
+        snapshot, matches = self._snapshot, self._matches
         snapshot.check(tx)
         if self._flags is not None:
-            return Matched(snapshot.view.flagged(uids, *self._flags), uids[-1][1])
+            return Matched(snapshot.view.flagged(uids, *self._flags), uids[-1][1], [])
         place = (snapshot.mailbox_id, snapshot.folder_id)
         batch = Batch(tx, place, uids, self._comparator.fold, breathe)
         found: list[int] = []
+        scores: list[float] = []
         for number, entry in snapshot.view.numbered(uids):
             try:
-                if predicate(Candidate(batch, number, entry)):
+                if score := matches(Candidate(batch, number, entry)):
                     found.append(entry.uid)
+                    if self._is_fuzzy:
+                        scores.append(score)
             except MessageExpunged:
                 continue
             if breathe():
-                return Matched(found, entry.uid)
-        return Matched(found, uids[-1][1])
+                return Matched(found, entry.uid, scores)
+        return Matched(found, uids[-1][1], scores)
 
 
 # ---------------------------------------------------------------------------------------------- keys to predicates
@@ -166,6 +174,8 @@ def frozen(key: SearchKey, view: FolderView, saved: UIDRanges) -> SearchKey:
             return commands.Or(tuple([frozen(inner, view, saved) for inner in keys]))
         case commands.Not(key=inner):
             return commands.Not(frozen(inner, view, saved))
+        case commands.Fuzzy(key=inner):
+            return commands.Fuzzy(frozen(inner, view, saved))
         case commands.Sequence(numbers=some) | commands.Uids(uids=some) if some.saved:
             return commands.Uids(commands.SequenceSet(saved))
         case commands.Sequence(numbers=some):
@@ -178,6 +188,42 @@ def frozen(key: SearchKey, view: FolderView, saved: UIDRanges) -> SearchKey:
 def compile_key(key: SearchKey, asked: Asked) -> Predicate:
     """The predicate of a key."""
     return _COMPILERS[type(key)](key, asked)
+
+
+def compile_score(key: SearchKey, asked: Asked, *, fuzzily: bool = False) -> Scorer:
+    """How well a message matches a key.  RFC 6203 4 leaves to the server how several scores become one.
+
+    What is exact counts 1, so that it changes nothing beside what is fuzzy in an AND, which is the product.  Of an OR
+    the best counts.  NOT is exact, whatever stands around it: what is only nearly meant must not hide a message.
+    """
+    match key:
+        case commands.And(keys=keys):
+            scorers = [compile_score(inner, asked, fuzzily=fuzzily) for inner in sorted(keys, key=cost)]
+            return lambda m: _product(m, scorers)
+        case commands.Or(keys=keys):
+            scorers = [compile_score(inner, asked, fuzzily=fuzzily) for inner in keys]
+            return lambda m: max(scorer(m) for scorer in scorers)
+        case commands.Fuzzy(key=inner):
+            return compile_score(inner, asked, fuzzily=True)
+        case _ if fuzzily and type(key) in SCORERS:
+            return SCORERS[type(key)](key, asked.now)
+        case _:
+            return compile_key(key, asked)
+
+
+def _product(message: Candidate, scorers: list[Scorer]) -> float:
+    product = 1.0
+    for scorer in scorers:
+        if not (score := scorer(message)):
+            return 0.0
+        product = max(product * score, LEAST)
+    return product
+
+
+def _fuzzy(key: commands.Fuzzy, asked: Asked) -> Predicate:
+    """FUZZY beneath a NOT."""
+    score = compile_score(key, asked)
+    return lambda m: bool(score(m))
 
 
 def _and(key: commands.And, asked: Asked) -> Predicate:
@@ -241,21 +287,13 @@ _RELATIONS: dict[str, Callable[[int, int], bool]] = {
 def _dated(key: commands.Dated, asked: Asked) -> Predicate:
     """RFC 9051 6.4.4: days are compared "disregarding time and timezone", as they were written."""
     relation, day = _RELATIONS[key.relation], date(*key.day).toordinal()
-    if key.by == "internal":
-        return lambda m: relation(_internal_day(m), day)
-    if key.by == "saved":
-        return lambda m: relation(EPOCH_DAY + m.saved_at // MICROSECONDS_PER_DAY, day)
+    day_of = DAYS[key.by]
 
-    def is_sent(message: Candidate) -> bool:
-        sent = message.summary.sent_day
-        return sent is not None and relation(sent, day)  # what has no Date was not sent on, before or since any day
+    def predicate(message: Candidate) -> bool:
+        its = day_of(message)
+        return its is not None and relation(its, day)
 
-    return is_sent
-
-
-def _internal_day(message: Candidate) -> int:
-    _, _, at, zone = message.row
-    return EPOCH_DAY + (at + zone * 60_000_000) // MICROSECONDS_PER_DAY
+    return predicate
 
 
 def _within(key: commands.Within, asked: Asked) -> Predicate:
@@ -283,17 +321,8 @@ def _smaller(key: commands.Smaller, asked: Asked) -> Predicate:
     return lambda m: m.row[1] < key.size
 
 
-_SUMMARY_FIELDS: dict[str, Callable[[mime.Summary], str]] = {
-    "SUBJECT": lambda s: s.subject,
-    "FROM": lambda s: s.from_,
-    "TO": lambda s: s.to,
-    "CC": lambda s: s.cc,
-    "BCC": lambda s: s.bcc,
-}
-
-
 def _envelope(key: commands.InEnvelope, asked: Asked) -> Predicate:
-    field, name, fold = _SUMMARY_FIELDS[key.field], key.field, asked.comparator.fold
+    field, name, fold = SUMMARY_FIELDS[key.field], key.field, asked.comparator.fold
     needle = fold(key.text)
 
     def predicate(message: Candidate) -> bool:
@@ -326,6 +355,7 @@ _COMPILERS: dict[type, Callable[..., Predicate]] = {
     commands.And: _and,
     commands.Or: _or,
     commands.Not: _not,
+    commands.Fuzzy: _fuzzy,
     commands.HasFlag: _flag,
     commands.HasKeyword: _keyword,
     commands.IsRecent: _recent,

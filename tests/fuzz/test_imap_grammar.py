@@ -22,7 +22,7 @@ WORDS = st.sampled_from(
     b"REPLACE CATENATE (TEXT TEXT URL /INBOX/;UID=1 (URL GETQUOTA GETQUOTAROOT SETQUOTA (STORAGE MAILBOX 512) () "
     b"GETMETADATA SETMETADATA (DEPTH MAXSIZE infinity) /private/comment (/shared/vendor/a/b (METADATA /shared "
     b"RESETKEY GENURLAUTH URLFETCH imap://u1@h/INBOX/;UID=1;URLAUTH=user+u2 INTERNAL :internal:0011223344556677 "
-    b"COMPARATOR i;octet -i;* default LANGUAGE de-AT i-default FILTER "
+    b"COMPARATOR i;octet -i;* default LANGUAGE de-AT i-default FILTER FUZZY RELEVANCY (RELEVANCY) "
     b"AUTHENTICATE PLAIN IDLE ALL FAST FULL FLAGS +FLAGS -FLAGS.SILENT BODY BODY[ BODY.PEEK[1.MIME] BODY[HEADER.FIELDS "
     b'BINARY[1] BINARY.SIZE[] ]<0.1> RFC822 ENVELOPE 1:* *:4 0 4294967296 $ 1,2,3 INBOX &AOk- & % * "" "a\\"b" " '
     b"\\Seen \\Recent $Forwarded RETURN CHARSET UTF-8 rot13 OR NOT FROM BEFORE 1-Feb-1994 LARGER KEYWORD HEADER (SEEN) "
@@ -89,6 +89,7 @@ def test_any_octets_are_commands_or_refusals(octets: bytes, utf8: bool, polite: 
             b'a LIST (SUBSCRIBED) "" ("%" INBOX*) RETURN (CHILDREN STATUS (MESSAGES SIZE))',
             b"a UID FETCH 1:*,7 (FLAGS BODY.PEEK[1.2.HEADER.FIELDS (Date {4+}\r\nFrom)]<0.100> BINARY.SIZE[3])",
             b"a SEARCH RETURN (MIN) CHARSET UTF-8 OR FROM x (NOT 1:* KEYWORD y) SINCE 1-Feb-1994",
+            b"a SORT RETURN (RELEVANCY ALL) (RELEVANCY REVERSE DATE) UTF-8 FUZZY (TEXT {3+}\r\nabc NOT FUZZY FROM x)",
             b"a SEARCH CHARSET US-ASCII OR (NOT FILTER on-the-road) FILTER a",
             b'a APPEND "x" (\\Seen $a) " 7-Feb-1994 22:43:04 -0800" {3+}\r\nabc',
             b'a APPEND x CATENATE (TEXT {3+}\r\nabc URL "/x/;UID=1" UTF8 (~{3+}\r\nabc)) (\\Seen) {1+}\r\na',

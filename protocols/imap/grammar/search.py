@@ -17,6 +17,7 @@ from protocols.imap.commands import (
     Day,
     FetchItem,
     Filter,
+    Fuzzy,
     HasFlag,
     HasKeyword,
     HasObject,
@@ -44,7 +45,7 @@ from protocols.imap.grammar.sequences import sequence_set
 
 _DATE: Final = re.compile(rb'("?)([0-9]{1,2})-([A-Za-z]{3})-([0-9]{4})\1')
 _SET_BEGINS: Final = re.compile(rb"[0-9*$]")
-_RETURNS: Final = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE", "UPDATE"})
+_RETURNS: Final = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE", "UPDATE", "RELEVANCY"})
 _HINTS: Final = frozenset({"CONTEXT"})  # RFC 5267 4.2: the same search will come again; every search is ready for that
 _LONGEST: Final = 0xFFFF_FFFF  # seconds
 _OBJECT_ID: Final = re.compile(rb"[A-Za-z0-9_-]{1,255}")
@@ -329,6 +330,7 @@ _KEYS: Final[dict[bytes, _Reader]] = {
     b"EMAILID": _has_object("EMAILID"),
     b"FILTER": _filter,
     b"FROM": _in_envelope("FROM"),
+    b"FUZZY": lambda program: Fuzzy(program.within(program.key)),
     b"HEADER": _header,
     b"KEYWORD": lambda program: HasKeyword(keyword(program.scanner.atom("a keyword"))),
     b"LARGER": lambda program: Larger(program.scanner.number()),

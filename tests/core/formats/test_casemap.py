@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.formats import casemap
-from core.formats.casemap import fold
+from core.formats.casemap import fold, loosen
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,19 @@ def test_a_folded_text_is_found_in_a_longer_one() -> None:
 @given(st.text())
 def test_every_character_is_folded_by_itself(text: str) -> None:
     assert fold(text) == "".join(fold(character) for character in text)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("Größe", "GROSSE"), ("é", "E"), ("ﬁ", "FI"), ("ς", "Σ"), ("Å", "a"), ("\u01c4", "dz"), ("שָׁלוֹם", "שלום")],
+)
+def test_texts_that_are_the_same_when_they_are_loosened(one: str, other: str) -> None:
+    assert loosen(one) == loosen(other)
+
+
+@given(st.text())
+def test_every_character_is_loosened_by_itself(text: str) -> None:
+    assert loosen(text) == "".join(loosen(character) for character in text)
 
 
 def test_the_cache_starts_anew_when_it_is_full() -> None:

@@ -239,6 +239,7 @@ def test_enable_of_what_is_hidden_leaves_no_trace(server: TestServer) -> None:
         ("COMPRESS", {"COMPRESS=DEFLATE"}),
         ("CONDSTORE", {"CONDSTORE", "QRESYNC"}),
         ("ESEARCH", {"ESEARCH", "SEARCHRES", "PARTIAL", "ESORT", "CONTEXT=SEARCH", "CONTEXT=SORT", "MULTISEARCH"}),
+        ("SEARCH", {"SEARCH=FUZZY"}),
         ("SORT", {"SORT", "SORT=DISPLAY", "ESORT", "CONTEXT=SORT"}),
         ("LIST-EXTENDED", {"LIST-EXTENDED", "LIST-STATUS", "LIST-MYRIGHTS", "LIST-METADATA"}),
         ("ACL", {"ACL", "RIGHTS=kxte", "LIST-MYRIGHTS"}),

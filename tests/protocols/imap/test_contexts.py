@@ -436,6 +436,14 @@ def test_a_sorted_result_of_very_many_messages_is_given_up(
     assert b'* NO [NOUPDATE "t"]' in client.send(b"t SORT RETURN (UPDATE) (SUBJECT) UTF-8 ALL\r\n")
 
 
+def test_what_is_sorted_by_relevancy_is_not_kept(pair: tuple[Client, Client]) -> None:
+    """RFC 6203 4: scores are of a whole result, and change with it."""
+    client, _ = pair
+    answer = client.send(b"s SORT RETURN (UPDATE ALL) (RELEVANCY) UTF-8 FUZZY SUBJECT x\r\n")
+    assert b'* NO [NOUPDATE "s"]' in answer
+    assert b" ALL 1:3\r\n" in answer
+
+
 def test_a_sorted_result_keeps_its_comparator(pair: tuple[Client, Client]) -> None:
     """RFC 5255 4.2: what the client asks for later is another matter."""
     client, other = pair

@@ -274,6 +274,7 @@ def test_a_name_that_unicode_would_make_inbox_is_not_inbox() -> None:
         (b"a FETCH " + b"1," * limits.SEQUENCE_RANGES + b"1 UID", "Too many ranges in a sequence set"),
         (b"a SEARCH " + b"NOT " * (limits.SEARCH_DEPTH + 1) + b"ALL", "Search is nested too deeply"),
         (b"a SEARCH " + b"(" * 5000 + b"ALL", "Search is nested too deeply"),
+        (b"a SEARCH " + b"FUZZY " * (limits.SEARCH_DEPTH + 1) + b"ALL", "Search is nested too deeply"),
         (b"a SEARCH" + b" ALL" * (limits.SEARCH_KEYS + 1), "Too many search keys"),
         (b"a SEARCH TEXT " + b"x" * (limits.SEARCH_TEXT + 1), "Search text is too long"),
     ],
@@ -824,6 +825,10 @@ def criteria(octets: bytes) -> c.SearchKey:
         (b"UID 5:7", c.Uids(numbers((5, 7)))),
         (b"UID $", c.Uids(SAVED)),
         (b"NOT FROM x", c.Not(c.InEnvelope("FROM", "x"))),
+        # RFC 6203 section 7
+        (b"FUZZY SUBJECT work FROM x", c.And((c.Fuzzy(c.InEnvelope("SUBJECT", "work")), c.InEnvelope("FROM", "x")))),
+        (b"fuzzy (1 NOT FUZZY 2)", c.Fuzzy(c.And((c.Sequence(numbers(1)), c.Not(c.Fuzzy(c.Sequence(numbers(2)))))))),
+        (b"OR FUZZY SEEN FUZZY DRAFT", c.Or((c.Fuzzy(c.HasFlag(model.SEEN)), c.Fuzzy(c.HasFlag(model.DRAFT))))),
         (b"(SEEN)", c.HasFlag(model.SEEN)),
         (b"OR SEEN DRAFT", c.Or((c.HasFlag(model.SEEN), c.HasFlag(model.DRAFT)))),
         (
@@ -857,6 +862,11 @@ def test_every_search_key_is_known(octets: bytes, key: c.SearchKey) -> None:
             ),
         ),
         (b"A283 UID SEARCH RETURN () 1", c.Search(b"A283", True, c.Sequence(numbers(1)), frozenset({"ALL"}))),
+        # RFC 6203 section 4
+        (
+            b'B1 SEARCH RETURN (RELEVANCY ALL) FUZZY TEXT "Helo"',
+            c.Search(b"B1", False, c.Fuzzy(c.InText("Helo")), frozenset({"RELEVANCY", "ALL"})),
+        ),
         (b"A284 search return (save) seen", c.Search(b"A284", False, c.HasFlag(model.SEEN), frozenset({"SAVE"}))),
         (
             "A285 SEARCH CHARSET UTF-8 TEXT {8+}\r\ndéjàvu".encode(),
@@ -912,6 +922,8 @@ def test_searches_may_be_nested_as_deep_as_the_limit() -> None:
         *(
             b"",
             b"FOO",
+            b"FUZZY",
+            b"FUZZY ",
             b"(SEEN",
             b"SEEN)",
             b"()",

@@ -49,6 +49,17 @@ def refused(octets: bytes) -> BadSyntax:
         ),
         (b"a SORT (SUBJECT REVERSE DATE) UTF-8 ALL", Sort(b"a", False, (SUBJECT, SortKey("DATE", True)), ALL)),
         (
+            # RFC 6203 section 6
+            b'a SORT RETURN (RELEVANCY ALL) (RELEVANCY) UTF-8 FUZZY TEXT "Helo"',
+            Sort(
+                b"a",
+                False,
+                (SortKey("RELEVANCY"),),
+                c.Fuzzy(c.InText("Helo")),
+                returns=frozenset({"RELEVANCY", "ALL"}),
+            ),
+        ),
+        (
             b'a SORT (SUBJECT) US-ASCII TEXT "not in mailbox"',
             Sort(b"a", False, (SUBJECT,), c.InText("not in mailbox"), charset="US-ASCII"),
         ),
