@@ -17,6 +17,7 @@ from protocols.imap.objectids import thread_id
 from protocols.imap.sections import read_octets
 from protocols.imap.work import Breathe
 
+HEADER_OCTETS = 4 * 1024 * 1024  # of a header that are looked at: it is decoded in one go, and real ones have some KiB
 TEXT_OCTETS = 256 * 1024  # of a text that are decoded in one go
 FOLDED_CHARACTERS = 16 * 1024  # that are folded in one go: a millisecond, in which no other thread gets on
 KEPT_TEXTS = 1024 * 1024  # characters of a message that are kept for the next key that asks for them
@@ -139,8 +140,8 @@ class Candidate:
 
     @cached_property
     def header(self) -> bytes:
-        """The message's whole header, ours included."""
-        return self._read(0, len(self.item.prefix) + self.parts.body_start)
+        """The message's header, ours included."""
+        return self._read(0, len(self.item.prefix) + min(self.parts.body_start, HEADER_OCTETS))
 
     @cached_property
     def _fields(self) -> list[Field]:
@@ -154,14 +155,15 @@ class Candidate:
         """What the fields of this name (in lower case) say, folded."""
         known = self._values.get(name)
         if known is None:
-            known = [self._batch.fold(mime.decode_header(field.value)) for field in self._fields if field.name == name]
+            named = (mime.decode_header(field.value) for field in self._fields if field.name == name)
+            known = ["".join(self._folded(iter((value,)))) for value in named]
             self._values[name] = known
         return known
 
     @cached_property
     def header_text(self) -> str:
         """The header, folded."""
-        return self._batch.fold(header_text(self.header))
+        return "".join(self._folded(iter((header_text(self.header),))))
 
     @cached_property
     def header_pieces(self) -> list[str]:

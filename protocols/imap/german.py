@@ -138,6 +138,7 @@ TEXTS: Final = {
     "There is no such access identifier": "Für so jemanden kann nichts freigegeben werden",
     "There is no such folder, or you may not read it": "Diesen Ordner gibt es nicht, oder Sie dürfen ihn nicht lesen",
     "There is no such time": "Diese Zeit gibt es nicht",
+    "Too much text to search for": "Zu viel Text, nach dem gesucht werden soll",
     "Too many URLs": "Zu viele URLs",
     "Too many mechanisms": "Zu viele Verfahren",
     "URLs can be authorized": "URLs können freigegeben werden",

@@ -68,13 +68,14 @@ class _Filling:
         self._account = account
         self._shared = shared
         self._keys = 0
-        self._known: dict[str, SearchKey] = {}
+        self._octets = 0
+        self._known: dict[str, tuple[SearchKey, int]] = {}  # with the octets that each was
 
     def fill(self, key: SearchKey, above: tuple[str, ...], depth: int) -> SearchKey:
         """The key without filters; `above` are those that it is part of."""
         self._keys += 1
         if self._keys > limits.SEARCH_KEYS or depth > limits.SEARCH_DEPTH:
-            raise Rejected("The filters make too large a search", code=responses.LIMIT)
+            raise _too_large()
         match key:
             case And(keys=keys):
                 return And(tuple([self.fill(inner, above, depth + 1) for inner in keys]))
@@ -89,18 +90,23 @@ class _Filling:
                 # RFC 5466 3.1: a loop, or a filter too many within one another, is as if there were no such filter.
                 if name in above or len(above) == limits.FILTER_PASSES:
                     raise _undefined(spelt, "The filters go too deep, or in a circle")
-                return self.fill(self._said(name, spelt), (*above, name), depth + 1)
+                said, octets = self._said(name, spelt)
+                self._octets += octets
+                if self._octets > limits.FILTERS:
+                    raise _too_large()
+                return self.fill(said, (*above, name), depth + 1)
             case _:
                 return key
 
-    def _said(self, name: str, spelt: str) -> SearchKey:
+    def _said(self, name: str, spelt: str) -> tuple[SearchKey, int]:
         if (known := self._known.get(name)) is not None:
             return known
+        value = self._value(name, spelt)
         try:
-            self._known[name] = key = criteria(self._value(name, spelt))
+            self._known[name] = said = criteria(value), len(value)
         except BadSyntax:  # we have taken none such, but may have been more generous once
             raise _undefined(spelt, "That filter holds no search criteria") from None
-        return key
+        return said
 
     def _value(self, name: str, spelt: str) -> bytes:
         private, account = _PRIVATE + name, self._account
@@ -109,6 +115,10 @@ class _Filling:
         if value is None:
             raise _undefined(spelt, "There is no such filter")
         return value
+
+
+def _too_large() -> Rejected:
+    return Rejected("The filters make too large a search", code=responses.LIMIT)
 
 
 def _undefined(name: str, text: str) -> Rejected:

@@ -75,13 +75,14 @@ _CHARSETS: Final[dict[str, str]] = {
 class Program:
     """One search program being read: its text decoder, if we know its charset, and how much of it there is."""
 
-    __slots__ = ("codec", "depth", "keys", "scanner")
+    __slots__ = ("codec", "depth", "keys", "scanner", "texts")
 
     def __init__(self, scanner: Scanner, codec: str | None) -> None:
         self.scanner = scanner
         self.codec = codec
         self.depth = 0
         self.keys = 0
+        self.texts = 0  # octets of them
 
     def whole(self) -> SearchKey:
         """The keys up to the end of the command; raises BadCharset.
@@ -137,6 +138,9 @@ class Program:
         octets = self.scanner.astring("a string to search for")
         if len(octets) > limits.SEARCH_TEXT:
             raise over_limit("Search text is too long")
+        self.texts += len(octets)
+        if self.texts > limits.SEARCH_TEXTS:
+            raise over_limit("Too much text to search for")
         try:
             return octets.decode(self.codec or "latin_1")
         except ValueError:

@@ -277,6 +277,7 @@ def test_a_name_that_unicode_would_make_inbox_is_not_inbox() -> None:
         (b"a SEARCH " + b"FUZZY " * (limits.SEARCH_DEPTH + 1) + b"ALL", "Search is nested too deeply"),
         (b"a SEARCH" + b" ALL" * (limits.SEARCH_KEYS + 1), "Too many search keys"),
         (b"a SEARCH TEXT " + b"x" * (limits.SEARCH_TEXT + 1), "Search text is too long"),
+        (b"a SEARCH" + b" TEXT {4000+}\r\n%b" % (b"x" * 4000) * 40, "Too much text to search for"),
     ],
 )
 def test_every_limit_has_its_refusal(octets: bytes, why: str) -> None:

@@ -264,6 +264,9 @@ def test_filters_cannot_make_a_search_larger_than_a_client_can_write(server: Tes
     deep = "NOT " * limits.SEARCH_DEPTH
     keep(client, "deep", deep + "SEEN")
     client.no("SEARCH NOT FILTER deep", "LIMIT")
+    keep(client, "long", "UID " + ",".join(map(str, range(1, 6_000, 2))))
+    assert b"* SEARCH" in client.ok("SEARCH FILTER long FILTER long FILTER long")
+    client.no("SEARCH " + " ".join(["FILTER long"] * 6), "LIMIT")
 
 
 def test_what_was_kept_before_it_was_looked_at_is_not_there(server: TestServer) -> None:

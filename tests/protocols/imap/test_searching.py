@@ -219,6 +219,18 @@ def test_what_is_clipped_in_the_summary_is_searched_in_the_header(client: Client
     assert found(client, "TO n20000@example") == []
 
 
+def test_of_a_monstrous_header_its_beginning_is_searched(
+    client: Client, server: TestServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidates, "HEADER_OCTETS", 1000)
+    monkeypatch.setattr(candidates, "FOLDED_CHARACTERS", 7)
+    server.deliver(b"X: begin " + b"x" * 1000 + b"end\r\nSubject: monster\r\n\r\nbody")
+    client.ok("NOOP")
+    assert found(client, "HEADER X BEGIN") == found(client, "TEXT begin") == [4]
+    assert found(client, "HEADER X end") == found(client, "TEXT xend") == []
+    assert found(client, "SUBJECT monster") == found(client, "BODY body SUBJECT monster") == [4]
+
+
 LARGE = "Content-Type: text/plain; charset={}\r\nContent-Transfer-Encoding: base64\r\n\r\n"
 
 
