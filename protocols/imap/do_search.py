@@ -54,7 +54,7 @@ def do_search(session: Session, command: commands.Search) -> Steps:
         found = yield from _found(session, command, home, snapshot, Progress(session, command.tag, len(snapshot.view)))
     uids = found.uids
     returns = command.returns
-    if (context := _context(session, command, uids)) is not None:
+    if (context := (yield from _context(session, command, uids))) is not None:
         session.outgoing += selected.contexts.open(context)
     if returns is None and session.is_rev2:
         returns = frozenset(("ALL",))  # RFC 9051 has no other answer
@@ -63,7 +63,7 @@ def do_search(session: Session, command: commands.Search) -> Steps:
         session.send((yield from computed(answer, len(uids))))
     else:
         scores = yield from _relevancy(command, found)
-        _report(session, command, uids, returns, scores=scores)
+        yield from _report(session, command, uids, returns, scores=scores)
     return _completed(command)
 
 
@@ -81,13 +81,13 @@ def do_sort(session: Session, command: commands.Sort) -> Steps:
         order = yield from ordered(session, home, snapshot, command.keys, found.uids, comparator, reached, scores)
     if _wants_updates(command) and any(key.name == RELEVANCY for key in command.keys):
         session.send(responses.no_update(command.tag, SCORED, session.language))
-    elif (context := _context(session, command, sorted(order))) is not None:
+    elif (context := (yield from _context(session, command, sorted(order)))) is not None:
         session.outgoing += selected.contexts.open(replace(context, keys=command.keys, order=order))
     if command.returns is None:
         answer = partial(_listed, responses.sort, snapshot.view, command, order)
         session.send((yield from computed(answer, len(order))))
     else:
-        _report(session, command, list(order), command.returns, scores=scores)
+        yield from _report(session, command, list(order), command.returns, scores=scores)
     return _completed(command)
 
 
@@ -225,14 +225,15 @@ def _context(
     command: Reporting,
     uids: list[int],
     folder: tuple[str, int] | None = None,
-) -> Context | None:
+) -> Asking[Context | None]:
     """What was found in the selected folder, if it shall be kept up to date; before anything else becomes of "$"."""
     if not _wants_updates(command):
         return None
     selected, _ = here(session)
     key = frozen(command.criteria, selected.view, selected.saved)
     told = () if isinstance(command, commands.Sort) else command.told
-    return Context(command.tag, command.uid, key, ranges(uids), session.comparator, folder, told)
+    members = yield from computed(partial(ranges, uids), len(uids))
+    return Context(command.tag, command.uid, key, members, session.comparator, folder, told)
 
 
 def do_cancel_update(session: Session, command: commands.CancelUpdate) -> str:
@@ -324,10 +325,10 @@ def do_esearch(session: Session, command: commands.Esearch) -> Steps:
             uids = found.uids
             place = (name, folder.uidvalidity)
             if is_here:
-                context = _context(session, command, uids, place)
+                context = yield from _context(session, command, uids, place)
             if uids:
                 scores = yield from _relevancy(command, found)
-                _report(session, command, uids, command.returns, Told(snapshot.view, place), scores)
+                yield from _report(session, command, uids, command.returns, Told(snapshot.view, place), scores)
                 is_saved = True
     finally:  # RFC 5182 2.1: what fails, or finds nothing, leaves nothing saved
         if selected is not None and "SAVE" in command.returns and not is_saved:
@@ -372,40 +373,57 @@ def _report(
     returns: frozenset[str],
     told_of: Told | None = None,
     scores: Mapping[int, int] = NO_SCORES,
-) -> None:
+) -> Asking[None]:
     """ESEARCH (RFC 4731, RFC 5267 3.2); the UIDs are in the order in which they are told, the scores are by UID."""
     selected = session.selected
     if told_of is None:
         told_of = Told(here(session)[0].view)
+    report = partial(_reported, command, uids, returns, told_of, scores, utf8=session.takes_utf8)
+    line, saved = yield from computed(report, len(uids))
+    if saved is not None and selected is not None:
+        selected.saved = saved
+    if returns != {"SAVE"}:
+        session.send(line)
+
+
+def _reported(
+    command: Reporting,
+    uids: list[int],
+    returns: frozenset[str],
+    told_of: Told,
+    scores: Mapping[int, int],
+    *,
+    utf8: bool,
+) -> tuple[bytes, UIDRanges | None]:
+    """The line, and what SAVE keeps if it was asked for."""
     start, stop = (0, 0) if command.page is None else command.page.of(len(uids))
-    if "SAVE" in returns and selected is not None:
-        selected.saved = ranges(_saved(uids, returns, uids[start:stop]))
-    if returns == {"SAVE"}:
-        return
     numbers = _numbers(told_of.view, command, uids)
-    told = set(_ends(uids, returns)) | set(uids[start:stop]) | set(uids if returns & {"ALL", "COUNT"} else ())
-    session.send(
-        responses.esearch(
-            command.tag,
-            uid=command.uid,
-            lowest=numbers[0] if "MIN" in returns and numbers else None,
-            highest=numbers[-1] if "MAX" in returns and numbers else None,
-            every=sorting.in_order(numbers) if "ALL" in returns else None,
-            count=len(numbers) if "COUNT" in returns else None,
-            page=None if command.page is None else (command.page.label, sorting.in_order(numbers[start:stop])),
-            relevancy=_scored(uids, returns, uids[start:stop], scores) if RELEVANCY in returns else None,
-            modseq=_modseq(told_of.view, command, told),
-            folder=told_of.folder,
-            utf8=session.takes_utf8,
-        )
+    line = responses.esearch(
+        command.tag,
+        uid=command.uid,
+        lowest=numbers[0] if "MIN" in returns and numbers else None,
+        highest=numbers[-1] if "MAX" in returns and numbers else None,
+        every=sorting.in_order(numbers) if "ALL" in returns else None,
+        count=len(numbers) if "COUNT" in returns else None,
+        page=None if command.page is None else (command.page.label, sorting.in_order(numbers[start:stop])),
+        relevancy=_scored(uids, returns, uids[start:stop], scores) if RELEVANCY in returns else None,
+        modseq=_modseq(told_of.view, command, _told(uids, returns, uids[start:stop])),
+        folder=told_of.folder,
+        utf8=utf8,
     )
+    return line, ranges(_saved(uids, returns, uids[start:stop])) if "SAVE" in returns else None
+
+
+def _told(uids: list[int], returns: frozenset[str], page: list[int]) -> list[int]:
+    """The messages of which something is said."""
+    return uids if returns & {"ALL", "COUNT"} else [*page, *_ends(uids, returns)]
 
 
 def _modseq(view: FolderView, command: Reporting, uids: Iterable[int]) -> int | None:
     """RFC 7162 3.1.5, RFC 4731 3.2: the highest MODSEQ of what is told, if MODSEQ was asked for and anything found."""
     if not asks_modseq(command.criteria):
         return None
-    told = ranges(sorted(uids))
+    told = ranges(sorted(set(uids)))
     return max((entry.modseq for _, entry in view.numbered(told)), default=None)
 
 
