@@ -5,13 +5,14 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from adapters.server.searcher import Breathe, Searcher
+from adapters.server.searcher import Searcher
 from adapters.server.world import SystemClock
 from adapters.stores.database import MailboxDatabase, unavailable
 from adapters.stores.writer import Done
 from core.commands import Command
 from core.errors import Unavailable
 from core.ports import ReadTx
+from protocols.imap.work import Breathe
 
 T = TypeVar("T")
 

@@ -1,8 +1,11 @@
-"""Where searches are carried out: one thread, a slice at a time, in turns, and behind all that is urgent.
+"""Where searches are carried out: a slice at a time, in turns, and behind all that is urgent.
 
-Only one thread, since all of them share the interpreter lock: the event loop has one rival for it, not as many as there
+One at a time, since all threads share the interpreter lock: the event loop has one rival for it, not as many as there
 are searches.  The next slice begins only when the loop has come to the end of the last one, so a loop that has much to
-do is left alone; and while anything urgent is under way, the slice that runs naps between two messages.
+do is left alone; and while anything urgent is under way, the slice that runs naps between two steps.
+
+A slice ends between two messages, of which one may be very large.  Who overstays so keeps others from their turn no
+longer, gets on slowly beside them, and has no other turn until it is done.
 """
 
 import asyncio
@@ -14,12 +17,14 @@ from typing import Any
 
 from adapters.server.turns import Turns
 from core.ports import Clock
+from protocols.imap.work import Breathe
 
 SLICE_SECONDS = 0.005  # after which it is another's turn
 STRETCH_SECONDS = 0.000_25  # of work, after which what is urgent is thought of
+OVERSTAY_SECONDS = 0.1  # beyond that: others need not wait for it
+THREADS = 4  # one for who has the turn, the others for who overstay
 NAP_SECONDS = 0.000_5  # how long it is let pass then: a search gets on, however busy the server is
 
-Breathe = Callable[[], bool]
 Done = Callable[[Any, BaseException | None], None]
 
 
@@ -30,10 +35,12 @@ class Unwanted(Exception):
 class Slice:
     """A piece of work that waits or runs."""
 
-    def __init__(self, run: Callable[[Breathe], Any], done: Done) -> None:
+    def __init__(self, who: Hashable, run: Callable[[Breathe], Any], done: Done) -> None:
+        self.who = who
         self.run = run
         self.done = done
         self.is_unwanted = False
+        self.overstays = False
 
 
 class Searcher:
@@ -53,8 +60,9 @@ class Searcher:
         self._clock = clock
         self._nap = nap
         self._turns: Turns[Slice] = Turns()
-        self._is_searching = False
-        self._thread = ThreadPoolExecutor(1, "searcher")
+        self._is_searching = False  # somebody who does not overstay
+        self._overstaying: set[Hashable] = set()
+        self._threads = ThreadPoolExecutor(THREADS, "searcher")
 
     @property
     def waiting(self) -> int:
@@ -67,7 +75,7 @@ class Searcher:
         moment, and is an exception once the slice has been taken back.  `done(result, error)` is called on the loop,
         once, or never if it has been taken back.
         """
-        piece = Slice(run, done)
+        piece = Slice(who, run, done)
         self._turns.put(who, piece)
         self._go_on()
         return partial(self._take_back, who, piece)
@@ -77,9 +85,11 @@ class Searcher:
         self._turns.take_back(who, piece)
 
     def _go_on(self) -> None:
-        if not self._is_searching and (piece := self._turns.take()) is not None:
+        if self._is_searching or len(self._overstaying) >= THREADS:
+            return
+        if (piece := self._turns.take(but=self._overstaying)) is not None:
             self._is_searching = True
-            self._thread.submit(self._run, piece)
+            self._threads.submit(self._run, piece)
 
     def _run(self, piece: Slice) -> None:
         """On the thread."""
@@ -96,8 +106,11 @@ class Searcher:
         def breathe() -> bool:
             nonlocal stretch_until
             at = now()
+            if at >= until + OVERSTAY_SECONDS and not piece.overstays:
+                piece.overstays = True
+                self._loop.call_soon_threadsafe(self._let_others_in, piece)
             if at >= stretch_until:
-                if self._is_urgent():
+                if piece.overstays or self._is_urgent():
                     self._nap(NAP_SECONDS)
                 stretch_until = now() + STRETCH_SECONDS
             if piece.is_unwanted:
@@ -106,8 +119,16 @@ class Searcher:
 
         return breathe
 
-    def _ended(self, piece: Slice, result: Any, error: BaseException | None) -> None:
+    def _let_others_in(self, piece: Slice) -> None:
+        self._overstaying.add(piece.who)
         self._is_searching = False
+        self._go_on()
+
+    def _ended(self, piece: Slice, result: Any, error: BaseException | None) -> None:
+        if piece.overstays:
+            self._overstaying.discard(piece.who)
+        else:
+            self._is_searching = False
         try:
             if not piece.is_unwanted:
                 piece.done(result, error)
@@ -115,6 +136,6 @@ class Searcher:
             self._go_on()
 
     def close(self) -> None:
-        """Waits for the slice that runs; what waits is never begun."""
+        """Waits for the slices that run; what waits is never begun."""
         self._turns = Turns()
-        self._thread.shutdown()
+        self._threads.shutdown()

@@ -1,7 +1,7 @@
 """Whose turn it is: everybody for whom something waits has one turn after the other, however much waits for each."""
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Container, Hashable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -20,9 +20,9 @@ class Turns(Generic[T]):
         """Behind all else that waits for the same one; whoever is new is behind everybody."""
         self._waiting.setdefault(who, deque()).append(work)
 
-    def take(self) -> T | None:
-        """What is next, if anything waits.  Whoever it is for goes behind everybody."""
-        if (who := next(iter(self._waiting), None)) is None:
+    def take(self, *, but: Container[Hashable] = ()) -> T | None:
+        """What is next, if anything waits for others than these.  Whoever it is for goes behind everybody."""
+        if (who := next((who for who in self._waiting if who not in but), None)) is None:
             return None
         works = self._waiting.pop(who)
         work = works.popleft()

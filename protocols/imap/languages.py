@@ -12,6 +12,8 @@ from msgspec import Struct
 
 from protocols.imap import german, limits
 
+WITHIN: Final = 3  # texts that stand in one another
+
 
 class Language(Struct, frozen=True):
     """A language, and our texts in it by what they are in English; "{}" stands for what is a text itself, or a name."""
@@ -25,7 +27,7 @@ class Language(Struct, frozen=True):
 
     def says(self, text: str) -> str:
         """A text in this language; in English where it is not known."""
-        return text if self.is_english else _translated(self.tag, text)
+        return text if self.is_english else _translated(self.tag, text, WITHIN)
 
 
 # RFC 5255 3.1: i-default is where a session begins; RFC 2277 4.5: it is English that everybody may understand.
@@ -53,13 +55,13 @@ def _looked_up(wanted: str) -> Language | None:
 
 
 @lru_cache(limits.CACHE_ENTRIES)
-def _translated(tag: str, text: str) -> str:
+def _translated(tag: str, text: str, within: int) -> str:
     texts = _BY_TAG[tag].texts
     if (known := texts.get(text)) is not None:
         return known
-    for pattern, template in _templates(tag):
+    for pattern, template in _templates(tag) if within else ():
         if (found := pattern.fullmatch(text)) is not None:
-            return template.format(*[_translated(tag, part) for part in found.groups()])
+            return template.format(*[_translated(tag, part, within - 1) for part in found.groups()])
     return text
 
 

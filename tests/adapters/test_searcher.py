@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from adapters.server.searcher import NAP_SECONDS, SLICE_SECONDS, STRETCH_SECONDS, Breathe, Searcher, Unwanted
+from adapters.server.searcher import (
+    NAP_SECONDS,
+    OVERSTAY_SECONDS,
+    SLICE_SECONDS,
+    STRETCH_SECONDS,
+    THREADS,
+    Searcher,
+    Unwanted,
+)
+from protocols.imap.work import Breathe
 
 
 class Clock:
@@ -32,6 +41,7 @@ class House:
         self.naps: list[float] = []
         self.began: list[str] = []
         self.ended: list[str] = []
+        self.n_left = 0  # slices that have left their threads, told or not
         loop = asyncio.get_running_loop()
         self.searcher = Searcher(loop, is_urgent=lambda: self.is_urgent, clock=self.clock, nap=self.naps.append)
 
@@ -40,7 +50,10 @@ class House:
 
         def begun(breathe: Breathe) -> Any:
             self.began.append(name)
-            return run(breathe)
+            try:
+                return run(breathe)
+            finally:
+                self.n_left += 1
 
         return self.searcher.submit(name[0], begun, lambda result, error: self.ended.append(name))
 
@@ -53,8 +66,8 @@ class House:
         return result
 
     async def rest(self) -> None:
-        """Until nothing waits: this goes behind all that does."""
-        while self.searcher.waiting:
+        """Until nothing waits or runs: this goes behind all that does."""
+        while self.searcher.waiting or self.n_left < len(self.began):
             await self.result(lambda breathe: None)
         await self.result(lambda breathe: None)
 
@@ -153,6 +166,55 @@ async def test_a_slice_naps_behind_each_stretch_of_work_while_anything_is_urgent
 
     assert await house.result(run) == [0, 1, 1, 1]
     assert house.naps == [NAP_SECONDS]
+
+
+async def test_who_overstays_keeps_nobody_waiting_but_himself(house: House) -> None:
+    """T-10.2: a message may be so large that its search is one step."""
+    held = Held()
+
+    def overstays(breathe: Breathe) -> None:
+        house.clock.at += SLICE_SECONDS + OVERSTAY_SECONDS
+        assert breathe()
+        held(breathe)
+
+    house.submit("a0", overstays)
+    house.submit("a1")
+    await held.begun()
+    house.submit("b1")
+    assert await house.result(lambda breathe: 7) == 7
+    assert house.began == ["a0", "b1"]
+    assert house.ended == ["b1"]
+    assert house.naps == [NAP_SECONDS], "and it gets on slowly, urgent or not"
+    held.may_end.set()
+    await house.rest()
+    assert house.began == ["a0", "b1", "a1"]
+    assert house.ended == ["b1", "a0", "a1"]
+
+
+async def test_as_many_may_overstay_as_there_are_threads(house: House) -> None:
+    """Then all others wait for one of them."""
+    helds = [Held() for _ in range(THREADS)]
+
+    def overstays(held: Held) -> Callable[[Breathe], None]:
+        def run(breathe: Breathe) -> None:
+            house.clock.at += SLICE_SECONDS + OVERSTAY_SECONDS
+            breathe()
+            held(breathe)
+
+        return run
+
+    for name, held in zip("abcd", helds, strict=True):
+        house.submit(f"{name}0", overstays(held))
+        await held.begun()
+    house.submit("e0")
+    assert house.began == ["a0", "b0", "c0", "d0"]
+    helds[2].may_end.set()
+    await house.result(lambda breathe: None)
+    assert house.ended == ["c0", "e0"]
+    for held in helds:
+        held.may_end.set()
+    await house.rest()
+    assert set(house.ended) == {"a0", "b0", "c0", "d0", "e0"}
 
 
 async def test_what_fails_is_told_and_the_next_has_its_turn(house: House) -> None:
