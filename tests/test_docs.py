@@ -39,8 +39,8 @@ from adapters.server.config import (
     parse,
 )
 from adapters.server.server import GRACE_SECONDS, Server
-from protocols.imap.clients import FAULTS
 from protocols.imap.dispatch import AFTER_LOGIN, ALWAYS
+from protocols.imap.offering.clients import FAULTS
 from protocols.sasl import MECHANISMS
 from protocols.smtp.limits import Limits
 

@@ -11,7 +11,8 @@ from adapters.net.deflate import Deflate
 from core.commands import Command
 from core.errors import Refusal
 from core.ports import EventLog, ReadTx
-from protocols.imap import limits, responses
+from protocols.imap import limits
+from protocols.imap.saying import responses
 from protocols.imap.services import Services
 from protocols.imap.session import Session
 from protocols.imap.work import Breathe, Compute, Pause, Read, Scan, StartDeflate, StartTls, StopDeflate, Work, Write

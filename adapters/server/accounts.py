@@ -21,11 +21,11 @@ from core.ports import Clock, Entropy, EventLog
 from core.recipients import ALIAS_OCTETS, DatabaseId, Digest, Recipient, RecipientId, effective, fold_name
 from core.rights import ANYONE, Actor
 from core.watching import Views
-from protocols.imap.homes import Home
-from protocols.imap.kept import Kept
-from protocols.imap.policy import ClientPolicy
+from protocols.imap.finding.kept import Kept
+from protocols.imap.naming.homes import Home
+from protocols.imap.offering.policy import ClientPolicy
+from protocols.imap.reading.urlauth import UrlAccess
 from protocols.imap.services import Account, Keys
-from protocols.imap.urlauth import UrlAccess
 
 
 class Accounts:

@@ -162,7 +162,10 @@ class Capability(str):
 
     @classmethod
     def read(cls, written: object) -> "Capability":
-        from protocols.imap.hideable import HIDEABLE, UNHIDEABLE  # takes as long as the rest of a command's start
+        from protocols.imap.offering.hideable import (  # takes as long as the rest of a command's start
+            HIDEABLE,
+            UNHIDEABLE,
+        )
 
         if not isinstance(written, str):
             raise ValueError('Expected the name of a capability, like "UIDONLY"')

@@ -33,9 +33,9 @@ from adapters.server.livesessions import LiveSessions
 from adapters.server.storedriver import StoreDriver, Target
 from core.recipients import fold_name
 from core.watching import Views
-from protocols.imap.clients import FAULTS
-from protocols.imap.policy import ClientPolicy, Pattern, Rule
-from protocols.imap.urlauth import UrlAccess
+from protocols.imap.offering.clients import FAULTS
+from protocols.imap.offering.policy import ClientPolicy, Pattern, Rule
+from protocols.imap.reading.urlauth import UrlAccess
 from protocols.smtp.limits import Limits
 from protocols.smtp.policy import Policy
 from protocols.smtp.replies import WhenFull

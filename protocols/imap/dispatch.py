@@ -5,7 +5,8 @@ from typing import Any, Final
 
 from protocols.imap import commands
 from protocols.imap.commands import Command
-from protocols.imap.do_access import (
+from protocols.imap.finding.searching import names_filters, names_numbers
+from protocols.imap.handlers.do_access import (
     do_authenticate,
     do_capability,
     do_compress,
@@ -18,9 +19,9 @@ from protocols.imap.do_access import (
     do_starttls,
     do_unauthenticate,
 )
-from protocols.imap.do_append import do_append
-from protocols.imap.do_copy import do_copy, do_move
-from protocols.imap.do_folders import (
+from protocols.imap.handlers.do_append import do_append
+from protocols.imap.handlers.do_copy import do_copy, do_move
+from protocols.imap.handlers.do_folders import (
     do_create,
     do_delete,
     do_list,
@@ -30,17 +31,23 @@ from protocols.imap.do_folders import (
     do_subscribe,
     do_unsubscribe,
 )
-from protocols.imap.do_international import do_comparator, do_language
-from protocols.imap.do_messages import do_expunge, do_fetch, do_store
-from protocols.imap.do_metadata import do_get_metadata, do_set_metadata
-from protocols.imap.do_notify import do_notify
-from protocols.imap.do_quota import do_get_quota, do_get_quota_root, do_set_quota
-from protocols.imap.do_replace import do_replace
-from protocols.imap.do_rights import do_delete_acl, do_get_acl, do_list_rights, do_my_rights, do_set_acl
-from protocols.imap.do_search import do_cancel_update, do_esearch, do_search, do_sort, do_thread, do_uid_batches
-from protocols.imap.do_select import do_close, do_idle, do_select, do_unselect
-from protocols.imap.do_urls import do_gen_url_auth, do_reset_key, do_url_fetch
-from protocols.imap.searching import names_filters, names_numbers
+from protocols.imap.handlers.do_international import do_comparator, do_language
+from protocols.imap.handlers.do_messages import do_expunge, do_fetch, do_store
+from protocols.imap.handlers.do_metadata import do_get_metadata, do_set_metadata
+from protocols.imap.handlers.do_notify import do_notify
+from protocols.imap.handlers.do_quota import do_get_quota, do_get_quota_root, do_set_quota
+from protocols.imap.handlers.do_replace import do_replace
+from protocols.imap.handlers.do_rights import do_delete_acl, do_get_acl, do_list_rights, do_my_rights, do_set_acl
+from protocols.imap.handlers.do_search import (
+    do_cancel_update,
+    do_esearch,
+    do_search,
+    do_sort,
+    do_thread,
+    do_uid_batches,
+)
+from protocols.imap.handlers.do_select import do_close, do_idle, do_select, do_unselect
+from protocols.imap.handlers.do_urls import do_gen_url_auth, do_reset_key, do_url_fetch
 from protocols.imap.work import Answer, Steps
 
 NOT_AUTHENTICATED: Final = 1

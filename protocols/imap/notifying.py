@@ -19,9 +19,9 @@ from core.model import SEPARATOR, FolderId, MailboxId, UIDRanges, common, merged
 from core.recipients import RecipientId
 from protocols.imap import limits
 from protocols.imap.commands import EventGroup, FetchItem
-from protocols.imap.contexts import bounded
-from protocols.imap.hierarchy import Listed, Placed
-from protocols.imap.homes import known_as
+from protocols.imap.finding.contexts import bounded
+from protocols.imap.naming.hierarchy import Listed, Placed
+from protocols.imap.naming.homes import known_as
 
 EVENTS: Final = {
     "MESSAGENEW": "MessageNew",

@@ -28,11 +28,11 @@ from core.model import (
 from core.rights import NOTHING, OWNER
 from core.view import FolderView
 from core.watching import Watch
-from protocols.imap import responses
-from protocols.imap.contexts import Contexts, bounded
-from protocols.imap.homes import Home
-from protocols.imap.languages import I_DEFAULT, Language
+from protocols.imap.finding.contexts import Contexts, bounded
+from protocols.imap.naming.homes import Home
 from protocols.imap.notifying import AS_EVER
+from protocols.imap.saying import responses
+from protocols.imap.saying.languages import I_DEFAULT, Language
 
 NO_FLAG = permitted(NOTHING)
 NEWS_ENTRIES = 4_096  # kept for a client that stays silent; beyond it is cheaper to compare views

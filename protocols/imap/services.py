@@ -9,10 +9,10 @@ from core.model import Incoming, MailboxId
 from core.ports import Clock, Entropy
 from core.recipients import Digest, RecipientId
 from core.watching import Views
-from protocols.imap.homes import Home
-from protocols.imap.kept import Kept
-from protocols.imap.policy import ClientPolicy
-from protocols.imap.urlauth import UrlAccess
+from protocols.imap.finding.kept import Kept
+from protocols.imap.naming.homes import Home
+from protocols.imap.offering.policy import ClientPolicy
+from protocols.imap.reading.urlauth import UrlAccess
 
 
 class Account(Struct, frozen=True):

@@ -18,9 +18,8 @@ from core.changes import AccessKeyChange, Change, MailboxRemoved, TreeChange
 from core.errors import Refusal
 from core.model import SEPARATOR, UIDRanges, merged
 from core.view import FolderView
-from protocols.imap import commands, limits, responses
+from protocols.imap import commands, limits
 from protocols.imap.commands import Command
-from protocols.imap.comparators import DEFAULT
 from protocols.imap.dispatch import (
     AFTER_LOGIN,
     ALWAYS,
@@ -31,9 +30,7 @@ from protocols.imap.dispatch import (
     Handler,
     holds_expunge,
 )
-from protocols.imap.do_notify import telling
-from protocols.imap.do_search import catching_up
-from protocols.imap.do_select import rechecking
+from protocols.imap.finding.comparators import DEFAULT
 from protocols.imap.fragments import (
     Broken,
     CommandEnd,
@@ -46,11 +43,15 @@ from protocols.imap.fragments import (
     Refused,
 )
 from protocols.imap.grammar import BadCharset, BadSyntax, UnknownCommand, parse
-from protocols.imap.homes import Home
-from protocols.imap.languages import I_DEFAULT, Language
+from protocols.imap.handlers.do_notify import telling
+from protocols.imap.handlers.do_search import catching_up
+from protocols.imap.handlers.do_select import rechecking
+from protocols.imap.naming.homes import Home
 from protocols.imap.notifying import AS_EVER, Key, Notifier, Wants
-from protocols.imap.policy import ClientId, is_hidden
-from protocols.imap.refusals import Rejected, bad, rejected, uid_required
+from protocols.imap.offering.policy import ClientId, is_hidden
+from protocols.imap.saying import responses
+from protocols.imap.saying.languages import I_DEFAULT, Language
+from protocols.imap.saying.refusals import Rejected, bad, rejected, uid_required
 from protocols.imap.selected import Selected
 from protocols.imap.services import Account, Services
 from protocols.imap.work import Answer, Await, Steps, Work

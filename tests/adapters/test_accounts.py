@@ -17,8 +17,8 @@ from core.model import MailboxId
 from core.recipients import Quota, Recipient, RecipientId
 from core.rights import ANYONE, Actor
 from core.watching import Views
-from protocols.imap.homes import Home
-from protocols.imap.policy import ClientPolicy
+from protocols.imap.naming.homes import Home
+from protocols.imap.offering.policy import ClientPolicy
 from protocols.imap.services import Account
 from tests.adapters.test_control import Log
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocols.imap import limits
-from protocols.imap.sections import PIECE_OCTETS
-from protocols.imap.urlauth import UrlAccess
+from protocols.imap.reading.sections import PIECE_OCTETS
+from protocols.imap.reading.urlauth import UrlAccess
 from tests.support.imap import Client, TestServer
 
 MESSAGE = (

@@ -15,8 +15,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from core import view
 from core.audit import audit
-from protocols.imap import columns, comparing, conversations, limits, sorting
-from protocols.imap.kept import Kept
+from protocols.imap import limits
+from protocols.imap.finding import columns, comparing, conversations, sorting
+from protocols.imap.finding.kept import Kept
 from tests.support.imap import Client, TestServer, stored
 
 FOLDERS = ("INBOX", "Sent")

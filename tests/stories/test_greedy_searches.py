@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from protocols.imap.candidates import Candidate
+from protocols.imap.finding.candidates import Candidate
 from tests.stories.conftest import PASSWORD, House
 
 MAIL = b"Subject: tea\r\n\r\nAt five.\r\n"

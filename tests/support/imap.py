@@ -18,13 +18,13 @@ from core.model import MAX_UID, FolderId, MailboxId
 from core.recipients import Digest, RecipientId
 from core.rights import ANYONE, Actor, Grant
 from core.watching import Views
-from protocols.imap.clients import FAULTS
-from protocols.imap.homes import Home
-from protocols.imap.kept import Kept
-from protocols.imap.policy import ClientPolicy
+from protocols.imap.finding.kept import Kept
+from protocols.imap.naming.homes import Home
+from protocols.imap.offering.clients import FAULTS
+from protocols.imap.offering.policy import ClientPolicy
+from protocols.imap.reading.urlauth import UrlAccess
 from protocols.imap.services import Account, Keys
 from protocols.imap.session import Session
-from protocols.imap.urlauth import UrlAccess
 from protocols.imap.work import Breathe, Compute, Pause, Read, Scan, StartTls, Work, Write, unhurried
 from tests.support.store import LARGEST, TestClock
 

@@ -3,7 +3,7 @@
 from msgspec import msgpack
 
 from core.formats import mime
-from protocols.imap.columns import Row
+from protocols.imap.finding.columns import Row
 
 
 def row(uid: int, header: str = "", *, size: int = 0, arrived: int = 0) -> Row:

@@ -11,7 +11,8 @@ from typing import Final, TypeVar
 
 from msgspec import Struct
 
-from protocols.imap import limits, utf7
+from protocols.imap import limits
+from protocols.imap.naming import utf7
 
 T = TypeVar("T")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from core.audit import audit
-from protocols.imap import german, languages, responses
-from protocols.imap.languages import I_DEFAULT, Language
+from protocols.imap.saying import german, languages, responses
+from protocols.imap.saying.languages import I_DEFAULT, Language
 from tests.support.imap import TestServer
 
 _NAME = re.compile(r"[A-Z0-9 -]+")  # of a command, or a number: the same in all languages
@@ -25,7 +25,7 @@ _MADE_UP = {  # by tests
 
 
 def is_said_in_german(text: str) -> bool:
-    """Whether protocols/imap/german.py has a text, with all that stands in it."""
+    """Whether protocols/imap/saying/german.py has a text, with all that stands in it."""
     if text in german.TEXTS or _NAME.fullmatch(text):
         return True
     found = next(filter(None, (pattern.fullmatch(text) for pattern, _ in languages._templates("de"))), None)
@@ -41,7 +41,7 @@ def _every_text_is_said_in_german_too(monkeypatch: pytest.MonkeyPatch, request: 
 
     def checked(text: str, language: Language = I_DEFAULT) -> bytes:
         assert text in _MADE_UP or is_said_in_german(text), (
-            f"protocols/imap/german.py does not have {text!r}, nor _MADE_UP here"
+            f"protocols/imap/saying/german.py does not have {text!r}, nor _MADE_UP here"
         )
         return human(text, language)
 

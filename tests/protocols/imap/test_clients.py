@@ -6,10 +6,10 @@ import pytest
 from msgspec.structs import replace
 
 from protocols.imap import limits
-from protocols.imap.clients import FAULTS
-from protocols.imap.hideable import HIDEABLE, UNHIDEABLE
-from protocols.imap.policy import ClientPolicy, Fault, Pattern, Rule, is_hidden
-from protocols.imap.urlauth import UrlAccess
+from protocols.imap.offering.clients import FAULTS
+from protocols.imap.offering.hideable import HIDEABLE, UNHIDEABLE
+from protocols.imap.offering.policy import ClientPolicy, Fault, Pattern, Rule, is_hidden
+from protocols.imap.reading.urlauth import UrlAccess
 from tests.support.imap import Client, TestServer
 
 OUTLOOK = (

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.model import FolderId, MailboxId, ranges
-from protocols.imap import columns as module
-from protocols.imap.columns import MAIL, NOTHING, Column, columns, joined, near, read
+from protocols.imap.finding import columns as module
+from protocols.imap.finding.columns import MAIL, NOTHING, Column, columns, joined, near, read
 from tests.support.imap import TestServer
 from tests.support.rows import row
 

@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.imap import candidates, limits
 from protocols.imap import commands as c
+from protocols.imap import limits
 from protocols.imap.commands import CollationOrder
-from protocols.imap.comparators import COMPARATORS, Comparator, matching
+from protocols.imap.finding import candidates
+from protocols.imap.finding.comparators import COMPARATORS, Comparator, matching
 from protocols.imap.grammar import BadSyntax, parse
 from tests.support.imap import Client, TestServer, second, untagged
 

@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.errors import Unavailable
-from protocols.imap import limits, responses
-from protocols.imap.fetching import Snapshot
+from protocols.imap import limits
+from protocols.imap.reading.fetching import Snapshot
+from protocols.imap.saying import responses
 from protocols.imap.work import Read, Scan
 from tests.support.imap import MESSAGE, Client, TestServer, room, second, untagged
 

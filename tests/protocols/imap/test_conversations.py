@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from core.formats.casemap import fold
-from protocols.imap import conversations
-from protocols.imap.columns import MAIL, columns
 from protocols.imap.commands import Algorithm
-from protocols.imap.conversations import Mail, Threads, response, threads
+from protocols.imap.finding import conversations
+from protocols.imap.finding.columns import MAIL, columns
+from protocols.imap.finding.conversations import Mail, Threads, response, threads
 from tests.support.rows import row
 
 ALGORITHMS: tuple[Algorithm, ...] = ("ORDEREDSUBJECT", "REFERENCES", "REFS")

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from protocols.imap import do_copy, do_messages, limits
+from protocols.imap import limits
+from protocols.imap.handlers import do_copy, do_messages
 from tests.support.imap import Client, TestServer, room, second, untagged
 
 MESSAGE = b"Subject: x\r\n\r\nx\r\n"

@@ -6,10 +6,11 @@ import pytest
 
 from adapters.stores.sql import SqlReadTx
 from core.errors import MessageExpunged
-from protocols.imap import do_messages, fetching, sections
 from protocols.imap.commands import Fetch
-from protocols.imap.fetching import plan
 from protocols.imap.grammar import parse
+from protocols.imap.handlers import do_messages
+from protocols.imap.reading import fetching, sections
+from protocols.imap.reading.fetching import plan
 from protocols.imap.work import Read
 from tests.support.imap import Client, TestServer
 

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.imap import do_folders
-from protocols.imap.patterns import matcher
+from protocols.imap.handlers import do_folders
+from protocols.imap.naming.patterns import matcher
 from protocols.imap.work import Compute, Read, Work
 from tests.support.imap import Client, TestServer
 

@@ -10,8 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.formats.casemap import fold, loosen
-from protocols.imap import fuzzy, limits
-from protocols.imap.fuzzy import BEGINS, EXACT, MISSPELT, PHRASE, WITHIN, Needle, count_words, distance, pieces, scaled
+from protocols.imap import limits
+from protocols.imap.finding import fuzzy
+from protocols.imap.finding.fuzzy import (
+    BEGINS,
+    EXACT,
+    MISSPELT,
+    PHRASE,
+    WITHIN,
+    Needle,
+    count_words,
+    distance,
+    pieces,
+    scaled,
+)
 from protocols.imap.work import unhurried
 
 WORDS = st.text("abäé", min_size=1, max_size=9)

@@ -16,7 +16,7 @@ from protocols.imap.fragments import Complete, Fragmenter
 from protocols.imap.grammar import BadCharset, BadSyntax, UnknownCommand, base64, parse, resume
 from protocols.imap.grammar.sequences import parse_set
 from protocols.imap.limits import AFTER_LOGIN
-from protocols.imap.responses import astring, sequence_set
+from protocols.imap.saying.responses import astring, sequence_set
 
 
 def said(octets: bytes, *, utf8: bool = False) -> c.Command:

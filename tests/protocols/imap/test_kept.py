@@ -1,7 +1,7 @@
 """What is kept of folders: how much, and who goes."""
 
 from core.model import FolderId, MailboxId
-from protocols.imap.kept import Kept, Key
+from protocols.imap.finding.kept import Kept, Key
 
 
 def key(what: str) -> Key:

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 
 from protocols.imap import commands as c
-from protocols.imap import german, languages, limits, responses
+from protocols.imap import limits
 from protocols.imap.grammar import BadSyntax, parse
-from protocols.imap.languages import I_DEFAULT, LANGUAGES, Language, spoken
+from protocols.imap.saying import german, languages, responses
+from protocols.imap.saying.languages import I_DEFAULT, LANGUAGES, Language, spoken
 from tests.support.imap import Client, TestServer, room, second
 
 ROOT = Path(__file__).parents[3]

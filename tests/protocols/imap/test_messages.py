@@ -3,7 +3,7 @@
 import pytest
 
 from core.commands import Expunge, StoreFlags
-from protocols.imap import do_copy, do_messages
+from protocols.imap.handlers import do_copy, do_messages
 from protocols.imap.work import Read, Write
 from tests.support.imap import MESSAGE, TestServer, room, second, untagged
 

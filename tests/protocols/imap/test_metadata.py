@@ -5,7 +5,7 @@ import pytest
 from core import annotations
 from core.limits import ANNOTATION_OCTETS
 from core.rights import ANYONE, ROLES, Grant, mask
-from protocols.imap import do_metadata
+from protocols.imap.handlers import do_metadata
 from protocols.imap.work import Read
 from tests.support.imap import PUBLIC, Client, TestServer, account
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from core.commands import Append
 from core.errors import Unavailable
 from core.model import MAX_UID, MailboxId
-from protocols.imap import limits, receiving
+from protocols.imap import limits
+from protocols.imap.handlers import receiving
 from protocols.imap.work import Work, Write
 from tests.support.imap import Client, TestServer
 

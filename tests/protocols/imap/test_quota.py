@@ -11,8 +11,9 @@ from core.limits import FOLDERS_PER_MAILBOX
 from core.model import MailboxId
 from core.recipients import RecipientId
 from core.rights import ANYONE, Grant
-from protocols.imap import do_folders, limits
-from protocols.imap.do_quota import BUILT_IN
+from protocols.imap import limits
+from protocols.imap.handlers import do_folders
+from protocols.imap.handlers.do_quota import BUILT_IN
 from protocols.imap.work import Read
 from tests.support.imap import MESSAGE, PUBLIC, Client, TestServer, room, untagged
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocols.imap import candidates, limits
+from protocols.imap import limits
 from protocols.imap.commands import SortKey
+from protocols.imap.finding import candidates
 from tests.support.imap import Client, TestServer, room, second, untagged
 
 ESEARCH = re.compile(rb'\* ESEARCH \(TAG "[^"]+"[^)]*\) ?(.*)')

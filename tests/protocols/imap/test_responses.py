@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core import model
-from protocols.imap import responses as r
 from protocols.imap.commands import Append, Begin, DateTime
 from protocols.imap.grammar import parse
 from protocols.imap.grammar.scanner import Scanner
+from protocols.imap.saying import responses as r
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@ import pytest
 
 from core.errors import NoPermission, Unavailable
 from core.rights import ANYONE, LETTERS, Grant, mask
-from protocols.imap import do_messages, searching
+from protocols.imap.finding import searching
 from protocols.imap.grammar.rights import _KNOWN
+from protocols.imap.handlers import do_messages
 from protocols.imap.work import Read
 from tests.support.imap import MESSAGE, Client, TestServer, account, untagged
 
@@ -505,7 +506,7 @@ def test_an_author_may_delete_his_own_messages_and_no_others(server: TestServer)
 
 def test_own_messages_are_told_apart_also_in_slices(server: TestServer, monkeypatch: pytest.MonkeyPatch) -> None:
     """T-2.4: nothing is done of a STORE that goes over more messages than one command of the store takes."""
-    monkeypatch.setattr("protocols.imap.do_messages.ROWS_PER_COMMAND", 2)
+    monkeypatch.setattr("protocols.imap.handlers.do_messages.ROWS_PER_COMMAND", 2)
     server.make_public("board", give("lrswite", own_only=True), give("lri", to=1))
     author = server.client("u2")
     for _ in range(3):

@@ -10,7 +10,7 @@ from protocols.imap import commands as c
 from protocols.imap import limits
 from protocols.imap.grammar import BadCharset, BadSyntax, parse
 from protocols.imap.grammar.search import criteria
-from protocols.imap.refusals import Rejected
+from protocols.imap.saying.refusals import Rejected
 from protocols.imap.work import Compute
 from tests.support.imap import Client, TestServer, room, second, untagged
 

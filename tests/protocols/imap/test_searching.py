@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.formats.casemap import fold
-from protocols.imap import candidates
-from protocols.imap.searching import Search
+from protocols.imap.finding import candidates
+from protocols.imap.finding.searching import Search
 from protocols.imap.work import Read, Scan
 from tests.support.imap import Client, TestServer
 

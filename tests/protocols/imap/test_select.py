@@ -8,7 +8,7 @@ from core.changes import Change
 from core.commands import Append
 from core.errors import Unavailable
 from core.model import MailboxId
-from protocols.imap import do_select
+from protocols.imap.handlers import do_select
 from protocols.imap.work import Read, Write
 from tests.support.imap import Client, TestServer
 

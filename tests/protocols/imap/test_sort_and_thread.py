@@ -6,8 +6,8 @@ import pytest
 
 from core.model import MailboxId
 from core.ports import ReadTx
-from protocols.imap import columns, comparing
-from protocols.imap.comparators import DEFAULT
+from protocols.imap.finding import columns, comparing
+from protocols.imap.finding.comparators import DEFAULT
 from tests.support.imap import Client, TestServer, second
 
 MAILS = (

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.formats.casemap import fold
-from protocols.imap import sorting
-from protocols.imap.columns import Row, columns
 from protocols.imap.commands import SortKey, SortKeyName
-from protocols.imap.responses import sequence_set
-from protocols.imap.sorting import arranged, distinct, in_order, inserted, split
+from protocols.imap.finding import sorting
+from protocols.imap.finding.columns import Row, columns
+from protocols.imap.finding.sorting import arranged, distinct, in_order, inserted, split
+from protocols.imap.saying.responses import sequence_set
 from tests.support.rows import row, summary_of
 
 

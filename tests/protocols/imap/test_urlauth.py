@@ -15,8 +15,8 @@ from core.recipients import RecipientId
 from core.rights import Grant, mask
 from protocols.imap import limits
 from protocols.imap.grammar.urls import Access
-from protocols.imap.sections import PIECE_OCTETS
-from protocols.imap.urlauth import UrlAccess
+from protocols.imap.reading.sections import PIECE_OCTETS
+from protocols.imap.reading.urlauth import UrlAccess
 from protocols.imap.work import Read
 from tests.protocols.imap.test_catenate import DRAFT, catenated, url
 from tests.support.imap import Client, TestServer

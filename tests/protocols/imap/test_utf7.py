@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocols.imap import utf7
+from protocols.imap.naming import utf7
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]))
 

@@ -1,0 +1,1 @@
+"""Which capabilities a client is offered, by what is known of it."""
