@@ -24,12 +24,12 @@ _MADE_UP = {  # by tests
 }
 
 
-def is_said_in_german(text: str) -> bool:
-    """Whether protocols/imap/saying/german.py has a text, with all that stands in it."""
+def is_said_in_german(text: str, within: int = languages.WITHIN) -> bool:
+    """Whether protocols/imap/saying/german.py has a text, with all that stands in it, as deep as sessions look."""
     if text in german.TEXTS or _NAME.fullmatch(text):
         return True
     found = next(filter(None, (pattern.fullmatch(text) for pattern, _ in languages._templates("de"))), None)
-    return found is not None and all(map(is_said_in_german, found.groups()))
+    return found is not None and within > 0 and all(is_said_in_german(part, within - 1) for part in found.groups())
 
 
 @pytest.fixture(autouse=True)
