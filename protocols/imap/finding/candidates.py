@@ -1,6 +1,6 @@
 """The messages that a SEARCH looks at: each reads what it is asked for from the store, when it is first asked."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import date
 from functools import cached_property
 from typing import Final
@@ -37,18 +37,20 @@ class Batch:
         uids: UIDRanges,
         fold: Callable[[str], str],
         breathe: Breathe,
+        needles: dict[bool, set[str]],
     ) -> None:
-        """`fold` is the comparator's."""
+        """`fold` is the comparator's; `needles` are all that `Candidate.holds` may be asked for, by its `headers`."""
         self.tx = tx
         self.place = place
         self.fold = fold
         self.breathe = breathe
+        self.needles = needles
         self._uids = uids
 
     @cached_property
     def loose(self) -> "Batch":
         """The same with texts loosened, for what is looked for fuzzily: RFC 6203 3 lets it ignore the comparator."""
-        return Batch(self.tx, self.place, self._uids, loosen, self.breathe)
+        return Batch(self.tx, self.place, self._uids, loosen, self.breathe, {})
 
     @cached_property
     def sizes(self) -> dict[int, tuple[int, int, int, int]]:
@@ -185,7 +187,25 @@ class Candidate:
         kept = self._kept[headers]
         if kept is not None:
             return any(needle in text for text in kept)
-        return any(contains(self._folded(text), needle) for text in self._texts(headers=headers))
+        found, looking = self._looked_through[headers]
+        if needle in found:
+            return True
+        for other in looking:  # goes on where it stopped for the last needle
+            found.add(other)
+            if other == needle:
+                return True
+        return False
+
+    @cached_property
+    def _looked_through(self) -> dict[bool, tuple[set[str], Iterator[str]]]:
+        """Of what is too large to be kept: what has been found, and what will be.
+
+        One pass for all needles, however many: it is folding that takes long.
+        """
+        return {
+            headers: (set(), held(map(self._folded, self._texts(headers=headers)), needles, self.breathe))
+            for headers, needles in self._batch.needles.items()
+        }
 
     @cached_property
     def _is_short(self) -> bool:
@@ -276,12 +296,22 @@ def header_text(header: bytes) -> str:
     return "\n".join(f"{name.decode('latin-1')}: {mime.decode_header(value)}" for name, value in mime.fields(header))
 
 
-def contains(pieces: Iterator[str], needle: str) -> bool:
-    """Whether a folded text that comes in pieces holds a needle; what spans two pieces is found too."""
-    tail = ""
-    for piece in pieces:
-        text = tail + piece
-        if needle in text:
-            return True
-        tail = text[-(len(needle) - 1) :] if len(needle) > 1 else ""
-    return False
+def held(texts: Iterable[Iterable[str]], needles: Collection[str], breathe: Breathe) -> Iterator[str]:
+    """The needles that stand in any of some folded texts, each as soon as it is found.
+
+    Texts come in pieces; what spans two of them is found too.  There may be a thousand needles, so that one piece
+    takes milliseconds.
+    """
+    missing, overlap = set(needles), max(map(len, needles), default=0) - 1
+    for text in texts:
+        tail = ""
+        for piece in text:
+            here = tail + piece
+            for needle in tuple(missing):
+                breathe()
+                if needle in here:
+                    missing.remove(needle)
+                    yield needle
+            if not missing:
+                return
+            tail = here[-overlap:] if overlap > 0 else ""

@@ -43,6 +43,7 @@ class Asked(Struct, frozen=True):
     saved: UIDRanges
     now: int  # microseconds
     comparator: Comparator
+    needles: dict[bool, set[str]]  # what `Candidate.holds` will be asked for: filled while keys are compiled
 
 
 class Matched(Struct, frozen=True):
@@ -65,7 +66,8 @@ class Search:
         self.piece_messages = PIECE_MESSAGES[depth]
         self._snapshot = snapshot
         self._comparator = comparator
-        asked = Asked(snapshot, saved, now, comparator)
+        self._needles: dict[bool, set[str]] = {False: set(), True: set()}
+        asked = Asked(snapshot, saved, now, comparator, self._needles)
         self._is_fuzzy = commands.is_fuzzy(key)
         self._matches: Scorer = compile_score(key, asked) if self._is_fuzzy else compile_key(key, asked)
 
@@ -81,7 +83,7 @@ class Search:
         if self._flags is not None:
             return Matched(snapshot.view.flagged(uids, *self._flags), uids[-1][1], [])
         place = (snapshot.mailbox_id, snapshot.folder_id)
-        batch = Batch(tx, place, uids, self._comparator.fold, breathe)
+        batch = Batch(tx, place, uids, self._comparator.fold, breathe, self._needles)
         found: list[int] = []
         scores: list[float] = []
         for number, entry in snapshot.view.numbered(uids):
@@ -343,11 +345,13 @@ def _in_header(message: Candidate, name: str, needle: str) -> bool:
 
 def _body(key: commands.InBody, asked: Asked) -> Predicate:
     needle = asked.comparator.fold(key.text)
+    asked.needles[False].add(needle)
     return lambda m: not needle or m.holds(needle, headers=False)
 
 
 def _text(key: commands.InText, asked: Asked) -> Predicate:
     needle = asked.comparator.fold(key.text)
+    asked.needles[True].add(needle)
     return lambda m: not needle or needle in m.header_text or m.holds(needle, headers=True)
 
 

@@ -2,15 +2,19 @@
 
 import re
 from base64 import b64encode
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.formats.casemap import fold
+from core.model import Blob
+from core.ports import ReadTx
 from protocols.imap.finding import candidates
 from protocols.imap.finding.searching import Search
-from protocols.imap.work import Read, Scan
+from protocols.imap.reading.sections import read_octets
+from protocols.imap.work import Read, Scan, unhurried
 from tests.support.imap import Client, TestServer
 
 PLAIN = b"""\
@@ -249,6 +253,55 @@ def test_a_large_text_is_searched_in_pieces(
         assert found(client, f'BODY "ZEILE {n} 日本{n}"') == [4]
 
 
+@pytest.mark.parametrize(
+    ("keys", "numbers"),
+    [
+        (" ".join(f"NOT BODY zz{n}" for n in range(20)), [4]),
+        ("BODY ende BODY anfang NOT BODY mitten", [4]),
+        ("BODY anfang BODY ende BODY anfang BODY ende", [4]),
+        ("OR BODY nirgends BODY ende", [4]),
+        ("BODY nirgends BODY ende", []),
+        ("TEXT ende TEXT drinnen NOT TEXT nirgends", [4]),
+    ],
+)
+def test_a_large_text_is_gone_through_once_for_all_needles(
+    client: Client, server: TestServer, keys: str, numbers: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever is asked for first, and however it turns out."""
+    monkeypatch.setattr(candidates, "TEXT_OCTETS", 100)
+    monkeypatch.setattr(candidates, "KEPT_TEXTS", 100)
+    body = b"anfang" + b"x" * 999 + b"ende"
+    header = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nX: drinnen\r\n\r\n"
+    server.deliver(header + body + b"\r\n--b--\r\n")
+    client.ok("NOOP")
+    starts: list[int] = []
+
+    def noted(tx: ReadTx, blob: Blob, prefix: bytes, start: int, stop: int) -> bytes:
+        starts.append(start)
+        return read_octets(tx, blob, prefix, start, stop)
+
+    monkeypatch.setattr(candidates, "read_octets", noted)
+    assert found(client, f"UID 4 {keys}") == numbers
+    assert len(starts) > len(body) // 100
+    assert len(starts) == len(set(starts))
+
+
+def test_a_large_text_is_read_no_further_than_what_is_asked_for(
+    client: Client, server: TestServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(candidates, "TEXT_OCTETS", 100)
+    monkeypatch.setattr(candidates, "KEPT_TEXTS", 100)
+    server.deliver(b"\r\nanfang" + b"x" * 999 + b"ende")
+    client.ok("NOOP")
+
+    def first(tx: ReadTx, blob: Blob, prefix: bytes, start: int, stop: int) -> bytes:
+        assert start < len(prefix) + 100
+        return read_octets(tx, blob, prefix, start, stop)
+
+    monkeypatch.setattr(candidates, "read_octets", first)
+    assert found(client, "UID 4 OR BODY anfang BODY ende") == [4]
+
+
 def test_a_search_through_bodies_makes_room_behind_any_message(client: Client) -> None:
     """T-10.2: each piece gets on by a message at least, however little time it is given."""
     client.breathe = lambda: True
@@ -301,11 +354,14 @@ def test_thousands_of_ranges_cost_no_more_than_one(client: Client) -> None:
 
 
 @given(
-    pieces=st.lists(st.text("aäß ", max_size=8), max_size=8),
-    needle=st.text("aäß ", min_size=1, max_size=6),
+    texts=st.lists(st.lists(st.text("aäß ", max_size=8), max_size=8), max_size=3),
+    needles=st.sets(st.text("aäß ", min_size=1, max_size=6).map(fold), max_size=4),
 )
-def test_what_spans_pieces_is_found(pieces: list[str], needle: str) -> None:
-    assert candidates.contains(map(fold, pieces), fold(needle)) == (fold(needle) in fold("".join(pieces)))
+def test_what_spans_pieces_is_found(texts: list[list[str]], needles: set[str]) -> None:
+    """And nothing that spans two texts."""
+    found = list(candidates.held(map(partial(map, fold), texts), needles, unhurried))
+    whole = [fold("".join(text)) for text in texts]
+    assert sorted(found) == sorted(needle for needle in needles if any(needle in text for text in whole))
 
 
 def test_a_search_remembers_nothing_of_the_session(client: Client) -> None:
