@@ -5,7 +5,7 @@ are searches.  The next slice begins only when the loop has come to the end of t
 do is left alone; and while anything urgent is under way, the slice that runs naps between two steps.
 
 A slice ends between two messages, of which one may be very large.  Who overstays so keeps others from their turn no
-longer, gets on slowly beside them, and has no other turn until it is done.
+longer, gives way to them too, and has no other turn until it is done.
 """
 
 import asyncio
@@ -110,7 +110,7 @@ class Searcher:
                 piece.overstays = True
                 self._loop.call_soon_threadsafe(self._let_others_in, piece)
             if at >= stretch_until:
-                if piece.overstays or self._is_urgent():
+                if self._is_urgent() or (piece.overstays and self._is_searching):
                     self._nap(NAP_SECONDS)
                 stretch_until = now() + STRETCH_SECONDS
             if piece.is_unwanted:

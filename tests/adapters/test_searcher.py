@@ -184,7 +184,7 @@ async def test_who_overstays_keeps_nobody_waiting_but_himself(house: House) -> N
     assert await house.result(lambda breathe: 7) == 7
     assert house.began == ["a0", "b1"]
     assert house.ended == ["b1"]
-    assert house.naps == [NAP_SECONDS], "and it gets on slowly, urgent or not"
+    assert house.naps == [NAP_SECONDS], "it gives way, urgent or not"
     held.may_end.set()
     await house.rest()
     assert house.began == ["a0", "b1", "a1"]
