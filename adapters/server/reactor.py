@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
@@ -12,10 +11,6 @@ from twisted.internet import asyncioreactor, defer
 from twisted.internet.error import ReactorNotRunning
 
 from adapters.server import memory
-
-# How long a thread that computes keeps the interpreter from the others.  The loop may have to wait for it whenever it
-# wakes, and Python's 5 ms are ten times what an answer takes.  Deliveries, where threads alternate, are no slower.
-SWITCH_SECONDS = 0.000_5
 
 Stop = Callable[[], Awaitable[None]]
 
@@ -34,7 +29,6 @@ def run(loop: asyncio.AbstractEventLoop, main: Callable[[], Awaitable[Stop]]) ->
     from twisted.internet import reactor as installed
 
     reactor: Any = installed
-    sys.setswitchinterval(SWITCH_SECONDS)
     task: asyncio.Task[Stop] = loop.create_task(_started(main))
     task.add_done_callback(lambda started: None if _is_up(started) else _stop(reactor))
 

@@ -1,6 +1,7 @@
 """Where searches are carried out: in whose turn, for how long, and until when anybody wants them."""
 
 import asyncio
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -12,6 +13,7 @@ from adapters.server.searcher import (
     OVERSTAY_SECONDS,
     SLICE_SECONDS,
     STRETCH_SECONDS,
+    SWITCH_SECONDS,
     THREADS,
     Searcher,
     Unwanted,
@@ -215,6 +217,13 @@ async def test_as_many_may_overstay_as_there_are_threads(house: House) -> None:
         held.may_end.set()
     await house.rest()
     assert set(house.ended) == {"a0", "b0", "c0", "d0", "e0"}
+
+
+async def test_threads_alternate_more_often_while_there_are_searches(house: House) -> None:
+    """T-10.2: and else as Python has it, which costs deliveries less."""
+    usual = sys.getswitchinterval()
+    assert await house.result(lambda breathe: sys.getswitchinterval()) == pytest.approx(SWITCH_SECONDS)
+    assert sys.getswitchinterval() == usual > SWITCH_SECONDS
 
 
 async def test_what_fails_is_told_and_the_next_has_its_turn(house: House) -> None:
