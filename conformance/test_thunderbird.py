@@ -199,13 +199,16 @@ def test_flags_and_tags_go_both_ways(account: ImapAccount, penfold: Penfold, use
     becomes(lambda: at_server(penfold, user), {"mine": {"$label5"}, "theirs": set()})
 
     account.wait_for_idle("INBOX")
-    store(penfold, user, "theirs", r"+FLAGS (\Seen \Flagged $label2)")
-    store(penfold, user, "mine", "-FLAGS ($label5)")
 
     def shows() -> list[tuple[str, bool, bool, set[str]]]:
         return [(line.subject, line.read, line.starred, set(line.tags)) for line in account.messages("INBOX").values()]
 
+    store(penfold, user, "theirs", r"+FLAGS (\Seen \Flagged $label2)")
+    becomes(shows, [("mine", False, False, {"Later"}), ("theirs", True, True, {"Work"})])
+    account.wait_for_idle("INBOX")  # what it reads in one packet with the continuation it looks at when more comes
+    store(penfold, user, "mine", "-FLAGS ($label5)")
     becomes(shows, [("mine", False, False, set()), ("theirs", True, True, {"Work"})])
+    account.wait_for_idle("INBOX")
     store(penfold, user, "theirs", r"-FLAGS (\Seen)")
     becomes(lambda: account.counts("INBOX"), (2, 2))
 

@@ -95,6 +95,8 @@ def test_what_one_reads_is_unread_for_the_other(add_account: AddAccount, penfold
     assert unseen(penfold, "u4", board) == "MESSAGES 2 UNSEEN 2"
     assert told(u4, board) == heard
     u3.star(board, "second")
+    becomes(lambda: shown(u4, board), {"first": (False, False, frozenset()), "second": (False, True, frozenset())})
+    u4.wait_for_idle(board)
     u3.tag(board, "second", tag="Work")
     becomes(lambda: shown(u4, board), {"first": (False, False, frozenset()), "second": (False, True, {"Work"})})
     assert shown(u3, board) == {"first": (True, False, frozenset()), "second": (False, True, {"Work"})}

@@ -258,8 +258,9 @@ def do_idle(session: Session, command: commands.Idle) -> Steps:
     session.send(responses.continuation("Idling", session.language))
     session.is_idling = True
     try:
-        if session.selected is not None:
-            session.tell_idle()
+        if session.selected is not None and session.selected.has_news:
+            # In a packet of its own: what comes in one with the continuation Thunderbird looks at when more comes.
+            session.wake()
         line = yield Await.LINE
     finally:
         session.is_idling = False

@@ -244,6 +244,19 @@ def test_idle_begins_with_what_has_happened_already(server: TestServer) -> None:
     assert client.says("IDLE").startswith(b"+ Idling\r\n* 1 EXISTS\r\n")
 
 
+def test_what_has_happened_already_comes_in_a_packet_behind_the_continuation(server: TestServer) -> None:
+    """Else Thunderbird looks at it when more comes, which may be in half an hour."""
+    client = server.client(select="INBOX")
+    woken: list[bytes] = []
+    client.session.wake = lambda: woken.append(b"".join(client.session.outgoing))
+    server.deliver(MESSAGE)
+    woken.clear()
+    assert client.says("IDLE") == b"+ Idling\r\n"
+    assert woken == [b"+ Idling\r\n"]
+    client.session.tell_idle()
+    assert client.heard().startswith(b"* 1 EXISTS\r\n")
+
+
 def test_idle_without_a_folder_waits(server: TestServer) -> None:
     client = server.client()
     assert client.send(b"a IDLE\r\nDONE\r\nb NOOP\r\n") == b"+ Idling\r\na OK Idle no more\r\nb OK Completed\r\n"
