@@ -162,10 +162,8 @@ class Capability(str):
 
     @classmethod
     def read(cls, written: object) -> "Capability":
-        from protocols.imap.offering.hideable import (  # takes as long as the rest of a command's start
-            HIDEABLE,
-            UNHIDEABLE,
-        )
+        # Here, since it takes as long as the rest of a command's start.
+        from protocols.imap.offering.hideable import HIDEABLE, UNHIDEABLE
 
         if not isinstance(written, str):
             raise ValueError('Expected the name of a capability, like "UIDONLY"')

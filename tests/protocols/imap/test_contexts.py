@@ -456,92 +456,22 @@ def test_a_sorted_result_keeps_its_comparator(pair: tuple[Client, Client]) -> No
     assert untagged(client.ok("NOOP"))[-1] == b'* ESEARCH (TAG "s") UID ADDTO (1 5:6,4)'
 
 
-sorted_steps = st.lists(
-    st.one_of(
-        st.tuples(st.just("append"), st.sampled_from("abcd"), st.sampled_from(["", "(\\Seen)"])),
-        st.tuples(st.just("store"), st.integers(1, 12), st.sampled_from(["+FLAGS (\\Seen)", "-FLAGS (\\Seen)"])),
-        st.tuples(st.just("expunge"), st.integers(1, 12), st.integers(1, 12)),
-        st.tuples(st.sampled_from(["noop", "fetch", "idle"])),
-        st.tuples(st.just("amid"), st.integers(1, 12), st.integers(1, 12)),
-    ),
-    max_size=30,
-)
+# ---------------------------------------------------------------------------------------------- any order of changes
 
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(sorted_steps)
-def test_a_client_that_follows_the_updates_knows_what_a_sort_would_find(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[object, ...]]
-) -> None:
-    """RFC 5267 4.3.2: results are maintained in the requested order, under any order of changes."""
-    server = TestServer(Path(tmp_path_factory.mktemp("contexts")))
-    client, other = room(server, 3), second(server)
-    programs = {b"u": "UID SORT RETURN (UPDATE ALL) (REVERSE SUBJECT) UTF-8 UNSEEN"}
-    programs[b"n"] = "SORT RETURN (UPDATE ALL) (SUBJECT REVERSE ARRIVAL) UTF-8 UNSEEN"
-    programs[b"t"] = "UID SORT RETURN (UPDATE ALL) (SUBJECT) UTF-8 TEXT Subject"
-    known: dict[bytes, list[int]] = {}
-
-    def fold(answer: bytes) -> None:
-        for line in untagged(answer):
-            if match := re.fullmatch(rb'\* ESEARCH \(TAG "(.)"\)(?: UID)? (ADDTO|REMOVEFROM) \((.*)\)', line):
-                result, words = known[match[1]], match[3].split()
-                for position, numbered in zip(map(int, words[::2]), map(numbers, words[1::2]), strict=True):
-                    told = list(numbered)
-                    assert 1 <= position <= len(result) + 1
-                    if match[2] == b"ADDTO":
-                        result[position - 1 : position - 1] = told
-                    else:
-                        assert result[position - 1 : position - 1 + len(told)] == told, line
-                        del result[position - 1 : position - 1 + len(told)]
-            elif expunged := re.fullmatch(rb"\* (\d+) EXPUNGE", line):
-                gone = int(expunged[1])
-                assert gone not in known[b"n"]
-                known[b"n"] = [number - (number > gone) for number in known[b"n"]]
-
-    for tag, program in programs.items():
-        found = re.search(rb" ALL ([0-9:,]+)\r\n", client.send(tag + b" " + program.encode() + b"\r\n"))
-        known[tag] = list(numbers(found[1])) if found else []
-    for step in steps:
-        match step:
-            case "append", subject, flags:
-                other.append("INBOX", room_of(str(subject))[0], str(flags))
-            case "store", uid, change:
-                other.ok(f"UID STORE {uid} {change}")
-            case "expunge", uid, until:
-                other.ok(f"UID STORE {uid}:{until} +FLAGS (\\Deleted)")
-                other.ok("EXPUNGE")
-            case "amid", uid, until:  # what is looked at changes before it is told
-                fold(client.says("IDLE"))
-                other.append("INBOX", room_of("b")[0])
-                client.session.tell_idle()
-                while isinstance(work := client.session.next_work(), Read | Scan):
-                    looked = client._do(work)
-                    other.ok(f"UID STORE {uid} +FLAGS (\\Seen)")
-                    other.ok(f"UID STORE {until} +FLAGS (\\Deleted)")
-                    other.ok("EXPUNGE")
-                    client.session.tell_idle()
-                    client.session.finish(looked)
-                    uid = until = 1  # once: or it never ends
-                fold(client.turn() + client.send(b"DONE\r\n"))
-            case ("noop",):
-                fold(client.ok("NOOP"))
-            case ("fetch",):
-                fold(client.says("FETCH 1:* FLAGS"))  # BAD in an empty folder
-            case ("idle",):
-                fold(client.says("IDLE"))
-                other.append("INBOX", room_of("c")[0])
-                fold(client.turn() + client.send(b"DONE\r\n"))
-    fold(client.ok("NOOP"))
-    for tag, program in programs.items():
-        answer = client.ok(program.replace("UPDATE ", ""))
-        found = re.search(rb" ALL ([0-9:,]+)\r\n", answer)
-        assert known[tag] == (list(numbers(found[1])) if found else []), tag
-    server.close()
-
+PROGRAMS = {
+    b"u": "UID SEARCH RETURN (UPDATE ALL) UNSEEN",
+    b"n": "SEARCH RETURN (UPDATE ALL) UNSEEN",
+    b"t": "UID SEARCH RETURN (UPDATE ALL) SUBJECT x UNSEEN",
+    b"U": "UID SORT RETURN (UPDATE ALL) (REVERSE SUBJECT) UTF-8 UNSEEN",
+    b"N": "SORT RETURN (UPDATE ALL) (SUBJECT REVERSE ARRIVAL) UTF-8 UNSEEN",
+    b"T": "UID SORT RETURN (UPDATE ALL) (SUBJECT) UTF-8 TEXT Subject",
+}
+NUMBERED = (b"n", b"N")
+ANY_UPDATE = re.compile(rb'\* ESEARCH \(TAG "(.)"\)(?: UID)? (ADDTO|REMOVEFROM) \((.*)\)')
 
 steps = st.lists(
     st.one_of(
-        st.tuples(st.just("append"), st.sampled_from(["", "(\\Seen)", "(\\Flagged)"]), st.booleans()),
+        st.tuples(st.just("append"), st.sampled_from("abx"), st.sampled_from(["", "(\\Seen)", "(\\Flagged)"])),
         st.tuples(st.just("store"), st.integers(1, 12), st.sampled_from(["+FLAGS (\\Seen)", "-FLAGS (\\Seen)"])),
         st.tuples(st.just("own"), st.integers(1, 12), st.sampled_from(["+FLAGS.SILENT (\\Seen)", "FLAGS ()"])),
         st.tuples(st.just("expunge"), st.integers(1, 12), st.integers(1, 12)),
@@ -554,45 +484,44 @@ steps = st.lists(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps)
-def test_a_client_that_follows_the_updates_knows_what_a_search_would_find(
+def test_a_client_that_follows_the_updates_knows_what_would_be_found(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[object, ...]]
 ) -> None:
-    """RFC 5267 4.3, under any order of changes; by UID and, as EXPUNGE moves them, by number."""
+    """RFC 5267 4.3: in the order asked for, by UID and, as EXPUNGE moves them, by number; whatever comes when."""
     server = TestServer(Path(tmp_path_factory.mktemp("contexts")))
     client, other = room(server, 3), second(server)
-    programs = {b"u": "UID SEARCH RETURN (UPDATE ALL) UNSEEN", b"t": "UID SEARCH RETURN (UPDATE ALL) SUBJECT x UNSEEN"}
-    programs[b"n"] = "SEARCH RETURN (UPDATE ALL) UNSEEN"
-    known: dict[bytes, set[int]] = {}
+
+    def found(tag: bytes, program: str) -> list[int]:
+        match = re.search(rb" ALL ([0-9:,]+)\r\n", client.send(tag + b" " + program.encode() + b"\r\n"))
+        return list(numbers(match[1])) if match else []
 
     def fold(answer: bytes) -> None:
         for line in untagged(answer):
-            if match := UPDATE.fullmatch(line):
-                change = set(numbers(match[4]))
-                assert change.isdisjoint(known[match[1]]) == (match[3] == b"ADDTO"), line
-                known[match[1]] ^= change
+            if match := ANY_UPDATE.fullmatch(line):
+                words = match[3].split()
+                for position, told in zip(words[::2], words[1::2], strict=True):
+                    change(known[match[1]], int(position), list(numbers(told)), adds=match[2] == b"ADDTO")
             elif expunged := re.fullmatch(rb"\* (\d+) EXPUNGE", line):
                 gone = int(expunged[1])
-                assert gone not in known[b"n"]
-                known[b"n"] = {number - (number > gone) for number in known[b"n"]}
+                for tag in NUMBERED:
+                    assert gone not in known[tag]
+                    known[tag] = [number - (number > gone) for number in known[tag]]
 
-    for tag, program in programs.items():
-        answer = client.send(tag + b" " + program.encode() + b"\r\n")
-        found = re.search(rb" ALL ([0-9:,]+)\r\n", answer)
-        known[tag] = set(numbers(found[1])) if found else set()
+    known = {tag: found(tag, program) for tag, program in PROGRAMS.items()}
     for step in steps:
         match step:
-            case "append", flags, is_needle:
-                other.append("INBOX", b"Subject: x\r\n\r\n" if is_needle else b"Subject: y\r\n\r\n", str(flags))
-            case "store", uid, change:
-                other.ok(f"UID STORE {uid} {change}")
-            case "own", uid, change:
-                fold(client.ok(f"UID STORE {uid} {change}"))
+            case "append", subject, flags:
+                other.append("INBOX", room_of(str(subject))[0], str(flags))
+            case "store", uid, flags:
+                other.ok(f"UID STORE {uid} {flags}")
+            case "own", uid, flags:
+                fold(client.ok(f"UID STORE {uid} {flags}"))
             case "expunge", uid, until:
                 other.ok(f"UID STORE {uid}:{until} +FLAGS (\\Deleted)")
                 other.ok("EXPUNGE")
             case "amid", uid, until:  # what is looked at changes before it is told
                 fold(client.says("IDLE"))
-                other.append("INBOX", b"Subject: x\r\n\r\n")
+                other.append("INBOX", room_of("x")[0])
                 client.session.tell_idle()
                 while isinstance(work := client.session.next_work(), Read | Scan):
                     looked = client._do(work)
@@ -609,10 +538,21 @@ def test_a_client_that_follows_the_updates_knows_what_a_search_would_find(
                 fold(client.says("FETCH 1:* FLAGS"))  # BAD in an empty folder
             case ("idle",):
                 fold(client.says("IDLE"))
-                other.append("INBOX", b"Subject: x\r\n\r\n")
+                other.append("INBOX", room_of("x")[0])
                 fold(client.turn() + client.send(b"DONE\r\n"))
     fold(client.ok("NOOP"))
-    for tag, program in programs.items():
-        found = re.search(rb" ALL ([0-9:,]+)\r\n", client.ok(program.replace("UPDATE ", "")))
-        assert known[tag] == (set(numbers(found[1])) if found else set()), tag
+    for tag, program in PROGRAMS.items():
+        assert known[tag] == found(b"again", program.replace("UPDATE ", "")), tag
     server.close()
+
+
+def change(result: list[int], position: int, told: list[int], *, adds: bool) -> None:
+    """RFC 5267 4.3.3, 4.3.4.  Position 0: the client keeps its results in the folder's order."""
+    if position == 0:
+        assert set(told).isdisjoint(result) == adds
+        result[:] = sorted({*result} ^ {*told})
+        return
+    assert 1 <= position <= len(result) + adds
+    place = slice(position - 1, position - 1 + (0 if adds else len(told)))
+    assert result[place] == ([] if adds else told)
+    result[place] = told if adds else []
