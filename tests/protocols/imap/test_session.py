@@ -265,9 +265,12 @@ def test_the_adapter_is_woken_when_there_is_news_for_who_idles(server: TestServe
     client.session.wake = lambda: woken.append(True)
     server.deliver(b"Subject: x\r\n\r\n")
     assert woken == []
-    client.says("IDLE")  # tells of the first
+    client.says("IDLE")
+    assert woken == [True], "for the first"
+    client.session.tell_idle()
+    assert client.heard() == b"* 1 EXISTS\r\n* 1 RECENT\r\n"
     server.deliver(b"Subject: x\r\n\r\n")
-    assert woken == [True]
+    assert woken == [True, True]
     client.session.tell_idle()
     assert client.heard() == b"* 2 EXISTS\r\n* 2 RECENT\r\n"
 
