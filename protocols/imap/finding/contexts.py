@@ -21,7 +21,7 @@ from protocols.imap.saying import responses
 from protocols.imap.saying.languages import I_DEFAULT
 
 TOO_MANY = "Too many search results are kept up to date already"
-TOO_SCATTERED = "The search result is too scattered to be kept up to date"
+TOO_LARGE = "The search result is too large, or too scattered, to be kept up to date"
 NO_NUMBERS = "There are no message numbers any more"
 
 _OF_FLAGS = (commands.HasFlag, commands.HasKeyword, commands.Changed)
@@ -187,4 +187,4 @@ class Contexts:
 
     def _check(self, context: Context) -> Iterator[bytes]:
         if context.is_too_large:
-            yield from self.give_up(context, TOO_SCATTERED)
+            yield from self.give_up(context, TOO_LARGE)

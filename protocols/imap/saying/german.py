@@ -210,8 +210,8 @@ TEXTS: Final = {
     "The search result cannot be kept up to date at the moment": (
         "Das Suchergebnis kann im Moment nicht auf dem Laufenden gehalten werden"
     ),
-    "The search result is too scattered to be kept up to date": (
-        "Das Suchergebnis ist zu verstreut, um auf dem Laufenden gehalten zu werden"
+    "The search result is too large, or too scattered, to be kept up to date": (
+        "Das Suchergebnis ist zu groß oder zu verstreut, um auf dem Laufenden gehalten zu werden"
     ),
     "There are no message numbers any more": "Nummern von Nachrichten gibt es nicht mehr",
     "There is no such comparator": "Diese Vergleichsweise gibt es nicht",
