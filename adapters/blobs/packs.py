@@ -3,12 +3,19 @@
 A record is a header (magic, stored length, plain length, encoding, hash) and the stored bytes, so that a database could
 be rebuilt from its packs.  After a crash a pack may end in bytes that no row names: every start opens a fresh pack, and
 what no row names is never read.  A body larger than one frame is written straight to a pack of its own as it comes in.
+
+Several processes may make packs in one directory.  Whoever writes to a pack holds a lock on it until every commit that
+could name its newest records is over; so a pack without a lock that no row names is nobody's, whatever became of its
+process.
 """
 
+import fcntl
 import os
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -17,6 +24,7 @@ from adapters.blobs import frames
 from core.model import PLAIN, Blob
 
 PACK_OCTETS = 256 * 1024 * 1024  # a pack is closed once it is that large
+REMOVED_AT_A_TIME = 200  # packs, of which each is open for a moment
 _HEADER = struct.Struct("<4sQQB32s")
 _MAGIC = b"PFB1"
 
@@ -36,21 +44,27 @@ class Packs:
         numbers = [int(path.stem) for path in directory.glob("*.pack")]
         self._next = max(numbers, default=0) + 1
         self._current: tuple[int, int] | None = None  # (pack number, descriptor) being appended to
-        self._spooling: set[int] = set()
-        self._appending: set[int] = set()  # packs whose newest records may not be named by a commit yet
+        self._full: list[int] = []  # descriptors of packs whose newest records may not be named by a commit yet
         self._offset = 0
         self._dirty = False
 
     def _path(self, pack_id: int) -> Path:
         return self._directory / f"{pack_id}.pack"
 
-    def _create(self, gaining: set[int]) -> tuple[int, int]:
-        # Number and membership in one step: between them `newest` would give the new pack up for removal.
-        with self._lock:
-            pack_id, self._next = self._next, self._next + 1
-            gaining.add(pack_id)
+    def _create(self) -> tuple[int, int]:
+        """(number, descriptor) of a new pack, which is locked until it is closed."""
         flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
-        return pack_id, os.open(self._path(pack_id), flags, 0o600)
+        while True:
+            with self._lock:
+                pack_id, self._next = self._next, self._next + 1
+            try:
+                descriptor = os.open(self._path(pack_id), flags, 0o600)
+            except FileExistsError:
+                continue  # another process was first
+            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            if os.fstat(descriptor).st_nlink:
+                return pack_id, descriptor
+            os.close(descriptor)  # removed between the two, when it had no lock yet
 
     def sync_directory(self) -> None:
         """Makes the names of new packs durable."""
@@ -79,9 +93,9 @@ class Packs:
     def _roll(self) -> None:
         self.sync()
         if self._current is not None:
-            os.close(self._current[1])
+            self._full.append(self._current[1])
             self._current = None  # or a failure to open the next would have this descriptor closed twice
-        self._current, self._offset = self._create(self._appending), 0
+        self._current, self._offset = self._create(), 0
         self.sync_directory()
 
     def sync(self) -> None:
@@ -92,8 +106,8 @@ class Packs:
 
     def settle(self) -> None:
         """What was appended before is named by a commit now, or never will be; called between transactions."""
-        with self._lock:
-            self._appending.intersection_update({self._current[0]} if self._current is not None else ())
+        while self._full:
+            os.close(self._full.pop())
 
     def abandon(self) -> None:
         """After a failed write: the pack's end is unknown, so nothing more is appended to it."""
@@ -103,20 +117,13 @@ class Packs:
 
     def begin_spool(self) -> tuple[int, int]:
         """(pack number, descriptor) of a new pack for one body; `end_spool` must follow."""
-        return self._create(self._spooling)
+        return self._create()
 
     def end_spool(self, pack_id: int, descriptor: int, *, keep: bool) -> None:
         """The body is in a row now (or is not wanted): closes its pack, and removes it unless it is kept."""
-        os.close(descriptor)
         if not keep:
             self._path(pack_id).unlink(missing_ok=True)
-        with self._lock:
-            self._spooling.discard(pack_id)
-
-    def newest(self) -> int:
-        """The lowest number of a pack that may still gain records, or rows that name it."""
-        with self._lock:
-            return min({*self._spooling, *self._appending, self._next})
+        os.close(descriptor)
 
     # ------------------------------------------------------------------------------------------ reading
 
@@ -135,17 +142,40 @@ class Packs:
 
     # ------------------------------------------------------------------------------------------ upkeep
 
-    def remove_unnamed(self, below: int, named: set[int]) -> None:
-        """Removes the packs with a number below the given that no row names."""
-        for path in self._directory.glob("*.pack"):
-            if int(path.stem) < below and int(path.stem) not in named:
-                path.unlink(missing_ok=True)
+    def remove_unnamed(self, named: Callable[[], Iterable[int]]) -> None:
+        """Removes packs that nobody writes to and no row names; `named` reads which ones rows name.
+
+        That is asked again once they are known to have no writer: what any of them named is committed by then.
+        """
+        known = set(named())
+        with ExitStack() as held:
+            unnamed = (path for path in self._directory.glob("*.pack") if int(path.stem) not in known)
+            unheld = [path for path in islice(unnamed, REMOVED_AT_A_TIME) if _hold(path, held)]
+            known = set(named()) if unheld else known
+            for path in unheld:
+                if int(path.stem) not in known:
+                    path.unlink(missing_ok=True)
 
     def close(self) -> None:
         self.sync()
+        self.settle()
         if self._current is not None:
             os.close(self._current[1])
         self._current = None
+
+
+def _hold(path: Path, held: ExitStack) -> bool:
+    """Whether nobody writes to a pack; from then on nobody can, until it is given free."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    held.callback(os.close, descriptor)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _plain(blob: Blob, fetch: Callable[[int, int], bytes], start: int, stop: int) -> bytes:

@@ -1,7 +1,7 @@
 """A mailbox database: its file, its packs, its writer, and its readers."""
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -22,7 +22,7 @@ class PackFiles(Blobs, Protocol):
     def sync(self) -> None: ...
     def settle(self) -> None: ...
     def abandon(self) -> None: ...
-    def remove_unnamed(self, below: int, named: set[int]) -> None: ...
+    def remove_unnamed(self, named: Callable[[], Iterable[int]]) -> None: ...
     def close(self) -> None: ...
 
 
@@ -151,11 +151,11 @@ class MailboxDatabase:
 
     def forget_packs(self) -> None:
         """Removes packs that no row names: what a crash left behind, or what was swept."""
-        # In this order: a pack that is closed now was named, if ever, by a commit that the snapshot includes.
-        below = self._packs.newest()
+        self._packs.remove_unnamed(self._named_packs)
+
+    def _named_packs(self) -> set[int]:
         with self.read() as tx:
-            named = {pack_id for pack_id, _, _ in tx.packs()}
-        self._packs.remove_unnamed(below, named)
+            return {pack_id for pack_id, _, _ in tx.packs()}
 
     def waiting(self) -> int:
         """Commands in the queue."""

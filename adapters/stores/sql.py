@@ -52,9 +52,6 @@ class Blobs(Protocol):
         ...
 
     def read(self, blob: Blob, start: int, stop: int) -> bytes: ...
-    def newest(self) -> int:
-        """The number of the oldest pack that may still be written to; those below are closed."""
-        ...
 
 
 class SqlReadTx:
@@ -578,7 +575,7 @@ class SqlWriteTx(SqlReadTx):
             self._do("delete_blob", hash=digest)
             if pack_id is not None:
                 self._do("pack_loses", pack=pack_id, octets=stored_size)
-        for (pack_id,) in list(self._rows("dead_packs", newest=self._blobs.newest())):
+        for (pack_id,) in list(self._rows("dead_packs")):
             self._do("delete_pack", pack=pack_id)
         return len(unnamed)
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -280,7 +281,7 @@ class TestOpening:
 
     def test_a_start_that_fails_lets_go_of_the_lock(self, tmp_path: Path) -> None:
         class BadPacks(Packs):
-            def remove_unnamed(self, below: int, named: set[int]) -> None:
+            def remove_unnamed(self, named: object) -> None:
                 raise OSError(5, "Input/output error")
 
         hooks: dict[str, Callable[[Any], Any]] = {"publish": print, "post": print, "fault": print}
@@ -406,26 +407,26 @@ class TestSweeping:
         body = noise(600_000)
         spool = store.spool(body)
         blob = spool.finish()
-        newest, remove = store.packs.newest, store.packs.remove_unnamed
+        named, hold = store.database._named_packs, packs_module._hold
 
         def commit_at(now: str) -> None:
             if now == moment:
                 store.deliver(incoming_blob(blob), Delivery(ONE, b""))
                 spool.keep()
 
-        def watched_newest() -> int:
+        def watched_named() -> set[int]:
             commit_at("first")
-            below = newest()
-            commit_at("between")
-            return below
+            return named()
 
-        def watched_remove(below: int, named: set[int]) -> None:
+        def watched_hold(path: Path, held: ExitStack) -> bool:
+            commit_at("between")
+            is_held = hold(path, held)
             commit_at("last")
-            remove(below, named)
+            return is_held
 
         with monkeypatch.context() as patch:
-            patch.setattr(store.packs, "newest", watched_newest)
-            patch.setattr(store.packs, "remove_unnamed", watched_remove)
+            patch.setattr(store.database, "_named_packs", watched_named)
+            patch.setattr(packs_module, "_hold", watched_hold)
             store.database.forget_packs()
         assert store.body("INBOX", 1) == body
 

@@ -167,6 +167,7 @@ class TestWriting:
             with pytest.raises(OSError, match="Too many"):
                 packs.append(blob(b"two"))
             packs.abandon()
+            packs.settle()
         assert len(closed) == 1
         assert packs.read(packs.append(blob(b"two")), 0, 3) == b"two"
 
@@ -201,62 +202,71 @@ class TestWriting:
 
 
 class TestRemoval:
-    def test_only_unnamed_packs_below_go(self, packs: Packs, tmp_path: Path) -> None:
+    def test_only_unnamed_packs_go(self, packs: Packs, tmp_path: Path) -> None:
         for _ in range(4):
             packs.append(blob(b"x"))
             packs.abandon()
-        packs.settle()
-        packs.remove_unnamed(4, {2})
-        assert files(tmp_path) == ["2.pack", "4.pack"]
+        packs.remove_unnamed(lambda: {2})
+        assert files(tmp_path) == ["2.pack"]
 
-    def test_the_pack_being_appended_to_is_never_below(self, packs: Packs) -> None:
-        assert packs.newest() == 1
+    def test_the_pack_being_appended_to_stays(self, packs: Packs, tmp_path: Path) -> None:
         packs.append(blob(b"x"))
         packs.settle()
-        assert packs.newest() == 1
+        packs.remove_unnamed(set)
+        assert files(tmp_path) == ["1.pack"]
         packs.abandon()
-        packs.settle()
-        assert packs.newest() == 2
+        packs.remove_unnamed(set)
+        assert files(tmp_path) == []
 
     def test_a_pack_filled_by_a_transaction_stays_until_that_one_is_settled(
-        self, packs: Packs, monkeypatch: pytest.MonkeyPatch
+        self, packs: Packs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Its rows are not committed when it rolls over: a sweep in between sees a closed pack that no row names."""
+        """Its rows are not committed when it rolls over: a sweep in between sees a full pack that no row names."""
         monkeypatch.setattr(module, "PACK_OCTETS", 1)
-        packs.settle()
         for _ in range(3):
             packs.append(blob(b"x"))
-        assert packs.newest() == 1
+        packs.remove_unnamed(set)
+        assert files(tmp_path) == ["1.pack", "2.pack", "3.pack"]
         packs.settle()
-        assert packs.newest() == 3
+        packs.remove_unnamed(set)
+        assert files(tmp_path) == ["3.pack"]
 
     @pytest.mark.parametrize("keep", [False, True])
-    def test_a_spool_in_progress_is_never_below(self, packs: Packs, tmp_path: Path, keep: bool) -> None:
+    def test_a_spool_in_progress_stays(self, packs: Packs, tmp_path: Path, keep: bool) -> None:
         pack_id, descriptor = packs.begin_spool()
-        for _ in range(2):
-            packs.append(blob(b"x"))
-            packs.abandon()
-            packs.settle()
-        assert packs.newest() == pack_id == 1
+        packs.remove_unnamed(set)
+        assert files(tmp_path) == ["1.pack"]
         packs.end_spool(pack_id, descriptor, keep=keep)
-        assert packs.newest() == 4
-        assert ("1.pack" in files(tmp_path)) is keep
+        assert files(tmp_path) == (["1.pack"] if keep else [])
+
+    def test_what_was_committed_behind_the_first_look_stays(self, packs: Packs, tmp_path: Path) -> None:
+        """Its spool has ended, so that it is not held, but the rows that were read first do not name it yet."""
+        pack_id, descriptor = packs.begin_spool()
+        looks: list[set[int]] = []
+
+        def named() -> set[int]:
+            if not looks:
+                packs.end_spool(pack_id, descriptor, keep=True)
+            looks.append({pack_id} if looks else set())
+            return looks[-1]
+
+        packs.remove_unnamed(named)
+        assert looks == [set(), {1}]
+        assert files(tmp_path) == ["1.pack"]
 
     @pytest.mark.parametrize("start", ["spool", "append"])
-    def test_a_pack_is_safe_from_the_moment_it_has_a_number(
+    def test_a_pack_that_is_removed_before_it_is_held_is_made_again(
         self, packs: Packs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, start: str
     ) -> None:
-        """Another thread may sweep between the file's creation and whatever follows."""
+        """Somebody may sweep between the file's creation and its lock."""
         create = os.open
-        swept: list[int] = []
 
-        def open_and_be_swept(path: str, flags: int, *mode: int) -> int:
+        def open_and_be_swept(path: str | Path, flags: int, *mode: int) -> int:
             descriptor = create(path, flags, *mode)
-            if flags & os.O_CREAT:
-                sweeper = threading.Thread(target=lambda: swept.append(packs.newest()))
+            if flags & os.O_CREAT and Path(path).stem == "1":
+                sweeper = threading.Thread(target=packs.remove_unnamed, args=(set,))
                 sweeper.start()
                 sweeper.join()
-                packs.remove_unnamed(swept[-1], set())
             return descriptor
 
         with monkeypatch.context() as patch:
@@ -265,8 +275,23 @@ class TestRemoval:
                 packs.append(blob(b"x"))
             else:
                 packs.end_spool(*packs.begin_spool(), keep=True)
-        assert swept == [1]
-        assert files(tmp_path) == ["1.pack"]
+        assert files(tmp_path) == ["2.pack"]
+
+    def test_two_processes_never_take_one_number(self, packs: Packs, tmp_path: Path) -> None:
+        others = Packs(tmp_path / "packs")
+        places = [some.begin_spool() for some in (packs, others, packs, others)]
+        assert sorted(number for number, _ in places) == [1, 2, 3, 4]
+        others.remove_unnamed(set)
+        assert files(tmp_path) == ["1.pack", "2.pack", "3.pack", "4.pack"]
+        for place in places:
+            packs.end_spool(*place, keep=False)
+
+    def test_many_are_removed_in_rounds(self, packs: Packs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(module, "REMOVED_AT_A_TIME", 2)
+        for number in range(1, 4):
+            (tmp_path / "packs" / f"{number}.pack").touch()
+        packs.remove_unnamed(set)
+        assert len(files(tmp_path)) == 1
 
 
 def test_spooling_from_many_threads_gives_every_body_a_pack_of_its_own(packs: Packs) -> None:

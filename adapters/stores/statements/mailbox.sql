@@ -282,7 +282,7 @@ ON CONFLICT(pack_id) DO UPDATE SET live_bytes = pack.live_bytes + excluded.live_
 -- name: pack_loses
 UPDATE pack SET live_bytes = live_bytes - :octets, dead_bytes = dead_bytes + :octets WHERE pack_id = :pack
 -- name: dead_packs
-SELECT pack_id FROM pack WHERE live_bytes = 0 AND pack_id < :newest
+SELECT pack_id FROM pack WHERE live_bytes = 0
 -- name: delete_pack
 DELETE FROM pack WHERE pack_id = :pack
 -- name: packs
