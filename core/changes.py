@@ -4,13 +4,11 @@ Changes are published after the commit, in MODSEQ order for each folder.  Who kn
 change and then knows it up to `modseq`; who finds a gap loads the folder again.
 """
 
-from msgspec import Struct
-
-from core.model import Entry, FolderId, MailboxId, ModSeq, SeenRange, UIDRanges
+from core.model import Entry, FolderId, MailboxId, ModSeq, SeenRange, Tagged, UIDRanges
 from core.recipients import RecipientId
 
 
-class SeenChange(Struct, frozen=True):
+class SeenChange(Tagged, frozen=True):
     r"""A reader, who is not the owner, has seen messages, or marked them as unseen again; nobody else hears of it.
 
     These changes have an order of their own for each reader.
@@ -26,7 +24,7 @@ class SeenChange(Struct, frozen=True):
     marks: tuple[SeenRange, ...] | None = None  # all that there are then, where several changes are told as one
 
 
-class FolderChange(Struct, frozen=True):
+class FolderChange(Tagged, frozen=True):
     """Messages came, changed their flags, or went."""
 
     mailbox_id: MailboxId
@@ -40,27 +38,27 @@ class FolderChange(Struct, frozen=True):
     own: SeenChange | None = None  # what the reader has seen of it, who made it
 
 
-class FolderRemoved(Struct, frozen=True):
+class FolderRemoved(Tagged, frozen=True):
     """The folder is gone, or can no longer be selected."""
 
     mailbox_id: MailboxId
     folder_id: FolderId
 
 
-class MailboxRemoved(Struct, frozen=True):
+class MailboxRemoved(Tagged, frozen=True):
     """The whole mailbox is gone."""
 
     mailbox_id: MailboxId
 
 
-class TreeChange(Struct, frozen=True):
+class TreeChange(Tagged, frozen=True):
     """Folders were made, renamed or deleted, or subscriptions or rights were changed: LIST may have another answer."""
 
     mailbox_id: MailboxId
     trustee: RecipientId | None = None  # whose rights they are, where only rights were changed
 
 
-class AnnotationsChange(Struct, frozen=True):
+class AnnotationsChange(Tagged, frozen=True):
     """Annotations were set or taken away."""
 
     mailbox_id: MailboxId
@@ -69,7 +67,7 @@ class AnnotationsChange(Struct, frozen=True):
     names: tuple[str, ...]
 
 
-class AccessKeyChange(Struct, frozen=True):
+class AccessKeyChange(Tagged, frozen=True):
     """A user has a new mailbox access key for a folder."""
 
     mailbox_id: MailboxId
@@ -77,4 +75,19 @@ class AccessKeyChange(Struct, frozen=True):
     user: RecipientId
 
 
-Change = FolderChange | SeenChange | FolderRemoved | MailboxRemoved | TreeChange | AnnotationsChange | AccessKeyChange
+class Missed(Tagged, frozen=True):
+    """Not all was told of what was committed in a mailbox: whoever follows it must look again."""
+
+    mailbox_id: MailboxId
+
+
+Change = (
+    FolderChange
+    | SeenChange
+    | FolderRemoved
+    | MailboxRemoved
+    | TreeChange
+    | AnnotationsChange
+    | AccessKeyChange
+    | Missed
+)

@@ -6,11 +6,14 @@ it out.  Times (`at`) are the moment in which the command was made.  `by` is in 
 mailbox's owner, who may do everything there.
 """
 
+from collections.abc import Mapping
 from enum import Enum
+from typing import Any, Final
 
 from msgspec import Struct
 
-from core.model import UID, FolderId, Incoming, MailboxId, ModSeq, UIDRanges
+from core.errors import Refusal
+from core.model import UID, Folder, FolderId, Incoming, MailboxId, ModSeq, Tagged, UIDRanges
 from core.recipients import RecipientId
 from core.rights import Actor
 
@@ -33,41 +36,41 @@ class NewFolder(Struct, frozen=True):
     special_use: str | None = None
 
 
-class CreateMailbox(Struct, frozen=True):
+class CreateMailbox(Tagged, frozen=True):
     mailbox_id: MailboxId
     guid: bytes
     folders: tuple[NewFolder, ...]  # made and subscribed at birth
     at: int
 
 
-class DeleteMailbox(Struct, frozen=True):
+class DeleteMailbox(Tagged, frozen=True):
     """Takes away a slice of the mailbox; its result says whether anything is left."""
 
     mailbox_id: MailboxId
 
 
-class CreateFolder(Struct, frozen=True):
+class CreateFolder(Tagged, frozen=True):
     mailbox_id: MailboxId
     folder: NewFolder
     at: int
     by: Actor | None = None
 
 
-class DeleteFolder(Struct, frozen=True):
+class DeleteFolder(Tagged, frozen=True):
     mailbox_id: MailboxId
     path: str
     at: int
     by: Actor | None = None
 
 
-class PurgeFolder(Struct, frozen=True):
+class PurgeFolder(Tagged, frozen=True):
     """Takes away a slice of a deleted folder's messages; the result says whether it is gone."""
 
     mailbox_id: MailboxId
     folder_id: FolderId
 
 
-class RenameFolder(Struct, frozen=True):
+class RenameFolder(Tagged, frozen=True):
     mailbox_id: MailboxId
     source: str
     target: str
@@ -75,7 +78,7 @@ class RenameFolder(Struct, frozen=True):
     by: Actor | None = None
 
 
-class SetGrant(Struct, frozen=True):
+class SetGrant(Tagged, frozen=True):
     """SETACL and DELETEACL (RFC 4314 3.1, 3.2): the result is nothing.  Without rights the line goes."""
 
     mailbox_id: MailboxId
@@ -88,7 +91,7 @@ class SetGrant(Struct, frozen=True):
     own_only: bool = False
 
 
-class SetAnnotations(Struct, frozen=True):
+class SetAnnotations(Tagged, frozen=True):
     """SETMETADATA (RFC 5464 4.3): all of them or none; the result is nothing.  Without a value an annotation goes."""
 
     mailbox_id: MailboxId
@@ -98,7 +101,7 @@ class SetAnnotations(Struct, frozen=True):
     by: Actor | None = None
 
 
-class SetAccessKey(Struct, frozen=True):
+class SetAccessKey(Tagged, frozen=True):
     """A user's mailbox access key for a folder (RFC 4467 2.2); the result is the one that holds then."""
 
     mailbox_id: MailboxId
@@ -109,13 +112,13 @@ class SetAccessKey(Struct, frozen=True):
     by: Actor | None = None
 
 
-class DropAccessKeys(Struct, frozen=True):
+class DropAccessKeys(Tagged, frozen=True):
     """All of a user's mailbox access keys, in whosever mailboxes."""
 
     user: RecipientId
 
 
-class SetGrants(Struct, frozen=True):
+class SetGrants(Tagged, frozen=True):
     """What a trustee has in a folder, and if asked in all below it: this line in each, and no other (T-2.5).
 
     Without rights the trustee's lines go.  In all folders or in none; the result is in how many something changed.
@@ -129,7 +132,7 @@ class SetGrants(Struct, frozen=True):
     recursive: bool = False
 
 
-class Subscribe(Struct, frozen=True):
+class Subscribe(Tagged, frozen=True):
     mailbox_id: MailboxId
     path: str
     subscribed: bool
@@ -145,7 +148,7 @@ class Filing(Struct, frozen=True):
     email_id: str | None = None  # of a message that comes from another database
 
 
-class Append(Struct, frozen=True):
+class Append(Tagged, frozen=True):
     """RFC 9051 6.3.12, RFC 3502: all of the messages or none; the result is `Appended`."""
 
     mailbox_id: MailboxId
@@ -163,7 +166,7 @@ class Replace(Append, frozen=True, kw_only=True):
     uid: UID
 
 
-class Copy(Struct, frozen=True):
+class Copy(Tagged, frozen=True):
     """COPY, and MOVE when `move` is set (RFC 6851).  UIDs that are gone are passed over; the result is `Copied`."""
 
     mailbox_id: MailboxId
@@ -178,7 +181,7 @@ class Copy(Struct, frozen=True):
     to_by: Actor | None = None
 
 
-class StoreFlags(Struct, frozen=True):
+class StoreFlags(Tagged, frozen=True):
     """The result is `Stored`."""
 
     mailbox_id: MailboxId
@@ -190,7 +193,7 @@ class StoreFlags(Struct, frozen=True):
     by: Actor | None = None
 
 
-class Expunge(Struct, frozen=True):
+class Expunge(Tagged, frozen=True):
     r"""Removes those of the messages that are marked \Deleted."""
 
     mailbox_id: MailboxId
@@ -200,7 +203,7 @@ class Expunge(Struct, frozen=True):
     marked_only: bool = True  # False: all of them, since there are copies elsewhere
 
 
-class ClaimRecent(Struct, frozen=True):
+class ClaimRecent(Tagged, frozen=True):
     r"""The caller has been shown every message up to `below` as \Recent; the result is the first UID it may claim."""
 
     mailbox_id: MailboxId
@@ -217,7 +220,7 @@ class Delivery(Struct, frozen=True):
     folder: str = "INBOX"
 
 
-class Deliver(Struct, frozen=True):
+class Deliver(Tagged, frozen=True):
     """One message to mailboxes of one database.  The result is one `Delivered` or refusal for each, in order."""
 
     message: Incoming
@@ -227,14 +230,14 @@ class Deliver(Struct, frozen=True):
     token_expires_at: int = 0
 
 
-class ForgetTombstones(Struct, frozen=True):
+class ForgetTombstones(Tagged, frozen=True):
     """Takes away a slice of a folder's tombstones beyond TOMBSTONES_PER_FOLDER; the result is how many."""
 
     mailbox_id: MailboxId
     folder_id: FolderId
 
 
-class JoinSeen(Struct, frozen=True):
+class JoinSeen(Tagged, frozen=True):
     """Makes few ranges of a reader's many, in slices; the result is the UID to go on from, 0 at the end."""
 
     mailbox_id: MailboxId
@@ -243,14 +246,14 @@ class JoinSeen(Struct, frozen=True):
     start: int = 1
 
 
-class SweepBlobs(Struct, frozen=True):
+class SweepBlobs(Tagged, frozen=True):
     """Forgets up to `limit` contents that no message names and that are older than `before`."""
 
     before: int
     limit: int
 
 
-class SweepDeliveries(Struct, frozen=True):
+class SweepDeliveries(Tagged, frozen=True):
     """Forgets up to `limit` delivery tokens that have expired."""
 
     now: int
@@ -309,3 +312,24 @@ class Copied(Struct, frozen=True):
 
 class Delivered(Struct, frozen=True):
     uid: int | None  # None: the message was here already (DUPLICATEDELIVER)
+
+
+# What the result of each kind of command is, where it has one.
+RESULTS: Final[Mapping[type, Any]] = {
+    DeleteMailbox: bool,
+    CreateFolder: Folder,
+    PurgeFolder: bool,
+    SetGrants: int,
+    SetAccessKey: bytes,
+    Append: Appended,
+    Replace: Appended,
+    Copy: Copied,
+    StoreFlags: Stored,
+    Expunge: int,
+    ClaimRecent: int,
+    Deliver: list[Delivered | Refusal],
+    ForgetTombstones: int,
+    JoinSeen: int,
+    SweepBlobs: int,
+    SweepDeliveries: int,
+}

@@ -55,6 +55,11 @@ class Following:
         self._move(follower, frozenset())
         self._all.discard(follower)
 
+    @property
+    def mailboxes(self) -> frozenset[MailboxId]:
+        """All that anybody follows."""
+        return frozenset(self._of)
+
     def publish(self, changes: Iterable[Change]) -> None:
         """Tells the followers what was committed."""
         if not self._all:

@@ -32,6 +32,11 @@ MAX_UID: Final = 4_294_967_295  # RFC 9051: a UID is a 32-bit number
 # 63 keywords live in the entry's mask (a BIGINT is signed); the others of a folder in rows of their own.
 KEYWORDS_IN_MASK: Final = 63
 
+
+class Tagged(Struct, frozen=True, tag=True, array_like=True):
+    """A value of one of several kinds, which says of which when it is sent to another process."""
+
+
 UIDRanges = tuple[tuple[int, int], ...]  # inclusive, ascending, disjoint
 
 

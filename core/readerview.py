@@ -64,7 +64,7 @@ class ReaderView(FolderView):
             modseq=ModSeq(newer.modseq),
             arrived=tuple(map(newer.marks.shown, shared.arrived)),
             changed=tuple(changed[uid] for uid in sorted(changed)),
-            own=_since(self.marks, newer.marks, mailbox_id, folder_id),
+            own=marks_since(self.marks, newer.marks, mailbox_id, folder_id),
         )
 
     def apply(self, change: FolderChange) -> FolderView:
@@ -73,8 +73,8 @@ class ReaderView(FolderView):
         return ReaderView(self.base.apply(change), marks, change.modseq)
 
 
-def _since(older: SeenMarks, newer: SeenMarks, mailbox_id: MailboxId, folder_id: FolderId) -> SeenChange | None:
-    """All that has come between two states of a reader's marks."""
+def marks_since(older: SeenMarks, newer: SeenMarks, mailbox_id: MailboxId, folder_id: FolderId) -> SeenChange | None:
+    """All that has come between two states of a reader's marks; whose they are is still to be said."""
     if newer.modseq == older.modseq:
         return None
     fresh = [some for some in newer.ranges if some.modseq > older.modseq]

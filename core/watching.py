@@ -15,10 +15,12 @@ from core.changes import (
     FolderChange,
     FolderRemoved,
     MailboxRemoved,
+    Missed,
     SeenChange,
     TreeChange,
 )
 from core.following import Following
+from core.loading import Known
 from core.model import FolderId, MailboxId, ModSeq
 from core.readerview import ReaderView, told_to_reader
 from core.recipients import RecipientId
@@ -40,6 +42,7 @@ class Watch:
         self._folder = folder
         self._forget = forget
         self.listener = listener
+        self.is_void = False  # what is being read for it is of no use
         folder.watches.append(self)
 
     @property
@@ -53,6 +56,9 @@ class Watch:
 
     def load(self, loaded: FolderView) -> FolderView | None:
         """Offers a view from a snapshot read since this watch began; None when it must be read once more."""
+        if self.is_void:
+            self.is_void = False
+            return None
         return self._folder.load(loaded)
 
     def close(self) -> None:
@@ -86,6 +92,12 @@ class _Watched:
             self.view = self.view.apply(change)
         elif change.modseq > self.view.modseq:  # a gap: whoever needs the view reads it again
             self.view, self.missed = None, [change]
+
+    def doubt(self) -> None:
+        """Changes were missed."""
+        self.missed, self.n_missed = [], 0
+        if self.view is None:
+            _void(self.watches)
 
     def keep(self) -> None:
         """The last one has left."""
@@ -125,7 +137,6 @@ class _Read:
         self.watches: list[Watch] = []
         self._watch = watch(lambda change, newest: None)  # keeps the shared view here
         self._missed: list[FolderChange | SeenChange] = []
-        self._is_void = False  # too much was missed: what is being read now is of no use
         self._told = 0  # the MODSEQ of the last view that there was
 
     def load(self, loaded: FolderView) -> FolderView | None:
@@ -134,9 +145,6 @@ class _Read:
             self.base.load(loaded.base)
         if self.view is not None:
             return self.view
-        if self._is_void:
-            self._is_void = False
-            return None
         for change in self._missed:
             after = self._after(loaded, change)
             if after is None:
@@ -179,7 +187,12 @@ class _Read:
     def _miss(self, change: FolderChange | SeenChange) -> None:
         self._missed.append(change)
         if len(self._missed) > KEPT_CHANGES:
-            self._missed, self._is_void = [], True
+            self.doubt()
+
+    def doubt(self) -> None:
+        """Not all changes are known since what is being read was begun to be read."""
+        self._missed = []
+        _void(self.watches)
 
     def _gap(self) -> FolderChange:
         """No session can go on from the view that it has."""
@@ -264,7 +277,7 @@ class Views:
     def publish(self, changes: Sequence[Change]) -> None:
         """Tells the listeners what was committed, and then the followers of whole mailboxes."""
         for change in changes:
-            if isinstance(change, AnnotationsChange):
+            if isinstance(change, AnnotationsChange | Missed):
                 continue
             if isinstance(change, TreeChange):
                 self._tell_readers(change)
@@ -279,6 +292,23 @@ class Views:
                     if told is not None:
                         _tell_each(reader.watches, told, reader.view)
         self.following.publish(changes)
+
+    def doubt(self) -> list[Known]:
+        """Changes may have been missed: forgets what nobody uses, and returns what sessions know of folders.
+
+        What follows from that by a snapshot (core.loading.missed) is to be published before any other change.
+        """
+        for key in tuple(self._left):
+            self._drop(self._folders[key])
+        return list(map(self._known, self._folders.values()))
+
+    def _known(self, folder: _Watched) -> Known:
+        folder.doubt()
+        readers = self._readers.get(folder.key, {}).values()
+        for reader in readers:
+            reader.doubt()
+        marks = {reader.user: reader.view.marks for reader in readers if reader.view is not None}
+        return Known(*folder.key, folder.view, marks)
 
     def _tell(self, folder: _Watched, change: FolderChange | FolderRemoved | MailboxRemoved) -> None:
         if isinstance(change, FolderChange):
@@ -305,6 +335,11 @@ class Views:
             return [folder for key, folder in self._folders.items() if key[0] == change.mailbox_id]
         folder = self._folders.get((change.mailbox_id, change.folder_id))
         return (folder,) if folder else ()
+
+
+def _void(watches: Iterable[Watch]) -> None:
+    for watch in watches:
+        watch.is_void = True
 
 
 def _tell_each(watches: Iterable[Watch], change: Change, newest: FolderView | None) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 from msgspec import Struct
 
 from core.annotations import SERVER, SHARED
-from core.changes import AnnotationsChange, Change, FolderChange, MailboxRemoved, SeenChange, TreeChange
+from core.changes import AnnotationsChange, Change, FolderChange, MailboxRemoved, Missed, SeenChange, TreeChange
 from core.following import Follower
 from core.model import SEPARATOR, FolderId, MailboxId, UIDRanges, common, merged, ranges, without
 from core.recipients import RecipientId
@@ -114,8 +114,17 @@ class Notifier:
             case TreeChange():
                 self.is_stale = True
                 self.follower.attend({*self.follower.mailboxes, change.mailbox_id})
+            case Missed():
+                self._look_again(change.mailbox_id, selected)
             case AnnotationsChange(user=owner) if owner in (SHARED, user):
                 self._hear_annotations(change)
+
+    def _look_again(self, mailbox_id: MailboxId, selected: Key | None) -> None:
+        """Anything may have happened in a mailbox."""
+        self.is_stale = True
+        for key, watched in self.watched.items():
+            if key[0] == mailbox_id:
+                self._touch(key, selected, watched.events & MESSAGES)
 
     def _hear_messages(self, change: FolderChange, selected: Key | None) -> None:
         if (change.mailbox_id, change.folder_id) not in self.watched and not (self.is_stale or self.is_beginning):

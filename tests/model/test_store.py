@@ -17,6 +17,7 @@ from core.changes import (
     Change,
     FolderRemoved,
     MailboxRemoved,
+    Missed,
     SeenChange,
     TreeChange,
 )
@@ -84,7 +85,7 @@ class StoreAndOracle(RuleBasedStateMachine):
             if isinstance(change, MailboxRemoved):
                 self.views = {key: view for key, view in self.views.items() if key[0] != change.mailbox_id}
                 continue
-            if isinstance(change, TreeChange | AnnotationsChange | AccessKeyChange):
+            if isinstance(change, TreeChange | AnnotationsChange | AccessKeyChange | Missed):
                 continue
             key = (change.mailbox_id, change.folder_id)
             assert not isinstance(change, SeenChange), "only owners write here"

@@ -11,6 +11,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from core.errors import NoSuchFolder, Refusal
+from core.loading import load
 from core.model import Folder, UIDRanges, common, each, merged, ranges, without
 from core.ports import ReadTx
 from core.view import FolderView
@@ -24,7 +25,6 @@ from protocols.imap.finding.searchfilters import filled_in
 from protocols.imap.finding.searching import Matched, Search, asks_modseq, frozen, names_numbers, numbers_in
 from protocols.imap.handlers.chosen import EVERYTHING, here, snapshot_of
 from protocols.imap.handlers.do_messages import tell_messages
-from protocols.imap.handlers.do_select import load
 from protocols.imap.handlers.progress import Progress
 from protocols.imap.naming.filters import chosen_folders, is_selected
 from protocols.imap.naming.homes import Home

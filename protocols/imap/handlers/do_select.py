@@ -7,15 +7,14 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from core import folders, rights, seen
+from core import folders, rights
 from core.changes import Change, FolderRemoved, MailboxRemoved
 from core.commands import ClaimRecent, Expunge
 from core.errors import NoPermission, NoSuchFolder, Refusal
 from core.limits import ROWS_PER_COMMAND
-from core.model import DELETED, MAX_UID, SEEN, SEPARATOR, Folder, FolderId, MailboxId
+from core.loading import load
+from core.model import DELETED, MAX_UID, SEEN, SEPARATOR, Folder, FolderId
 from core.ports import ReadTx
-from core.readerview import ReaderView
-from core.recipients import RecipientId
 from core.rights import DELETE_MESSAGES, EXPUNGE, INSERT, OWNER, READ, WRITE, Rights
 from core.view import FolderView
 from core.watching import Watch
@@ -157,26 +156,6 @@ def _watch(session: Session, home: Home, folder: Folder) -> Asking[tuple[Watch, 
         watch.close()
         raise
     return watch, view
-
-
-def load(
-    tx: ReadTx,
-    mailbox_id: MailboxId,
-    folder_id: FolderId,
-    user: RecipientId | None = None,
-    shared: FolderView | None = None,
-) -> FolderView:
-    """The view of a folder as this snapshot has it, for its owner or for a reader.
-
-    A reader's is made of the view that all share, unless that is older than the snapshot: then not all that the marks
-    are about has been told to those who share it.
-    """
-    folder = folders.existing(tx, mailbox_id, folder_id)
-    if user is not None and shared is not None and shared.modseq >= folder.modseq:
-        return ReaderView(shared, seen.marks(tx, folder, user))
-    entries = tx.entries(mailbox_id, folder_id, 1, MAX_UID)
-    view = FolderView.of(entries, folder.modseq, tx.keywords(mailbox_id, folder_id), folder.uidnext)
-    return view if user is None else ReaderView(view, seen.marks(tx, folder, user))
 
 
 def _describe(selected: Selected, folder: Folder, *, rev2: bool) -> list[bytes]:
