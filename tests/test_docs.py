@@ -543,7 +543,11 @@ def test_the_unit_lets_a_stop_come_to_its_end(service: Directives) -> None:
     assert service["KillSignal"] == ["SIGTERM"]
     assert seconds(service["TimeoutStopSec"][0]) >= 2 * (GRACE_SECONDS + Limits().closing_seconds)
     assert service["RestartPreventExitStatus"] == [str(failures.BAD_SETTINGS)]
-    assert service["RestartForceExitStatus"] == ["SIGHUP"], "systemd takes it for an orderly end"
+    assert service["KillMode"] == ["mixed"], "the supervisor ends its workers in order"
+
+
+def test_the_unit_reloads(service: Directives) -> None:
+    assert service["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
 
 
 def test_the_unit_has_a_descriptor_for_each_connection(service: Directives) -> None:

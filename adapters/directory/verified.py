@@ -22,7 +22,7 @@ class VerifiedPasswords:
     def __init__(self, clock: Clock, entropy: Entropy, *, seconds: float = SECONDS, entries: int = ENTRIES) -> None:
         self._clock = clock
         self._key = entropy.token(hashlib.blake2b.MAX_KEY_SIZE)
-        self._seconds = seconds
+        self.seconds = seconds
         self._entries = entries
         self._until: dict[bytes, float] = {}
         self._lock = threading.Lock()
@@ -35,7 +35,7 @@ class VerifiedPasswords:
             self._until.pop(digest, None)
             while len(self._until) >= self._entries:
                 del self._until[next(iter(self._until))]
-            self._until[digest] = self._clock.monotonic() + self._seconds
+            self._until[digest] = self._clock.monotonic() + self.seconds
 
     def has(self, recipient_id: RecipientId, version: int, password: bytes) -> bool:
         """Whether this was verified, and not too long ago."""

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import ssl
 import zlib
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any, Protocol, cast
 
 from adapters.net.deflate import Deflate
@@ -53,8 +53,13 @@ class ImapService:
         tls: ssl.SSLContext | None,
         admit: Callable[[str], bool] = lambda peer: True,
         leave: Callable[[str], None] = lambda peer: None,
+        numbers: Iterator[int] | None = None,
+        left: Callable[[], None] = lambda: None,
     ) -> None:
-        """`admit` says whether one more connection from an address may stay; `leave` is told when one that did ends."""
+        """`admit` says whether one more connection from an address may stay; `leave` is told when one that did ends.
+
+        `numbers` are for connections; `left` is called when any has ended.
+        """
         self.services = services
         self.executor = executor
         self.log = log
@@ -63,7 +68,8 @@ class ImapService:
         self.leave = leave
         self.connections: set[ImapConnection] = set()
         self.is_draining = False
-        self._numbers = itertools.count(1)
+        self.left = left
+        self._numbers = itertools.count(1) if numbers is None else numbers
 
     def __call__(self) -> "ImapConnection":
         return ImapConnection(self, next(self._numbers))
@@ -154,6 +160,7 @@ class ImapConnection(asyncio.Protocol):
             self._timer.cancel()
         self.gone.set_result(None)
         self._service.log.info("imap.left", connection=self.number)
+        self._service.left()
 
     def pause_writing(self) -> None:
         self._is_blocked = True

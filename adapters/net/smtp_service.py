@@ -3,10 +3,12 @@
 import asyncio
 import itertools
 import ssl
+from collections.abc import Callable
 from typing import Any, ClassVar, Generic, Protocol
 
 import aiosmtpd.smtp
 
+from adapters.net.census import Census
 from adapters.net.smtp import Connection, StoreDriver, Target
 from protocols.smtp import replies, session
 from protocols.smtp.limits import Limits
@@ -37,7 +39,10 @@ class SmtpService(Generic[Target]):
         limits: Limits | None = None,
         tls: ssl.SSLContext | None = None,
         when_full: WhenFull = "bounce",
+        census: Census | None = None,
+        left: Callable[[], None] = lambda: None,
     ) -> None:
+        """`left` is called when a connection has ended."""
         self.driver = driver
         self.policy = policy
         self.log = log
@@ -48,10 +53,12 @@ class SmtpService(Generic[Target]):
         self.greeting = f"220 {hostname} {self.dialect.greeting}\r\n".encode("ascii")
         self.hello = replies.multiline(250, [hostname])
         self.draining = False
-        self._connections: set[Connection] = set()
-        self._untrusted = 0
+        self.connections: set[Connection] = set()
+        self._census = census or Census()
+        self._kinds = (self.dialect.name, f"{self.dialect.name} untrusted")  # as they are counted
         self._numbers = itertools.count(1)
         self._servers: list[asyncio.Server] = []
+        self._left = left
         self._prototype: dict[str, Any] | None = None
 
     def __call__(self) -> Connection:
@@ -82,22 +89,28 @@ class SmtpService(Generic[Target]):
     # What a connection tells.
 
     def enter(self, connection: Connection) -> int:
-        self._connections.add(connection)
-        self._untrusted += not connection.trusted
+        self.connections.add(connection)
+        self._count(connection, 1)
         return next(self._numbers)
 
     def refusal(self, connection: Connection) -> bytes | None:
         """Why one who has just entered may not stay."""
         if self.draining:
             return replies.SHUTTING_DOWN
-        full = len(self._connections) > self.limits.connections
-        if full or (not connection.trusted and self._untrusted > self.limits.untrusted_connections):
+        all_, untrusted = map(self._census.total, self._kinds)
+        is_full = all_ > self.limits.connections
+        if is_full or (not connection.trusted and untrusted > self.limits.untrusted_connections):
             return replies.TOO_MANY_CONNECTIONS
         return None
 
     def leave(self, connection: Connection) -> None:
-        self._connections.discard(connection)
-        self._untrusted -= not connection.trusted
+        self.connections.discard(connection)
+        self._count(connection, -1)
+        self._left()
+
+    def _count(self, connection: Connection, more: int) -> None:
+        for kind in self._kinds[: 1 if connection.trusted else 2]:
+            self._census.add(kind, more=more)
 
     # The end.
 
@@ -110,18 +123,18 @@ class SmtpService(Generic[Target]):
         self.draining = True
         for server in self._servers:
             server.close()
-        for connection in set(self._connections):
+        for connection in set(self.connections):
             if connection.is_shaking_hands:
                 connection.abort()
             else:
                 connection.wake()
         if await self._all_left(grace):
             return True
-        for connection in set(self._connections):
+        for connection in set(self.connections):
             connection.abort()
         await self._all_left(self.limits.closing_seconds)
         return False
 
     async def _all_left(self, seconds: float) -> bool:
-        tasks = [connection.task for connection in self._connections]
+        tasks = [connection.task for connection in self.connections]
         return not tasks or not (await asyncio.wait(tasks, timeout=seconds))[1]

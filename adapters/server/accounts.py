@@ -1,10 +1,9 @@
 """What sessions and the store driver ask about people: who signs in, where mail goes, how much room there is."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from adapters.directory.local import LocalDirectory
-from adapters.directory.throttle import Throttle
 from adapters.directory.tokens import BearerTokens
 from adapters.server import trustees
 from adapters.server.administration.context import Request
@@ -28,6 +27,14 @@ from protocols.imap.reading.urlauth import UrlAccess
 from protocols.imap.services import Account, Keys
 
 
+class SignInThrottle(Protocol):
+    """Who must wait before a password is looked at; see adapters.directory.throttle."""
+
+    def delay(self, source: str | None, login: str) -> float: ...
+    def failed(self, source: str | None, login: str) -> None: ...
+    def succeeded(self, source: str | None, login: str) -> None: ...
+
+
 class Accounts:
     """Answers protocols.imap.services.Services, and routes addresses for the store driver."""
 
@@ -37,7 +44,7 @@ class Accounts:
         organization: OrganizationDatabase,
         directory: LocalDirectory,
         tokens: BearerTokens | None,
-        throttle: Throttle,
+        throttle: SignInThrottle,
         admission: Admission,
         executor: StoreExecutor,
         views: Views,

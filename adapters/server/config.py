@@ -221,6 +221,7 @@ class Server(Struct, frozen=True):
 
     hostname: Annotated[HostName, Meta(description="The name in greetings; empty: the machine's own.")] = HostName("")
     data_dir: Annotated[Path, Meta(description="Where everything is kept.")] = Path("/var/lib/penfold")
+    workers: Annotated[int, Meta(ge=0, le=64, description="Processes that share the work; 0: one for each core.")] = 0
     admin: Annotated[Uri, Meta(description="Whom users may turn to; IMAP clients can ask (RFC 5464).")] = Uri("")
     comment: Annotated[str, Meta(description="A word to all users, likewise.")] = ""
 
@@ -420,6 +421,36 @@ class Settings(Struct, frozen=True):
 
 
 SECTIONS: Final = {field.name: field.type for field in msgspec.structs.fields(Settings) if field.name != "given"}
+
+
+# What a running server cannot change: where it is, how many it is, and its doors.
+FIXED: Final = frozenset(
+    {
+        "server.data_dir",
+        "server.workers",
+        "imap.listen",
+        "imap.listen_tls",
+        "smtp.listen",
+        "lmtp.listen",
+        "metrics.listen",
+        "log.format",
+        "log.level",
+    }
+)
+
+
+def renewed(running: Settings, read: Settings) -> tuple[Settings, list[str]]:
+    """What a running server goes on with when other settings have been read, and the names of what must wait."""
+    waiting = []
+    for name in sorted(FIXED):
+        section, _, field = name.partition(".")
+        kept, fresh = getattr(running, section), getattr(read, section)
+        if getattr(kept, field) != getattr(fresh, field):
+            waiting.append(name)
+            fresh = msgspec.structs.replace(fresh, **{field: getattr(kept, field)})
+            read = msgspec.structs.replace(read, **{section: fresh})
+    given = (read.given - FIXED) | (running.given & FIXED)
+    return msgspec.structs.replace(read, given=given), waiting
 
 
 class Problem(NamedTuple):

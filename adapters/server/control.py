@@ -11,7 +11,7 @@ import socket
 import struct
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -19,13 +19,14 @@ from msgspec import Raw
 
 from adapters.server.administration.context import Caller, Context, Interrupted, Progress, Sessions
 from adapters.server.administration.verbs import VERBS, carry_out
-from adapters.server.controlclient import REQUEST_OCTETS, Answer, Asked, reachable
+from adapters.server.controlclient import REQUEST_OCTETS, Answer, Asked
 from adapters.server.installation import Installation
 from core.errors import Refusal
 from core.ports import EventLog
 
 CLIENTS: Final = 32  # connected at a time
 VERBS_AT_A_TIME: Final = 4
+REFUSED_SECONDS: Final = 1.0  # that a peer who is refused may take to say what it wants
 _PEER: Final = struct.Struct("3i")  # pid, uid, gid
 
 
@@ -34,7 +35,7 @@ class BadRequest(Refusal):
 
 
 class ControlService:
-    """Listens, and carries out what it is asked."""
+    """A protocol factory, which carries out what its connections ask."""
 
     def __init__(self, house: Installation, sessions: Sessions, *, log: EventLog) -> None:
         self._house = house
@@ -45,22 +46,14 @@ class ControlService:
         self._clients: set[asyncio.Task[None]] = set()
         self._idle: set[asyncio.Task[None]] = set()  # those that wait for a request
         self._is_draining = False
-        self._path: Path | None = None
-        self._server: asyncio.Server | None = None
 
-    async def listen(self, path: Path) -> None:
-        """Takes the place of a socket that a server before us left: we hold its locks, so it is gone."""
-        listener = _bound(path)
-        self._path = path
-        self._server = await asyncio.start_unix_server(self._connected, sock=listener, limit=REQUEST_OCTETS)
+    def __call__(self) -> asyncio.StreamReaderProtocol:
+        """A protocol for one connection."""
+        return asyncio.StreamReaderProtocol(asyncio.StreamReader(limit=REQUEST_OCTETS), self._connected)
 
     async def drain(self, grace: float) -> None:
         """Takes no more requests, breaks checks off, and lets all other verbs come to their end."""
         self._is_draining = True
-        if self._server is not None:
-            self._server.close()
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
         for task in set(self._idle):
             task.cancel()
         if self._clients:
@@ -89,6 +82,8 @@ class ControlService:
         caller = _peer(writer)
         if caller is None or len(self._clients) > CLIENTS:
             text = "This is for the server's own account and root" if caller is None else "Too many connections"
+            with suppress(TimeoutError, ValueError):  # or the peer could not send its request, and would hear nothing
+                await asyncio.wait_for(reader.readline(), REFUSED_SECONDS)
             _send(writer, _refusal(None, BadRequest(text)))
             return
         while not self._is_draining:
@@ -134,19 +129,6 @@ class ControlService:
             self._loop.call_soon_threadsafe(_send, writer, Answer(number, progress=progress))
 
         return tell
-
-
-def _bound(path: Path) -> socket.socket:
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
-    path.unlink(missing_ok=True)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    before = os.umask(0o177)  # from its first moment on it is for its owner only
-    try:
-        with reachable(path) as name:
-            listener.bind(name)
-    finally:
-        os.umask(before)
-    return listener
 
 
 def _peer(writer: asyncio.StreamWriter) -> Caller | None:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from adapters.server.searcher import Searcher
 from adapters.server.world import SystemClock
-from adapters.stores.database import MailboxDatabase, unavailable
+from adapters.stores.database import Database, unavailable
 from adapters.stores.writer import Done
 from core.commands import Command
 from core.errors import Unavailable
@@ -25,7 +25,7 @@ THINKERS = 2  # threads for password hashes and the like: no more than there are
 class StoreExecutor:
     """The databases that are mounted, and the threads beside them.  Used from the event loop."""
 
-    def __init__(self, databases: Mapping[int, MailboxDatabase], loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, databases: Mapping[int, Database], loop: asyncio.AbstractEventLoop) -> None:
         self._databases = databases
         self._loop = loop
         self._readers = ThreadPoolExecutor(READERS, "reader")
@@ -35,7 +35,7 @@ class StoreExecutor:
         self._writes = 0  # that somebody waits for
         self._is_reading = False  # on the loop
 
-    def database(self, database_id: int) -> MailboxDatabase:
+    def database(self, database_id: int) -> Database:
         """Raises Unavailable for one that is not mounted."""
         if (database := self._databases.get(database_id)) is None:
             raise Unavailable("The mailbox database is not mounted")
@@ -144,7 +144,7 @@ class StoreExecutor:
         self._thinkers.shutdown()
 
 
-def _read(database: MailboxDatabase, run: Callable[[ReadTx], T]) -> T:
+def _read(database: Database, run: Callable[[ReadTx], T]) -> T:
     try:
         with database.read() as tx:
             return run(tx)

@@ -4,14 +4,15 @@ organization.db       the directory of recipients
 databases/NAME.db     a mailbox database, and databases/NAME/ its pack files
 tls/                  the self-signed certificate, until there is a better one
 run/                  the control socket and the process number of a running server
-administration.log    what administrators changed
+administration.log    what administrators changed; administration.lock: who is changing something
 """
 
+import fcntl
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from adapters.blobs.packs import Packs
 from adapters.directory.local import LocalDirectory
@@ -20,8 +21,9 @@ from adapters.directory.verified import VerifiedPasswords
 from adapters.server.certificates import ensure_certificate
 from adapters.server.config import Settings
 from adapters.server.spooling import MessageSpool
+from adapters.server.workers.place import Place
 from adapters.server.world import SystemClock, SystemEntropy
-from adapters.stores.database import MailboxDatabase
+from adapters.stores.database import Database, MailboxDatabase
 from adapters.stores.organization import OrganizationDatabase
 from core.changes import Change
 from core.commands import CreateMailbox, DeleteMailbox, NewFolder
@@ -60,10 +62,52 @@ class DatabaseMissing(Unavailable):
     """The file of a mailbox database is not there.  An empty one in its place would bounce all mail for it."""
 
 
+def _nothing() -> None:
+    pass
+
+
 def check_installed(root: Path) -> None:
     """Raises NotInstalled."""
     if not (root / "organization.db").exists():
         raise NotInstalled(f"{root} holds no organization yet: run `penfold init`")
+
+
+class Share(Protocol):
+    """What an installation asks of the other processes that have it open."""
+
+    @property
+    def place(self) -> Place: ...
+    def remote(self, database_id: int, path: Path, packs: Packs) -> Database:
+        """A database that another process writes to."""
+        ...
+
+    def committed(self) -> None:
+        """The organization database has changed; returns when all know.  From a thread."""
+        ...
+
+
+class Changing:
+    """One administrator's change at a time, in all processes: `with` it."""
+
+    def __init__(self, root: Path) -> None:
+        self._path = root / "administration.lock"
+        self._here = threading.Lock()
+        self._held: int | None = None
+
+    def __enter__(self) -> None:
+        self._here.acquire()
+        try:
+            self._held = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._held, fcntl.LOCK_EX)
+        except OSError as fault:
+            self.__exit__()
+            raise Unavailable(f"{self._path} cannot be locked: {fault.strerror}") from fault
+
+    def __exit__(self, *_: object) -> None:
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
+        self._here.release()
 
 
 class Installation:
@@ -77,35 +121,55 @@ class Installation:
         publish: Callable[[Sequence[Change]], None] = lambda changes: None,
         post: Callable[[Callable[[], None]], Any] = lambda run: run(),
         fault: Callable[[BaseException], None] = lambda fault: None,
+        share: Share | None = None,
     ) -> None:
-        """Raises NotInstalled, DatabaseMissing, DatabaseLocked, SqliteTooOld, SchemaTooNew."""
+        """Raises NotInstalled, DatabaseMissing, DatabaseLocked, SqliteTooOld, SchemaTooNew.
+
+        `share`: this process is one of several that have the installation open together.
+        """
         self.settings = settings
         self.root = settings.server.data_dir
         self.clock, self.entropy = SystemClock(), SystemEntropy()
-        self.changing = threading.Lock()  # one administrator's change at a time
         self._hooks = (publish, post, fault)
+        self._share = share
+        self._mounting = threading.Lock()
         if not create:
             check_installed(self.root)
         self.root.mkdir(parents=True, exist_ok=True, mode=0o750)
-        self.organization = OrganizationDatabase(self.root / "organization.db", at=self.clock.now())
-        self.databases: dict[int, MailboxDatabase] = {}
+        self.changing = Changing(self.root)
+        self.organization = OrganizationDatabase(
+            self.root / "organization.db",
+            at=self.clock.now(),
+            shared=share is not None,
+            committed=_nothing if share is None else share.committed,
+        )
+        self.databases: dict[int, Database] = {}
+        self.owned: dict[int, MailboxDatabase] = {}  # those of them that this process writes to
         self._packs: dict[int, Packs] = {}
         try:
             for info in self.organization.databases():
                 if info.mounted:
                     self._check_there(info)
-                    self._mount(info)
+            self.mount()
         except BaseException:
             self.close()
             raise
-        auth = settings.auth
-        self.passwords = Passwords(self.entropy, iterations=auth.scram_iterations)
+        # For ever the same: an unknown user whose salt changes is known as one.
+        self._decoy_secret = self.organization.secret("scram decoys", lambda: self.entropy.token(SECRET_OCTETS))
+        self._verified = VerifiedPasswords(self.clock, self.entropy)
+        self.renew(settings)
+
+    def renew(self, settings: Settings) -> None:
+        """Other settings hold from now on, for what is asked from now on; `data_dir` must be the same."""
+        self.settings = settings
+        self._verified.seconds = float(settings.auth.password_cache)
+        self.passwords = Passwords(self.entropy, iterations=settings.auth.scram_iterations)
         self.directory = LocalDirectory(
             self.organization,
             self.passwords,
-            VerifiedPasswords(self.clock, self.entropy, seconds=float(auth.password_cache)),
+            self._verified,
             self.clock,
-            decoy_secret=self.organization.secret("scram decoys", lambda: self.entropy.token(SECRET_OCTETS)),
+            decoy_secret=self._decoy_secret,
             plus_addressing=settings.delivery.plus_addressing,
             postmaster=settings.delivery.postmaster,
         )
@@ -121,21 +185,30 @@ class Installation:
     def _database_file(self, info: MailboxDatabaseInfo) -> Path:
         return self.root / "databases" / f"{info.name}.db"
 
+    def mount(self) -> None:
+        """Opens what is to be mounted and is not open yet: at the start, and when there are new databases."""
+        with self._mounting:
+            for info in self.organization.databases():
+                if info.mounted and info.database_id not in self.databases:
+                    self._mount(info)
+
     def _mount(self, info: MailboxDatabaseInfo) -> None:
         path = self._database_file(info)
         path.parent.mkdir(exist_ok=True, mode=0o750)
-        packs = Packs(path.parent / info.name)
+        packs = self._packs[info.database_id] = Packs(path.parent / info.name)
+        if self._share is not None and not self._share.place.owns(info.database_id):
+            self.databases[info.database_id] = self._share.remote(info.database_id, path, packs)
+            return
         publish, post, fault = self._hooks
-        self._packs[info.database_id] = packs
-        self.databases[info.database_id] = MailboxDatabase(
-            path, packs, at=self.clock.now(), publish=publish, post=post, fault=fault
-        )
+        database = MailboxDatabase(path, packs, at=self.clock.now(), publish=publish, post=post, fault=fault)
+        self.databases[info.database_id] = self.owned[info.database_id] = database
 
     def close(self) -> None:
         """Finishes what is queued; everything is closed then."""
         for database in self.databases.values():
             database.close()
         self.databases.clear()
+        self.owned.clear()
         self.organization.close()
 
     @property
@@ -162,7 +235,7 @@ class Installation:
     def add_database(self, name: str) -> MailboxDatabaseInfo:
         """A new mailbox database, mounted."""
         info = self.organization.add_database(name, at=self.clock.now())
-        self._mount(info)
+        self.mount()
         return info
 
     def add_mailbox(
@@ -217,7 +290,7 @@ class Installation:
             raise NoSuchDatabase("There is no mailbox database yet")
         return known[0]
 
-    def mounted(self, info: MailboxDatabaseInfo) -> MailboxDatabase:
+    def mounted(self, info: MailboxDatabaseInfo) -> Database:
         """Raises Unavailable."""
         if (database := self.databases.get(info.database_id)) is None:
             raise Unavailable(f"The mailbox database {info.name} is not mounted")

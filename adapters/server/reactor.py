@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -24,20 +24,24 @@ def install() -> asyncio.AbstractEventLoop:
     return loop
 
 
-def run(loop: asyncio.AbstractEventLoop, main: Callable[[], Awaitable[Stop]]) -> int:
-    """Runs a server until SIGTERM or SIGINT: `main` starts it and returns what stops it.  The exit code."""
+def run(
+    loop: asyncio.AbstractEventLoop,
+    main: Callable[[], Awaitable[Stop]],
+    signals: Sequence[int] = (signal.SIGTERM, signal.SIGINT),
+) -> int:
+    """Runs a server until one of the signals or `stop`: `main` starts it and returns what stops it.  The exit code."""
     from twisted.internet import reactor as installed
 
     reactor: Any = installed
     task: asyncio.Task[Stop] = loop.create_task(_started(main))
-    task.add_done_callback(lambda started: None if _is_up(started) else _stop(reactor))
+    task.add_done_callback(lambda started: None if _is_up(started) else stop())
 
     def end() -> defer.Deferred[None]:
         return defer.Deferred.fromFuture(asyncio.ensure_future(_ended(task), loop=loop))
 
     reactor.addSystemEventTrigger("before", "shutdown", end)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop, reactor)
+    for number in signals:
+        loop.add_signal_handler(number, stop)
     reactor.run(installSignalHandlers=False)
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.close()
@@ -56,7 +60,11 @@ def _is_up(task: "asyncio.Task[Stop]") -> bool:
     return not task.cancelled() and task.exception() is None
 
 
-def _stop(reactor: Any) -> None:
+def stop() -> None:
+    """Has what runs come to its end."""
+    from twisted.internet import reactor as installed
+
+    reactor: Any = installed
     with suppress(ReactorNotRunning):  # told twice; what has begun to end goes on ending
         reactor.stop()
 

@@ -1,6 +1,7 @@
 """A mailbox database: its file, its packs, its writer, and its readers."""
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,42 +71,26 @@ class _Engine:
         self._connection.close()
 
 
-class MailboxDatabase:
-    """One database file and all that belongs to it; only one process can have it open."""
+class Database(ABC):
+    """A mailbox database as every process of a server has it: to read from, and to have commands carried out."""
 
-    def __init__(
-        self,
-        path: Path,
-        packs: PackFiles,
-        *,
-        at: int,
-        publish: Callable[[Sequence[Change]], None],
-        post: Callable[[Callable[[], None]], Any],
-        fault: Callable[[BaseException], None],
-    ) -> None:
-        """Raises DatabaseLocked, SqliteTooOld, SchemaTooNew."""
-        sqlite.check_version()
-        self._lock = sqlite.lock(path)
+    def __init__(self, path: Path, packs: Blobs) -> None:
         self._path = path
         self._packs = packs
         self._local = threading.local()
         self._readers: list[SqliteConnection] = []
-        try:
-            self._engine = _Engine(path, packs)
-            try:
-                self._engine.migrate(at)
-                self.forget_packs()
-            except BaseException:
-                self._close_connections()
-                raise
-        except BaseException:
-            self._lock.close()
-            raise
-        self._writer = Writer(self._engine, publish=publish, post=post, fault=fault, name=path.stem)
 
+    @abstractmethod
     def submit(self, command: Command, done: Done, *, bulk: bool = False) -> None:
-        """Queues a write; see Writer.submit."""
-        self._writer.submit(command, done, bulk=bulk)
+        """Queues a write; `done(result, error)` is called once.  Raises Busy, Unavailable when it cannot be taken."""
+
+    @abstractmethod
+    def waiting(self) -> int:
+        """Commands that have not been carried out yet."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Closes everything; no reader may be at work."""
 
     def write(self, command: Command, *, bulk: bool = False) -> Any:
         """Carries a command out and waits for it; never on an event loop.  Raises what the command raises."""
@@ -116,12 +101,15 @@ class MailboxDatabase:
             outcome.append((result, error))
             finished.set()
 
-        self.submit(command, done, bulk=bulk)
+        self._submit_from_thread(command, done, bulk=bulk)
         finished.wait()
         result, error = outcome[0]
         if error is not None:
             raise error
         return result
+
+    def _submit_from_thread(self, command: Command, done: Done, *, bulk: bool) -> None:
+        self.submit(command, done, bulk=bulk)
 
     @contextmanager
     def read(self) -> Iterator[SqlReadTx]:
@@ -143,6 +131,46 @@ class MailboxDatabase:
             self._readers.append(connection)
         return connection
 
+    def _close_readers(self) -> None:
+        for connection in self._readers:
+            connection.close()
+
+
+class MailboxDatabase(Database):
+    """A mailbox database with its writer; only one process can have that."""
+
+    def __init__(
+        self,
+        path: Path,
+        packs: PackFiles,
+        *,
+        at: int,
+        publish: Callable[[Sequence[Change]], None],
+        post: Callable[[Callable[[], None]], Any],
+        fault: Callable[[BaseException], None],
+    ) -> None:
+        """Raises DatabaseLocked, SqliteTooOld, SchemaTooNew."""
+        sqlite.check_version()
+        super().__init__(path, packs)
+        self._lock = sqlite.lock(path)
+        self._files = packs
+        try:
+            self._engine = _Engine(path, packs)
+            try:
+                self._engine.migrate(at)
+                self.forget_packs()
+            except BaseException:
+                self._close_connections()
+                raise
+        except BaseException:
+            self._lock.close()
+            raise
+        self._writer = Writer(self._engine, publish=publish, post=post, fault=fault, name=path.stem)
+
+    def submit(self, command: Command, done: Done, *, bulk: bool = False) -> None:
+        """As of any database; see Writer.submit."""
+        self._writer.submit(command, done, bulk=bulk)
+
     def sweep(self, before: int, limit: int) -> int:
         """Forgets unnamed blobs and removes the packs that hold nothing any more; how many blobs went."""
         swept = int(self.write(SweepBlobs(before, limit)))
@@ -151,7 +179,7 @@ class MailboxDatabase:
 
     def forget_packs(self) -> None:
         """Removes packs that no row names: what a crash left behind, or what was swept."""
-        self._packs.remove_unnamed(self._named_packs)
+        self._files.remove_unnamed(self._named_packs)
 
     def _named_packs(self) -> set[int]:
         with self.read() as tx:
@@ -165,12 +193,11 @@ class MailboxDatabase:
         """Finishes what is queued and closes everything; no reader may be at work."""
         self._writer.close()
         self._close_connections()
-        self._packs.close()
+        self._files.close()
         self._lock.close()
 
     def _close_connections(self) -> None:
-        for connection in self._readers:
-            connection.close()
+        self._close_readers()
         self._engine.close()
 
 

@@ -50,16 +50,19 @@ _Key = tuple[str, object]
 
 
 class OrganizationDatabase:
-    """The open database; only one process can have it.
+    """The open database; only one server can have it.
 
-    The caches hold what is committed: a write empties them after its commit.  When other processes write too, the bus
-    must call `forget` for each of their commits.
+    The caches hold what is committed: a write empties them after its commit, and then `committed` is called.  When
+    other processes of the same server write too, `refresh` must be called for each of their commits.
     """
 
-    def __init__(self, path: Path, *, at: int) -> None:
-        """Raises DatabaseLocked, SqliteTooOld, SchemaTooNew."""
+    def __init__(
+        self, path: Path, *, at: int, shared: bool = False, committed: Callable[[], None] = lambda: None
+    ) -> None:
+        """Raises DatabaseLocked, SqliteTooOld, SchemaTooNew.  `shared`: the supervisor holds the lock for us."""
         sqlite.check_version()
-        self._lock = sqlite.lock(path)
+        self._lock = None if shared else sqlite.lock(path)
+        self._committed = committed
         self._path = path
         self._writing = threading.Lock()
         self._local = threading.local()
@@ -71,14 +74,23 @@ class OrganizationDatabase:
             migrate(self._writer, "organization", at)
             self.forget()
         except BaseException:
-            self._lock.close()
+            self._unlock()
             raise
 
     def close(self) -> None:
         """No reader may be at work."""
         for connection in [*self._readers, self._writer]:
             connection.close()
-        self._lock.close()
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            self._lock.close()
+
+    def refresh(self) -> None:
+        """Another process has written."""
+        with self._writing:  # or what is read now could replace what a write of ours is about to leave
+            self.forget()
 
     def forget(self) -> None:
         """What is in memory is out of date."""
@@ -314,6 +326,7 @@ class OrganizationDatabase:
             # Before the lock goes, or an older state could replace a newer one in memory.
             self.forget()
             self._writer.checkpoint()
+        self._committed()
 
     def _run(self, statement: str, /, **params: object) -> list[Row]:
         return list(self._writer.execute(STATEMENTS[statement], params))

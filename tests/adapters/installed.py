@@ -57,11 +57,11 @@ class Installed:
         self.run("init", "--domain", "example.com")
         return self
 
-    def listen_locally(self) -> None:
-        """Settings for a server on free ports of this machine."""
+    def listen_locally(self, *, workers: int = 1) -> None:
+        """Settings for a server of so many processes on free ports of this machine."""
         at = {name: f'["127.0.0.1:{port}"]' for name, port in self.ports.items()}
         self.file.write_text(
-            f'server.data_dir = "{self.directory}"\n'
+            f'server.data_dir = "{self.directory}"\nserver.workers = {workers}\n'
             f"imap.listen = {at['imap']}\nimap.listen_tls = {at['imaps']}\n"
             f"smtp.listen = {at['smtp']}\nlmtp.listen = {at['lmtp']}\nmetrics.listen = {at['metrics']}\n"
             "auth.plaintext_logins = true\n"

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from adapters.directory.throttle import Throttle
+from adapters.net.census import Census
 from adapters.server.accounts import Accounts
 from adapters.server.admission import Admission
 from adapters.server.config import Auth, Server, Settings
@@ -42,7 +43,7 @@ class House:
             directory=self.installation.directory,
             tokens=None,
             throttle=Throttle(self.installation.clock),
-            admission=Admission(total=10, per_address=10, per_account=10),
+            admission=Admission(Census(), total=10, per_address=10, per_account=10),
             executor=self.executor,
             views=Views(),
             clock=self.installation.clock,

@@ -3,18 +3,19 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from adapters.net.census import Census
 from adapters.server.admission import Admission
 
 
 def test_there_is_a_limit_in_all() -> None:
-    admission = Admission(total=2, per_address=10, per_account=10)
+    admission = Admission(Census(), total=2, per_address=10, per_account=10)
     assert [admission.enter(address) for address in ("a", "b", "c")] == [True, True, False]
     admission.leave("a")
     assert admission.enter("c")
 
 
 def test_one_address_cannot_take_all() -> None:
-    admission = Admission(total=10, per_address=2, per_account=10)
+    admission = Admission(Census(), total=10, per_address=2, per_account=10)
     assert [admission.enter("a") for _ in range(3)] == [True, True, False]
     assert admission.enter("b")
     admission.leave("a")
@@ -22,7 +23,7 @@ def test_one_address_cannot_take_all() -> None:
 
 
 def test_one_account_has_so_many_connections_from_wherever() -> None:
-    admission = Admission(total=10, per_address=10, per_account=2)
+    admission = Admission(Census(), total=10, per_address=10, per_account=2)
     assert [admission.sign_in(1) for _ in range(3)] == [True, True, False]
     assert admission.sign_in(2)
     admission.sign_out(1)
@@ -32,7 +33,8 @@ def test_one_account_has_so_many_connections_from_wherever() -> None:
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=60))
 def test_whoever_comes_and_goes_it_is_counted(moves: list[tuple[str, bool]]) -> None:
     """Against a list of who is here."""
-    admission = Admission(total=5, per_address=3, per_account=1)
+    census = Census()
+    admission = Admission(census, total=5, per_address=3, per_account=1)
     here: list[str] = []
     for address, comes in moves:
         if comes:
@@ -44,5 +46,5 @@ def test_whoever_comes_and_goes_it_is_counted(moves: list[tuple[str, bool]]) -> 
             here.remove(address)
     for address in here:
         admission.leave(address)
+    assert not list(census.here())
     assert [admission.enter(address) for address in "aaabb"] == [True] * 5
-    assert not admission._accounts

@@ -21,6 +21,7 @@ from adapters.server.config import Server, Settings
 from adapters.server.control import ControlService
 from adapters.server.controlclient import REQUEST_OCTETS, ConnectionBroken, ControlClient, Refused, socket_path
 from adapters.server.installation import Installation
+from adapters.server.listeners import Door, at_path
 from tests.adapters.test_administration import FakeSessions
 
 
@@ -51,10 +52,14 @@ def house(tmp_path: Path) -> Iterator[Installation]:
 async def listening(house: Installation) -> AsyncIterator[Log]:
     log = Log()
     service = ControlService(house, FakeSessions(), log=log)
-    await service.listen(socket_path(house.root))
+    path = socket_path(house.root)
+    door = Door("control", at_path(path, 0o600), path)
+    server = await asyncio.get_running_loop().create_unix_server(service, sock=door.listener)
     try:
         yield log
     finally:
+        server.close()
+        door.close()
         await service.drain(10)
 
 

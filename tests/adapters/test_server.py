@@ -17,11 +17,11 @@ from tests.adapters.installed import PASSWORD, PATIENCE, Installed, imap, runnin
 MESSAGE = b"From: a@example.org\r\nSubject: hello\r\n\r\n" + b"text\r\n" * 1000
 
 
-@pytest.fixture
-def house(tmp_path: Path) -> Installed:
+@pytest.fixture(params=[1, 2], ids=["alone", "two-workers"])
+def house(request: pytest.FixtureRequest, tmp_path: Path) -> Installed:
     """With a mailbox, and settings that a server can be started with."""
     house = Installed(tmp_path / "mail").init()
-    house.listen_locally()
+    house.listen_locally(workers=request.param)
     house.add("ada")
     return house
 
@@ -61,8 +61,8 @@ def test_metrics_and_readiness_are_told_over_http(house: Installed) -> None:
     with serving(house), imap(house, "ada"):
         assert get(house, "/ready") == "ready\n"
         metrics = get(house, "/metrics")
-        assert "penfold_imap_connections 1.0" in metrics
-        assert "penfold_commands_waiting 0.0" in metrics
+        assert 'penfold_imap_connections{worker="0"} 1.0' in metrics
+        assert 'penfold_commands_waiting{worker="0"} 0.0' in metrics
         assert "process_resident_memory_bytes" in metrics
         with pytest.raises(urllib.error.HTTPError, match="404"):
             get(house, "/else")
@@ -195,7 +195,7 @@ def test_a_port_that_is_taken_is_told_in_one_line(house: Installed) -> None:
         running("serve", "--config", str(house.file)) as late,
     ):
         assert late.ended() == 3
-        assert f"port {house.ports['metrics']}: " in late.log
+        assert f"127.0.0.1:{house.ports['metrics']}: Address already in use: " in late.log
         assert "Traceback" not in late.log
 
 

@@ -645,7 +645,7 @@ async def test_a_client_that_does_not_read_is_not_read_from() -> None:
     async with serving(driver) as server:
         client = await server.greeted()
         await client.says(MAIL)
-        (connection,) = server.service._connections
+        (connection,) = server.service.connections
         flood = b"RCPT TO:<nobody@example.org>\r\n" * 1000
         client.writer.transport.set_write_buffer_limits(high=0)
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
@@ -817,7 +817,7 @@ async def test_the_recipients_of_a_message_are_counted() -> None:
 async def test_a_long_line_has_one_reply_however_it_comes() -> None:
     async with serving(FakeDriver()) as server:
         client = await server.greeted()
-        (connection,) = server.service._connections
+        (connection,) = server.service.connections
         client.sends(b"x" * (ADDRESS_LINE + 1))
         # It is not kept until its end comes.
         await until(lambda: connection._input[:2] == b"xx" and connection._waiting() == 0)
@@ -871,7 +871,7 @@ async def test_silence_ends_the_connection(sent: bytes, limits: Limits) -> None:
 async def test_octets_that_drip_do_not_put_off_the_end() -> None:
     async with serving(FakeDriver()) as server:
         client = await server.greeted()
-        (connection,) = server.service._connections
+        (connection,) = server.service.connections
         assert connection._deadline is not None
         # The loop's clock may stand still meanwhile.
         connection._deadline = deadline = connection._deadline - 100
@@ -962,7 +962,7 @@ async def test_draining_cuts_what_does_not_end() -> None:
 async def test_a_fault_in_a_command_is_answered_and_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(FakeDriver()) as server:
         client = await server.greeted()
-        (connection,) = server.service._connections
+        (connection,) = server.service.connections
 
         def breaks(*_: object) -> None:
             raise RuntimeError("secret")
@@ -1009,5 +1009,5 @@ async def until(it_is_so: Callable[[], bool]) -> None:
 
 async def all_left(server: Server) -> None:
     """Until the server has forgotten every connection."""
-    while tasks := [connection.task for connection in server.service._connections]:
+    while tasks := [connection.task for connection in server.service.connections]:
         await asyncio.wait(tasks)

@@ -66,7 +66,7 @@ async def converse(hello: bytes, octets: bytes, cuts: list[int], *, lmtp: bool) 
             heard = b""
         assert REPLY.fullmatch(heard), heard
         assert "smtp.fault" not in server.log.names()
-        while tasks := [connection.task for connection in server.service._connections]:
+        while tasks := [connection.task for connection in server.service.connections]:
             await asyncio.wait(tasks)
     assert all(spool.discarded for spool in driver.spools)
     # No message that was delivered has a line end which another server could see otherwise.

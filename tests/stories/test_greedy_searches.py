@@ -40,13 +40,14 @@ def client(house: House, user: str, messages: int = 0) -> imaplib.IMAP4:
     return connection
 
 
+@pytest.mark.parametrize("workers", [1], indirect=True)  # it looks into the server
 async def test_searches_keep_nobody_waiting_and_end_with_their_connections(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """T-10.2"""
     gate = Gate(monkeypatch)
     greedy = [await asyncio.to_thread(client, house, "u1", messages) for messages in (9, 0, 0, 0)]
-    mailbox, connections = _only_mailbox(house), set(house.server.imap.connections)
+    mailbox, connections = _only_mailbox(house), set(house.server.connections)
     for connection in greedy:
         await asyncio.to_thread(connection.send, b"x SEARCH BODY five\r\n")
     assert await asyncio.to_thread(gate.is_reached.wait, 30)
@@ -68,5 +69,5 @@ async def test_searches_keep_nobody_waiting_and_end_with_their_connections(
 
 
 def _only_mailbox(house: House) -> int:
-    (mailbox,) = {connection.session.signed_in.mailbox_id for connection in house.server.imap.connections}
+    (mailbox,) = {connection.session.signed_in.mailbox_id for connection in house.server.connections}
     return mailbox

@@ -101,7 +101,7 @@ async def test_lmtp_takes_mail_over_a_unix_socket(house: House) -> None:
 async def test_each_lmtp_recipient_has_an_answer_of_its_own(house: House) -> None:
     """T-7.1: unknown and foreign at RCPT, full at RCPT, and one that fills up between RCPT and the end of DATA."""
     await asyncio.to_thread(send, house, MAIL, "u1@example.com")
-    house.set_quota(1000)
+    await house.set_quota(1000)
     wanted = ["u1@example.com", "u2@example.com", "nobody@example.com", "u1@elsewhere.org"]
     large = b"Subject: big\r\n\r\n" + b"x" * 600 + b"\r\n"
     full, delivered, unknown, foreign = await asyncio.to_thread(send, house, large, *wanted)
@@ -109,7 +109,7 @@ async def test_each_lmtp_recipient_has_an_answer_of_its_own(house: House) -> Non
     assert delivered.startswith("250 2")
     assert unknown.startswith("550 5.1.1")
     assert foreign.startswith("550 5.7.1")
-    house.set_quota(100)
+    await house.set_quota(100)
     (refused,) = await asyncio.to_thread(send, house, MAIL, "u1@example.com")
     assert refused.startswith("552 5.2.2")
 
@@ -159,9 +159,9 @@ async def test_a_waiting_client_hears_of_mail_as_it_is_delivered(house: House) -
 
 async def test_a_changed_quota_holds_for_the_next_message(house: House) -> None:
     """T-1.2, the reading part: the database's value is inherited, and a change needs no restart."""
-    house.set_quota(10)
+    await house.set_quota(10)
     (refused,) = await asyncio.to_thread(send, house, MAIL, "u1@example.com")
-    house.set_quota(None)
+    await house.set_quota(None)
     (taken,) = await asyncio.to_thread(send, house, MAIL, "u1@example.com")
     assert (refused[:3], taken[:3]) == ("552", "250")
 

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from adapters.server.administration.context import Request
 from adapters.server.administration.databases import SetDatabase
-from adapters.server.administration.mailboxes import SetMailbox
+from adapters.server.administration.mailboxes import SetMailbox, ShowMailbox
 from adapters.server.administration.quotas import QuotaChange
 from adapters.server.config import Alias, Settings
 from adapters.server.controlclient import ControlClient
@@ -149,7 +149,7 @@ async def test_an_administrator_sets_a_quota_by_imap(settings: Settings) -> None
             assert admin.limit("u2") == 4
             status, (quota,) = admin.setquota("u2", "()")
             assert (status, storage(quota)) == ("OK", (0, None))
-            assert house.server.installation.recipient("u2").own_quota.warn == KIB
+            assert house.ask(ShowMailbox("u2")).quota.warn == KIB
 
     await on(settings, change, take_away)
 
@@ -170,6 +170,7 @@ async def test_many_administrators_at_a_time_undo_nothing(settings: Settings) ->
         runs = (partial(by_imap, house, "u2"), partial(by_imap, house, "u3"), partial(by_command, house))
         await asyncio.gather(*map(asyncio.to_thread, runs))
         for alias in ("u2", "u3"):
-            assert house.server.installation.recipient(alias).own_quota.prohibit_all == 9 * KIB
-        assert house.server.installation.recipient("u2").display_name == "Name 9"
+            shown = await asyncio.to_thread(house.ask, ShowMailbox(alias))
+            assert shown.quota.prohibit_all == 9 * KIB
+        assert (await asyncio.to_thread(house.ask, ShowMailbox("u2"))).name == "Name 9"
     assert len(trail(settings)) == 30

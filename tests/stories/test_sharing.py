@@ -29,7 +29,7 @@ MAIL = b"From: a@example.org\r\nTo: b@example.org\r\nSubject: minutes\r\n\r\nof 
 
 def administer(house: House, *requests: Request[Any]) -> list[Any]:
     """What the running server answers its administrator."""
-    client = ControlClient(house.server.installation.root)
+    client = ControlClient(house.root)
     try:
         return [client.ask(request) for request in requests]
     finally:

@@ -58,7 +58,7 @@ def settings(directory: Path) -> Settings:
 
 
 def administer(house: House, request: Request[Any]) -> None:
-    client = ControlClient(house.server.installation.root)
+    client = ControlClient(house.root)
     try:
         client.ask(request)
     finally:

@@ -7,7 +7,7 @@ from typing import Final
 from msgspec import Struct
 
 from adapters.server.administration.context import Context, Interrupted, Progress, Request
-from adapters.stores.database import MailboxDatabase
+from adapters.stores.database import Database
 from adapters.stores.sql import SqlReadTx
 from core.audit import audit
 from core.errors import Unavailable
@@ -66,7 +66,7 @@ def _database(context: Context, info: MailboxDatabaseInfo, *, deep: bool) -> Dat
 
 
 def _broken(
-    context: Context, info: MailboxDatabaseInfo, database: MailboxDatabase, held: set[MailboxId], *, deep: bool
+    context: Context, info: MailboxDatabaseInfo, database: Database, held: set[MailboxId], *, deep: bool
 ) -> Iterator[str]:
     # Recipients and public folders are read first: a mailbox is made before its recipient and goes after it.
     public = context.house.organization.sharing.public_folders()

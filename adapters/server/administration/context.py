@@ -75,6 +75,7 @@ class SessionRow(Struct, frozen=True):
     folder: str | None  # that is selected
     since: datetime
     idle_seconds: int  # since the client last said anything
+    worker: int = 0  # the process that serves it
 
 
 class Sessions(Protocol):

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from adapters.server import trustees
 from adapters.server.administration.context import Context, Contradiction, Request
-from adapters.stores.database import MailboxDatabase
+from adapters.stores.database import Database
 from core.commands import SetGrants
 from core.errors import NoSuchFolder, NoSuchRecipient, Unavailable
 from core.folders import selectable, tree
@@ -247,7 +247,7 @@ def _trustee(context: Context, identifier: str) -> RecipientId:
     return found
 
 
-def _place(context: Context, alias: str) -> tuple[MailboxId, MailboxDatabase]:
+def _place(context: Context, alias: str) -> tuple[MailboxId, Database]:
     organization = context.house.organization
     if alias:
         recipient = context.house.recipient(alias)

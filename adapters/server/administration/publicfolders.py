@@ -5,7 +5,7 @@ from msgspec import Struct
 from adapters.server.administration import permissions
 from adapters.server.administration.context import Context, Request
 from adapters.server.administration.permissions import Permission
-from adapters.stores.database import MailboxDatabase
+from adapters.stores.database import Database
 from core.commands import CreateFolder, DeleteFolder, NewFolder
 from core.errors import InvalidName, NoSuchFolder, Unavailable
 from core.folders import canonical, find, levels, tree
@@ -107,7 +107,7 @@ def _public(context: Context) -> PublicFolders:
     return public
 
 
-def _database(context: Context, public: PublicFolders) -> MailboxDatabase:
+def _database(context: Context, public: PublicFolders) -> Database:
     return context.house.mounted(context.house.organization.database(public.database_id))
 
 

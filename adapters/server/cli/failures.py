@@ -10,6 +10,7 @@ from typing import Final
 import typer
 
 from adapters.server.config import SettingsError
+from adapters.server.trouble import OutOfReach
 from core.errors import Refusal
 
 REFUSED: Final = 1  # not found, not allowed, or promises broken
@@ -42,10 +43,6 @@ REMEDIES: Final = {
     "ConnectionBroken": "look into its log, and try again",
     "Fault": "report it with what the log says",
 }
-
-
-class OutOfReach(Exception):
-    """Nothing can be asked: no settings, no permission, no installation."""
 
 
 class Misused(Exception):

@@ -12,9 +12,10 @@ from msgspec import Struct
 from adapters.server.administration.context import Request
 from adapters.server.administration.databases import AddDatabase, AddDomain, ListDatabases, ListDomains
 from adapters.server.administration.mailboxes import ListMailboxes
-from adapters.server.cli.failures import Misused, OutOfReach
+from adapters.server.cli.failures import Misused
 from adapters.server.cli.reach import SETTINGS_FILE, USUAL, Channel, reach_or_make
 from adapters.server.config import Settings, example, load
+from adapters.server.trouble import OutOfReach
 from core.recipients import check_domain
 
 _ORGANIZATION: Final = "organization.db"

@@ -4,16 +4,15 @@ Both ways carry the same verbs out; who asks need not know which it was.
 """
 
 import os
-import pwd
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol, TypeVar
 
 from adapters.server.administration.context import Context, Progress, Request
-from adapters.server.cli.failures import OutOfReach
 from adapters.server.config import Server, Settings, load
 from adapters.server.controlclient import ControlClient
+from adapters.server.trouble import OutOfReach, opening, owner
 
 T = TypeVar("T")
 
@@ -92,7 +91,7 @@ def _server_of(settings: Settings) -> ControlClient | None:
     try:
         return ControlClient(root)
     except PermissionError:
-        raise OutOfReach(f"not allowed to administer {root}: be {_owner(root)}, or root") from None
+        raise OutOfReach(f"not allowed to administer {root}: be {owner(root)}, or root") from None
     except (FileNotFoundError, ConnectionRefusedError, NotADirectoryError):
         return None
 
@@ -108,7 +107,7 @@ class _Local:
 
         self._carry_out = carry_out
         self._caller = caller_of(os.getuid(), via="command")
-        _become_owner(settings.server.data_dir)
+        _becomeowner(settings.server.data_dir)
         self.house = Installation(settings, create=create)
         if create:
             self.house.ensure_certificate()
@@ -128,26 +127,7 @@ def _opened(settings: Settings, *, create: bool) -> Iterator[_Local]:
         channel.house.close()
 
 
-@contextmanager
-def opening(root: Path) -> Iterator[None]:
-    """What goes wrong with the files of an installation while it is opened.  Raises OutOfReach."""
-    from adapters.server.installation import NotInstalled
-    from adapters.stores.migrations import SchemaTooNew
-    from adapters.stores.sqlite import ENGINE_ERRORS, SqliteTooOld
-
-    try:
-        yield
-    except PermissionError as fault:
-        raise OutOfReach(f"{fault.filename or root} cannot be opened: be {_owner(root)}, or root") from fault
-    except (NotInstalled, SqliteTooOld, SchemaTooNew) as no:
-        raise OutOfReach(str(no)) from no
-    except ENGINE_ERRORS as fault:
-        reason = fault.strerror if isinstance(fault, OSError) else fault
-        remedy = "is the disk sound and not full, and may you write there?"
-        raise OutOfReach(f"{root} cannot be opened ({reason}): {remedy}") from fault
-
-
-def _become_owner(root: Path) -> None:
+def _becomeowner(root: Path) -> None:
     """Root works as whoever the data belong to: or the server would find files that it may not open."""
     if os.geteuid() != 0 or not root.exists():
         return
@@ -156,11 +136,3 @@ def _become_owner(root: Path) -> None:
         os.setgroups([])
         os.setgid(owner.st_gid)
         os.setuid(owner.st_uid)
-
-
-def _owner(root: Path) -> str:
-    """Who may administer, as far as can be seen."""
-    try:
-        return pwd.getpwuid(root.stat().st_uid).pw_name
-    except (OSError, KeyError):
-        return "its owner"

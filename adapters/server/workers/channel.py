@@ -1,0 +1,172 @@
+"""The channel between the supervisor and a worker: messages, of which some come with a descriptor.
+
+A SOCK_SEQPACKET socket keeps the messages apart, and each descriptor with its message.
+"""
+
+import asyncio
+import os
+import socket
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final
+
+import msgspec
+
+from core.model import Tagged
+
+MESSAGE_OCTETS: Final = 128 * 1024  # settings are the longest
+
+
+class Start(Tagged, frozen=True):
+    """To a worker, before all else."""
+
+    version: str  # of the supervisor; what follows can be read by the same only
+    worker: int
+    workers: int
+    settings: bytes  # pickled
+
+
+class Join(Tagged, frozen=True):
+    """The descriptor is a stream to another worker."""
+
+    worker: int
+
+
+class Take(Tagged, frozen=True):
+    """The descriptor is a new connection, that came in by this door."""
+
+    door: str
+
+
+class Drain(Tagged, frozen=True):
+    """Take no more, and let all sessions come to their end."""
+
+
+class Close(Tagged, frozen=True):
+    """All workers have no sessions any more: close the databases and end."""
+
+
+class Renew(Tagged, frozen=True):
+    """The settings have changed."""
+
+    settings: bytes  # pickled
+
+
+class Ready(Tagged, frozen=True):
+    """From a worker: it has opened everything."""
+
+
+class Failed(Tagged, frozen=True):
+    """It cannot start, and ends."""
+
+    text: str
+
+
+class Left(Tagged, frozen=True):
+    """So many connections have ended."""
+
+    count: int
+
+
+class Drained(Tagged, frozen=True):
+    """It has no sessions any more."""
+
+
+Message = Start | Join | Take | Drain | Close | Renew | Ready | Failed | Left | Drained
+
+_ENCODER: Final = msgspec.msgpack.Encoder()
+_DECODER: Final[msgspec.msgpack.Decoder[Message]] = msgspec.msgpack.Decoder(Message)
+
+
+def received(end: socket.socket) -> Message:
+    """The next message, which comes without a descriptor; waits for it.  Raises EOFError."""
+    if not (octets := end.recv(MESSAGE_OCTETS)):
+        raise EOFError("The supervisor is gone")
+    return _DECODER.decode(octets)
+
+
+def tell(end: socket.socket, message: Message) -> None:
+    """Sends a message at once."""
+    end.send(_ENCODER.encode(message))
+
+
+class Channel:
+    """One end.  Used from the event loop."""
+
+    def __init__(
+        self,
+        end: socket.socket,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        hear: Callable[[Message, int | None], None],
+        lost: Callable[[], None],
+    ) -> None:
+        """`hear` is called with each message and its descriptor, which is the hearer's then; `lost` at the end."""
+        end.setblocking(False)
+        self._end = end
+        self._loop = loop
+        self._hear = hear
+        self._lost = lost
+        self._waiting: deque[tuple[bytes, int | None]] = deque()
+        self._is_open = True
+        loop.add_reader(end.fileno(), self._read)
+
+    @property
+    def waiting(self) -> int:
+        """Messages that the other end has not taken."""
+        return len(self._waiting)
+
+    def say(self, message: Message, descriptor: int | None = None) -> None:
+        """Sends a message; its descriptor is closed here once it is at the other end, or cannot get there any more."""
+        self._waiting.append((_ENCODER.encode(message), descriptor))
+        if len(self._waiting) == 1:
+            self._write()
+
+    def _write(self) -> None:
+        while self._waiting and self._is_open:
+            octets, descriptor = self._waiting[0]
+            try:
+                socket.send_fds(self._end, [octets], [] if descriptor is None else [descriptor])
+            except BlockingIOError:
+                self._loop.add_writer(self._end.fileno(), self._write)
+                return
+            except OSError:
+                self._close()
+                return
+            self._waiting.popleft()
+            if descriptor is not None:
+                os.close(descriptor)
+        if self._is_open:
+            self._loop.remove_writer(self._end.fileno())
+
+    def _read(self) -> None:
+        try:
+            octets, descriptors, _, _ = socket.recv_fds(self._end, MESSAGE_OCTETS, 1, socket.MSG_CMSG_CLOEXEC)
+        except BlockingIOError:
+            return
+        except OSError:
+            octets, descriptors = b"", []
+        if not octets:
+            self._close()
+            return
+        self._hear(_DECODER.decode(octets), descriptors[0] if descriptors else None)
+
+    def _close(self) -> None:
+        if self._is_open:
+            self.close()
+            self._lost()
+
+    def close(self) -> None:
+        """Ends the channel from this side."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        self._loop.remove_reader(self._end.fileno())
+        self._loop.remove_writer(self._end.fileno())
+        self._end.close()
+        for _, descriptor in self._waiting:
+            if descriptor is not None:
+                with suppress(OSError):
+                    os.close(descriptor)
+        self._waiting.clear()

@@ -1,0 +1,231 @@
+"""The supervisor: starts the workers, gives each connection to one of them, and starts anew what has died.
+
+It holds the lock of the installation and the doors, and opens no database: what can go wrong, goes wrong in a worker.
+"""
+
+import asyncio
+import os
+import pickle
+import socket
+import sys
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from importlib.metadata import version
+from typing import Any, Final
+
+from structlog.typing import FilteringBoundLogger
+
+from adapters.server import listeners
+from adapters.server.config import Settings
+from adapters.server.listeners import Acceptor
+from adapters.server.pidfile import PidFile
+from adapters.server.trouble import OutOfReach
+from adapters.server.workers.channel import (
+    Channel,
+    Close,
+    Drain,
+    Drained,
+    Failed,
+    Join,
+    Left,
+    Message,
+    Ready,
+    Renew,
+    Start,
+    Take,
+)
+from adapters.server.workers.place import FIRST
+from adapters.stores import sqlite
+
+DRAIN_SECONDS: Final = 15.0  # until the sessions of all workers have ended: longer than each of them takes
+CLOSE_SECONDS: Final = 30.0  # until what is queued is written
+HANDED_AT_A_TIME: Final = 1000  # connections that wait for a worker to take them
+STEADY_SECONDS: Final = 60.0  # a worker that lived that long has not died of how it was started
+LONGEST_PAUSE: Final = 10.0  # before a worker that keeps dying is started once more
+NOT_SESSIONS: Final = ("control", "metrics")  # doors of which all connections go to the first worker
+
+
+class Hand:
+    """A worker process, as the supervisor knows it."""
+
+    def __init__(self, worker: int, process: asyncio.subprocess.Process, born: float) -> None:
+        self.worker = worker
+        self.process = process
+        self.born = born
+        self.channel: Channel
+        self.n_connections = 0
+        self.is_ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.is_drained: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.why_not = ""  # it could not start
+        self.end = asyncio.ensure_future(process.wait())
+
+
+class Supervisor:
+    """Used from its event loop, which does nothing else."""
+
+    def __init__(
+        self, settings: Settings, workers: int, loop: asyncio.AbstractEventLoop, log: FilteringBoundLogger
+    ) -> None:
+        self.settings = settings
+        self._workers = workers
+        self._loop = loop
+        self._log = log
+        self._hands: dict[int, Hand] = {}
+        self._deaths: dict[int, int] = {}  # of each worker, one shortly after the other
+        self._last = workers - 1  # who was given a connection last
+        self._is_stopping = False
+        self._acceptor: Acceptor | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # ------------------------------------------------------------------------------------------ the beginning
+
+    async def start(self) -> Callable[[], Awaitable[None]]:
+        """Starts the workers and opens the doors; what ends all.  Raises DatabaseLocked, OutOfReach, CannotListen."""
+        root = self.settings.server.data_dir
+        self._lock = sqlite.lock(root / "organization.db")
+        try:
+            # The first alone, with all that is done once: migrations, the certificate.
+            await self._begin(FIRST)
+            await asyncio.gather(*(self._begin(worker) for worker in range(1, self._workers)))
+            self._acceptor = Acceptor(listeners.opened(self.settings), self._loop, self._take)
+        except BaseException:
+            await self._end()
+            raise
+        PidFile(root).write()
+        self._acceptor.open()
+        self._log.info("server.ready", pid=os.getpid(), workers=self._workers)
+        return self.stop
+
+    async def _begin(self, worker: int) -> None:
+        """Raises OutOfReach when the worker cannot start."""
+        hand = await self._spawn(worker)
+        await _either(hand.is_ready, hand.end)
+        if not hand.is_ready.done():
+            raise OutOfReach(hand.why_not or f"a worker ended as soon as it was started: {hand.process.returncode}")
+
+    async def _spawn(self, worker: int) -> Hand:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-P", "-m", "adapters.server.workers", str(theirs.fileno())),
+                pass_fds=[theirs.fileno()],
+                stdin=asyncio.subprocess.DEVNULL,
+            )
+        hand = Hand(worker, process, self._loop.time())
+        hand.channel = Channel(ours, self._loop, hear=lambda message, _: self._hear(hand, message), lost=_nothing)
+        hand.channel.say(Start(version("penfold"), worker, self._workers, pickle.dumps(self.settings)))
+        for other in self._hands.values():
+            one, another = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+            hand.channel.say(Join(other.worker), one.detach())
+            other.channel.say(Join(worker), another.detach())
+        self._hands[worker] = hand
+        task = self._loop.create_task(self._watch(hand))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return hand
+
+    # ------------------------------------------------------------------------------------------ workers
+
+    def _hear(self, hand: Hand, message: Message) -> None:
+        match message:
+            case Ready():
+                hand.is_ready.set_result(None)
+                if self._acceptor is not None and not self._is_stopping:
+                    self._acceptor.open()
+            case Failed(text=text):
+                hand.why_not = text
+            case Left(count=count):
+                hand.n_connections -= count
+            case Drained():
+                hand.is_drained.set_result(None)
+
+    async def _watch(self, hand: Hand) -> None:
+        """Until a worker has ended; then another takes its place, unless all are to end."""
+        code = await hand.end
+        hand.channel.close()
+        if self._hands.get(hand.worker) is hand:
+            del self._hands[hand.worker]
+        if self._is_stopping or self._acceptor is None:
+            return
+        self._log.error("worker.died", died=hand.worker, pid=hand.process.pid, code=code, reason=hand.why_not)
+        if not self._ready():
+            self._acceptor.shut()
+        await asyncio.sleep(self._pause(hand))
+        if not self._is_stopping:
+            await self._spawn(hand.worker)
+
+    def _pause(self, hand: Hand) -> float:
+        """How long to wait before a worker is started anew: longer and longer if it keeps dying."""
+        is_steady = self._loop.time() - hand.born >= STEADY_SECONDS
+        deaths = self._deaths[hand.worker] = 0 if is_steady else self._deaths.get(hand.worker, -1) + 1
+        return min(2.0**deaths / 10, LONGEST_PAUSE) if deaths else 0.0
+
+    def renew(self, settings: Settings) -> None:
+        """Other settings for those who come from now on."""
+        self.settings = settings
+        for hand in self._hands.values():
+            hand.channel.say(Renew(pickle.dumps(settings)))
+
+    # ------------------------------------------------------------------------------------------ connections
+
+    def _ready(self) -> list[Hand]:
+        hands = (hand for hand in self._hands.values() if hand.is_ready.done())
+        return [hand for hand in hands if hand.channel.waiting < HANDED_AT_A_TIME]
+
+    def _take(self, door: str, connection: socket.socket) -> None:
+        if not (ready := self._ready()):
+            connection.close()
+        elif door in NOT_SESSIONS:
+            min(ready, key=lambda hand: hand.worker).channel.say(Take(door), connection.detach())
+        else:
+            # Who has fewest; of several the next in turn.
+            hand = min(ready, key=lambda hand: (hand.n_connections, (hand.worker - self._last - 1) % self._workers))
+            hand.n_connections += 1
+            self._last = hand.worker
+            hand.channel.say(Take(door), connection.detach())
+
+    # ------------------------------------------------------------------------------------------ the end
+
+    async def stop(self) -> None:
+        """Takes no more, lets what runs come to its end in all workers, and ends them."""
+        self._log.info("server.stopping")
+        await self._end()
+        self._log.info("server.stopped")
+
+    async def _end(self) -> None:
+        self._is_stopping = True
+        if self._acceptor is not None:
+            self._acceptor.close()
+        hands = list(self._hands.values())
+        for hand in hands:
+            if hand.is_ready.done():
+                hand.channel.say(Drain())
+            else:
+                hand.process.kill()  # nobody has been told anything by it
+        # What ends in one worker may have to be written by another.
+        await _all((hand.is_drained for hand in hands), hands, DRAIN_SECONDS)
+        for hand in hands:
+            hand.channel.say(Close())
+        await _all((hand.end for hand in hands), hands, CLOSE_SECONDS)
+        for hand in hands:
+            if not hand.end.done():
+                self._log.error("worker.killed", killed=hand.worker, pid=hand.process.pid)
+                hand.process.kill()
+                await hand.end
+        if self._acceptor is not None:
+            PidFile(self.settings.server.data_dir).remove()
+        self._lock.close()
+
+
+async def _all(awaited: Iterable[asyncio.Future[Any]], hands: Sequence[Hand], seconds: float) -> None:
+    """Waits until something has come of each worker, or it has ended."""
+    each = [asyncio.ensure_future(_either(future, hand.end)) for future, hand in zip(awaited, hands, strict=True)]
+    if each:
+        await asyncio.wait(each, timeout=seconds)
+
+
+async def _either(one: asyncio.Future[Any], other: asyncio.Future[Any]) -> None:
+    await asyncio.wait([one, other], return_when=asyncio.FIRST_COMPLETED)
+
+
+def _nothing() -> None:
+    pass

@@ -1,0 +1,164 @@
+"""A worker process: a server that opens no door itself, and does what the supervisor tells it."""
+
+import asyncio
+import pickle
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+from typing import Any
+
+from structlog.typing import FilteringBoundLogger
+
+from adapters.server import logs, reactor
+from adapters.server.config import Settings
+from adapters.server.server import Server
+from adapters.server.trouble import OutOfReach, serving
+from adapters.server.workers import channel
+from adapters.server.workers.channel import (
+    Channel,
+    Close,
+    Drain,
+    Drained,
+    Failed,
+    Join,
+    Left,
+    Message,
+    Ready,
+    Renew,
+    Start,
+    Take,
+)
+from adapters.server.workers.place import Place
+from core.errors import Refusal
+
+COORDINATED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # the supervisor is told too, and tells us in its order
+
+
+class Worker:
+    """What the supervisor says, done."""
+
+    def __init__(
+        self,
+        start: Start,
+        settings: Settings,
+        end: socket.socket,
+        loop: asyncio.AbstractEventLoop,
+        log: FilteringBoundLogger,
+    ) -> None:
+        place = Place(start.worker, start.workers)
+        self._server = Server(settings, loop, log, place=place, left=self._left)
+        self._loop = loop
+        self._log = log
+        self._channel = Channel(end, loop, hear=self.hear, lost=self._lost)
+        self._n_left = 0
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._is_open: asyncio.Future[None] = loop.create_future()
+
+    async def start(self) -> Callable[[], Awaitable[None]]:
+        """Opens everything; what closes it again.  Raises what Installation does, OSError, ssl.SSLError."""
+        await self._server.open()
+        self._server.is_ready = True
+        self._is_open.set_result(None)
+        self._channel.say(Ready())
+        return self._server.close
+
+    def hear(self, message: Message, descriptor: int | None) -> None:
+        """Called for each message in turn; what takes time goes on by itself."""
+        match message:
+            case Join(worker=worker):
+                self._begin(self._join(worker, _socket(descriptor)))
+            case Take(door=door):
+                self._begin(self._take(door, _socket(descriptor)))
+            case Renew(settings=settings):
+                self._begin(self._renew(settings))
+            case Drain():
+                self._begin(self._drain())
+            case Close():
+                reactor.stop()
+
+    def _begin(self, doing: Any) -> None:
+        task = self._loop.create_task(self._guarded(doing))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guarded(self, doing: Awaitable[None]) -> None:
+        try:
+            await doing
+        except Exception:  # noqa: BLE001 - one connection's fault; the worker must live
+            self._log.exception("worker.fault")
+
+    async def _join(self, worker: int, stream: socket.socket) -> None:
+        await self._is_open
+        await self._server.company.peers.join(worker, stream)
+
+    async def _take(self, door: str, connection: socket.socket) -> None:
+        try:
+            await self._server.take(door, connection)
+        except OSError:  # it has gone, or has not come through its handshake
+            self._left()
+
+    async def _renew(self, settings: bytes) -> None:
+        await self._is_open
+        self._server.renew(pickle.loads(settings))  # noqa: S301 - see above
+
+    async def _drain(self) -> None:
+        await self._is_open
+        await self._server.drain()
+        self._channel.say(Drained())
+
+    def _lost(self) -> None:
+        """The supervisor is gone, and nobody else will say that it is time to end."""
+        self._begin(self._end())
+
+    async def _end(self) -> None:
+        try:
+            await self._drain()
+        finally:
+            reactor.stop()
+
+    def _left(self) -> None:
+        """A connection has ended; those of one turn of the loop are told together."""
+        self._n_left += 1
+        if self._n_left == 1:
+            self._loop.call_soon(self._tell_left)
+
+    def _tell_left(self) -> None:
+        self._channel.say(Left(self._n_left))
+        self._n_left = 0
+
+
+def _socket(descriptor: int | None) -> socket.socket:
+    assert descriptor is not None, "it comes with the message"
+    taken = socket.socket(fileno=descriptor)
+    taken.setblocking(False)
+    return taken
+
+
+def main(descriptor: int, loop: asyncio.AbstractEventLoop) -> int:
+    """Runs a worker on its end of the channel; the exit code."""
+    for number in COORDINATED:
+        signal.signal(number, signal.SIG_IGN)
+    end = socket.socket(fileno=descriptor)
+    start = channel.received(end)
+    assert isinstance(start, Start), "it comes first"
+    if start.version != version("penfold"):
+        here, there = version("penfold"), start.version
+        channel.tell(end, Failed(f"Penfold {here} is installed, and the server that runs is {there}: restart it"))
+        return 1
+    return _run(start, end, loop)
+
+
+def _run(start: Start, end: socket.socket, loop: asyncio.AbstractEventLoop) -> int:
+    settings: Settings = pickle.loads(start.settings)  # noqa: S301 - from the process that started us
+    log = logs.configure(settings.log.format, settings.log.level).bind(worker=start.worker)
+
+    async def begin() -> Callable[[], Awaitable[None]]:
+        return await Worker(start, settings, end, loop, log).start()
+
+    try:
+        with serving(settings.server.data_dir):
+            return reactor.run(loop, begin, signals=())
+    except (OutOfReach, Refusal) as no:
+        channel.tell(end, Failed(str(no)))
+        return 1
