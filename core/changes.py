@@ -36,6 +36,7 @@ class FolderChange(Tagged, frozen=True):
     expunged: UIDRanges = ()
     keywords: tuple[str, ...] | None = None  # all of the folder's keywords, when this change added some
     own: SeenChange | None = None  # what the reader has seen of it, who made it
+    others: tuple[SeenChange, ...] = ()  # what readers have seen, where many changes are told as one
 
 
 class FolderRemoved(Tagged, frozen=True):

@@ -6,7 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from core import folders, seen
-from core.changes import Change, FolderRemoved, MailboxRemoved, TreeChange
+from core.changes import Change, FolderRemoved, MailboxRemoved, SeenChange, TreeChange
 from core.errors import NoSuchFolder, NoSuchMailbox
 from core.model import MAX_UID, Folder, FolderId, MailboxId
 from core.ports import ReadTx
@@ -61,10 +61,18 @@ def missed(tx: ReadTx, known: Known) -> Iterator[Change]:
     except NoSuchFolder:
         yield FolderRemoved(known.mailbox_id, known.folder_id)
         return
+    marks = tuple(_marks(tx, folder, known))
     if known.view is not None and known.view.modseq < folder.modseq:
-        yield known.view.difference(_view(tx, folder), known.mailbox_id, known.folder_id)
+        # As one: a reader's view has but one MODSEQ, at which all of it is known.
+        yield replace(known.view.difference(_view(tx, folder), known.mailbox_id, known.folder_id), others=marks)
+    else:
+        yield from marks
+    for user in known.marks:
+        yield TreeChange(known.mailbox_id, user)  # the list of rights may be another
+
+
+def _marks(tx: ReadTx, folder: Folder, known: Known) -> Iterator[SeenChange]:
     for user, marks in known.marks.items():
         change = marks_since(marks, seen.marks(tx, folder, user), known.mailbox_id, known.folder_id)
         if change is not None:
             yield replace(change, user=user)
-        yield TreeChange(known.mailbox_id, user)  # the list of rights may be another

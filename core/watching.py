@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
+from msgspec.structs import replace
+
 from core.changes import (
     AccessKeyChange,
     AnnotationsChange,
@@ -157,6 +159,9 @@ class _Read:
         """What the change means to the reader; None: nothing."""
         if isinstance(change, SeenChange) and change.user != self.user:
             return None
+        if isinstance(change, FolderChange) and change.others:
+            own = next((some for some in change.others if some.user == self.user), None)
+            change = replace(change, own=own, others=())
         before = self.view
         if before is None:
             self._miss(change)

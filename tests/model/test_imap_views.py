@@ -99,10 +99,12 @@ class Naive:
 
 
 class Folder(RuleBasedStateMachine):
+    WORKERS = 1
+
     def __init__(self) -> None:
         super().__init__()
         self.directory = tempfile.TemporaryDirectory()
-        self.server = TestServer(Path(self.directory.name), users=1)
+        self.server = TestServer(Path(self.directory.name), users=1, workers=self.WORKERS)
 
     @initialize(count=st.integers(0, 4))
     def begin(self, count: int) -> None:
@@ -271,3 +273,22 @@ class Folder(RuleBasedStateMachine):
 
 TestViews = Folder.TestCase
 TestViews.settings = settings(max_examples=max(150, settings().max_examples), stateful_step_count=40)
+
+
+class FolderOfTwoWorkers(Folder):
+    """The sessions are with one worker and the other in turn."""
+
+    WORKERS = 2
+
+    @rule(flag=st.sampled_from([0, DELETED]), low=st.integers(1, 12), count=st.integers(0, 2), expunges=st.booleans())
+    def changes_are_lost(self, flag: int, low: int, count: int, expunges: bool) -> None:
+        with self.server.neighbours[0].deaf():
+            self.others_store(flag, low, 1)
+            for _ in range(count):
+                self.deliver()
+            if expunges:
+                self.others_expunge()
+
+
+TestViewsOfTwoWorkers = FolderOfTwoWorkers.TestCase
+TestViewsOfTwoWorkers.settings = settings(max_examples=max(150, settings().max_examples), stateful_step_count=40)

@@ -20,10 +20,12 @@ SESSION = st.integers(0, LOOKER)
 
 
 class Recent(RuleBasedStateMachine):
+    WORKERS = 1
+
     def __init__(self) -> None:
         super().__init__()
         self.directory = tempfile.TemporaryDirectory()
-        self.server = TestServer(Path(self.directory.name), users=1)
+        self.server = TestServer(Path(self.directory.name), users=1, workers=self.WORKERS)
         self.count = 0
         self.claimed = 0  # the last UID that is recent to nobody who comes now
         self.here: dict[int, Client] = {}
@@ -93,3 +95,13 @@ class Recent(RuleBasedStateMachine):
 
 TestRecent = Recent.TestCase
 TestRecent.settings = settings(max_examples=max(100, settings().max_examples), stateful_step_count=30)
+
+
+class RecentOfTwoWorkers(Recent):
+    """The sessions are with one worker and the other in turn."""
+
+    WORKERS = 2
+
+
+TestRecentOfTwoWorkers = RecentOfTwoWorkers.TestCase
+TestRecentOfTwoWorkers.settings = settings(max_examples=max(100, settings().max_examples), stateful_step_count=30)

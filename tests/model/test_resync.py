@@ -110,6 +110,7 @@ class Cache:
 
 
 class Coming(RuleBasedStateMachine):
+    WORKERS = 1
     USERS = 1
     USER, PATH = "u1", "INBOX"
 
@@ -118,7 +119,7 @@ class Coming(RuleBasedStateMachine):
         self.directory = tempfile.TemporaryDirectory()
         self.patch = pytest.MonkeyPatch()
         self.patch.setattr(items, "TOMBSTONES_PER_FOLDER", 2)
-        self.server = TestServer(Path(self.directory.name), users=self.USERS)
+        self.server = TestServer(Path(self.directory.name), users=self.USERS, workers=self.WORKERS)
         self.share()
         self.cache = Cache(self.server, self.USER, self.PATH)
 
@@ -271,3 +272,13 @@ TestComingAsReader = ComingAsReader.TestCase
 TestComingAsReader.settings = settings(max_examples=max(150, settings().max_examples), stateful_step_count=40)
 TestComing = Coming.TestCase
 TestComing.settings = settings(max_examples=max(150, settings().max_examples), stateful_step_count=40)
+
+
+class ComingOfTwoWorkers(Coming):
+    """The sessions are with one worker and the other in turn."""
+
+    WORKERS = 2
+
+
+TestComingOfTwoWorkers = ComingOfTwoWorkers.TestCase
+TestComingOfTwoWorkers.settings = settings(max_examples=max(150, settings().max_examples), stateful_step_count=40)

@@ -121,10 +121,12 @@ class Oracle:
 
 
 class Shared(RuleBasedStateMachine):
+    WORKERS = 1
+
     def __init__(self) -> None:
         super().__init__()
         self.directory = tempfile.TemporaryDirectory()
-        self.server = TestServer(Path(self.directory.name), users=3)
+        self.server = TestServer(Path(self.directory.name), users=3, workers=self.WORKERS)
         self.server.share("INBOX", *(Grant(account(user).user, mask("lrswipte")) for user in (2, 3)))
         self.oracle = Oracle()
         self.clients: list[Sharer] = []
@@ -326,3 +328,23 @@ def _uids(ranges: bytes) -> list[int]:
 
 TestShared = Shared.TestCase
 TestShared.settings = settings(max_examples=max(100, settings().max_examples), stateful_step_count=100)
+
+
+class SharedOfTwoWorkers(Shared):
+    """The sessions are with one worker and the other in turn."""
+
+    WORKERS = 2
+
+    @rule(low=LOW, mode=MODE, flags=FLAGS, user=st.sampled_from([1, 2, 3]), more=st.booleans())
+    def changes_are_lost(self, low: int, mode: str, flags: str, user: int, more: bool) -> None:
+        self.held.release()
+        with self.server.neighbours[0].deaf():
+            self.stores_and_is_told_late(low, 3, mode, flags, user)
+            if more:
+                self.expunges_and_is_told_late()
+                self.deliver()
+            self.held.release()
+
+
+TestSharedOfTwoWorkers = SharedOfTwoWorkers.TestCase
+TestSharedOfTwoWorkers.settings = settings(max_examples=max(100, settings().max_examples), stateful_step_count=100)

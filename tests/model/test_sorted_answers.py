@@ -53,6 +53,8 @@ def mails(draw: st.DrawFn) -> bytes:
 
 
 class Memory(RuleBasedStateMachine):
+    WORKERS = 1
+
     def __init__(self) -> None:
         super().__init__()
         self.patch = pytest.MonkeyPatch()
@@ -73,7 +75,7 @@ class Memory(RuleBasedStateMachine):
         ):
             self.patch.setattr(module, name, few)
         self.directory = tempfile.TemporaryDirectory()
-        self.server = TestServer(Path(self.directory.name), users=1)
+        self.server = TestServer(Path(self.directory.name), users=1, workers=self.WORKERS)
 
     @initialize(first=st.lists(mails(), max_size=8), most=st.sampled_from([limits.KEPT_OCTETS, 1_500, 0]))
     def begin(self, first: list[bytes], most: int) -> None:
@@ -157,3 +159,13 @@ def said(client: Client, asked: str) -> bytes:
 
 TestMemory = Memory.TestCase
 TestMemory.settings = settings(max_examples=max(150, settings().max_examples), stateful_step_count=40)
+
+
+class MemoryOfTwoWorkers(Memory):
+    """The sessions are with one worker and the other in turn."""
+
+    WORKERS = 2
+
+
+TestMemoryOfTwoWorkers = MemoryOfTwoWorkers.TestCase
+TestMemoryOfTwoWorkers.settings = settings(max_examples=max(150, settings().max_examples), stateful_step_count=40)

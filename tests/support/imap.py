@@ -2,18 +2,22 @@
 
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Self
 
 from msgspec.structs import replace
 
 from adapters.blobs.packs import Packs
+from adapters.bus import messages
 from adapters.server.spooling import MessageSpool
 from adapters.stores.database import MailboxDatabase
-from core.changes import Change
+from core.changes import Change, Missed
 from core.commands import Command, CreateFolder, CreateMailbox, Deliver, Delivery, FlagMode, NewFolder, SetGrant
 from core.errors import Refusal, Unavailable
+from core.loading import missed
 from core.model import MAX_UID, FolderId, MailboxId
 from core.recipients import Digest, RecipientId
 from core.rights import ANYONE, Actor, Grant
@@ -65,8 +69,8 @@ class TestServer:
 
     __test__ = False
 
-    def __init__(self, directory: Path, *, users: int = 2, far: Sequence[int] = ()) -> None:
-        """`far` are users whose mailboxes are in a second database."""
+    def __init__(self, directory: Path, *, users: int = 2, far: Sequence[int] = (), workers: int = 1) -> None:
+        """`far` are users whose mailboxes are in a second database; clients are with each worker in turn."""
         self.clock = TestClock()
         self.entropy = TestEntropy()
         self.views = Views()
@@ -91,6 +95,8 @@ class TestServer:
         self.most_connections = 10
         self.mounted = True
         self.published: list[Change] = []
+        self.neighbours = [Neighbour(self) for _ in range(workers - 1)]
+        self._fronts: Iterator[TestServer | Neighbour] = cycle((self, *self.neighbours))
         self.post: Callable[[Callable[[], None]], Any] = lambda run: run()  # how the writer tells what it did
         directory.mkdir(exist_ok=True)
         self.packs: dict[int, Packs] = {}
@@ -141,6 +147,8 @@ class TestServer:
             return
         self.published += changes
         self.views.publish(changes)
+        for neighbour in self.neighbours:
+            neighbour.hear(changes)
 
     def _fault(self, fault: BaseException) -> None:
         self.faults.append(fault)
@@ -279,7 +287,7 @@ class TestServer:
 
     def client(self, user: str | None = "u1", *, select: str | None = None, secure: bool = False) -> "Client":
         """A new connection, signed in and with a folder selected if asked."""
-        client = Client(self, secure=secure)
+        client = Client(next(self._fronts), secure=secure)
         if user is not None:
             client.ok(f"LOGIN {user} pass")
         if select is not None:
@@ -291,10 +299,66 @@ class TestServer:
             database.close()
 
 
+class Neighbour:
+    """The server as a second worker has it: views of its own; commands, results and changes come and go as octets."""
+
+    def __init__(self, server: TestServer) -> None:
+        self._server = server
+        self.views = Views()
+        self.kept = Kept()
+        self._is_deaf = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._server, name)
+
+    def mounted_store(self, number: int) -> "FarStore":
+        return FarStore(number, self._server.mounted_store(number))
+
+    def hear(self, changes: Sequence[Change]) -> None:
+        """What was committed, unless it is lost."""
+        told = messages.decoded(messages.encoded(messages.Changed(tuple(changes))))
+        assert isinstance(told, messages.Changed)
+        if not self._is_deaf:
+            self.views.publish(told.changes)
+
+    @contextmanager
+    def deaf(self) -> Iterator[None]:
+        """What is committed meanwhile is not heard, and made up for at the end."""
+        self._is_deaf = True
+        yield
+        self._is_deaf = False
+        for known in self.views.doubt():
+            with self._server.stores[self._server.home(known.mailbox_id).database_id].read() as tx:
+                self.views.publish(list(missed(tx, known)))
+        self.views.publish(list(map(Missed, self.views.following.mailboxes)))
+
+
+class FarStore:
+    """A mailbox database that another worker owns."""
+
+    def __init__(self, number: int, owned: MailboxDatabase) -> None:
+        self._number = number
+        self._owned = owned
+        self.read = owned.read
+
+    def write(self, command: Command) -> Any:
+        submitted = messages.decoded(messages.encoded(messages.Submitted(1, self._number, False, command)))
+        assert isinstance(submitted, messages.Submitted)
+        try:
+            answer = messages.answer(1, self._owned.write(submitted.command), None)
+        except Refusal as refusal:
+            answer = messages.answer(1, None, refusal)
+        answered = messages.decoded(messages.encoded(answer))
+        assert isinstance(answered, messages.Answered)
+        if answered.refused is not None:
+            raise messages.refusal(answered.refused)
+        return messages.result(type(command), answered.result)
+
+
 class Client:
     """Says commands, and returns what it hears."""
 
-    def __init__(self, server: TestServer, *, secure: bool = False) -> None:
+    def __init__(self, server: "TestServer | Neighbour", *, secure: bool = False) -> None:
         self.server = server
         self.session = Session(server, peer="127.0.0.1", is_secure=secure)
         self.session.wake = self.session.tell_idle
