@@ -27,6 +27,7 @@ class Installed:
         self.directory = directory
         self.file = directory / "penfold.toml"
         names = ("imap", "imaps", "smtp", "lmtp", "metrics")
+        self.workers = 1
         self.ports = dict(zip(names, free_ports(len(names)), strict=True))
 
     def run(self, *words: str, input: str = "", code: int = 0) -> Result:  # noqa: A002 - typer's name
@@ -59,6 +60,7 @@ class Installed:
 
     def listen_locally(self, *, workers: int = 1) -> None:
         """Settings for a server of so many processes on free ports of this machine."""
+        self.workers = workers
         at = {name: f'["127.0.0.1:{port}"]' for name, port in self.ports.items()}
         self.file.write_text(
             f'server.data_dir = "{self.directory}"\nserver.workers = {workers}\n'

@@ -1,4 +1,7 @@
-"""A worker process; the supervisor starts it, with the channel between them as a descriptor."""
+"""A worker process: the supervisor starts it with the descriptor of their channel.
+
+Its number follows, for those who look at processes.
+"""
 
 import sys
 

@@ -7,7 +7,7 @@ import asyncio
 import os
 import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -100,15 +100,18 @@ class Channel:
         loop: asyncio.AbstractEventLoop,
         *,
         hear: Callable[[Message, int | None], None],
-        lost: Callable[[], None],
+        lost: Callable[[Sequence[tuple[Message, int | None]]], None],
     ) -> None:
-        """`hear` is called with each message and its descriptor, which is the hearer's then; `lost` at the end."""
+        """`hear` is called with each message and its descriptor, which is the hearer's then.
+
+        `lost` is called when the other end has gone, with what was not sent; those descriptors are the caller's again.
+        """
         end.setblocking(False)
         self._end = end
         self._loop = loop
         self._hear = hear
         self._lost = lost
-        self._waiting: deque[tuple[bytes, int | None]] = deque()
+        self._waiting: deque[tuple[Message, int | None]] = deque()
         self._is_open = True
         loop.add_reader(end.fileno(), self._read)
 
@@ -119,15 +122,15 @@ class Channel:
 
     def say(self, message: Message, descriptor: int | None = None) -> None:
         """Sends a message; its descriptor is closed here once it is at the other end, or cannot get there any more."""
-        self._waiting.append((_ENCODER.encode(message), descriptor))
+        self._waiting.append((message, descriptor))
         if len(self._waiting) == 1:
             self._write()
 
     def _write(self) -> None:
         while self._waiting and self._is_open:
-            octets, descriptor = self._waiting[0]
+            message, descriptor = self._waiting[0]
             try:
-                socket.send_fds(self._end, [octets], [] if descriptor is None else [descriptor])
+                socket.send_fds(self._end, [_ENCODER.encode(message)], [] if descriptor is None else [descriptor])
             except BlockingIOError:
                 self._loop.add_writer(self._end.fileno(), self._write)
                 return
@@ -154,8 +157,9 @@ class Channel:
 
     def _close(self) -> None:
         if self._is_open:
+            unsent, self._waiting = tuple(self._waiting), deque()
             self.close()
-            self._lost()
+            self._lost(unsent)
 
     def close(self) -> None:
         """Ends the channel from this side."""

@@ -106,12 +106,17 @@ class Supervisor:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-P", "-m", "adapters.server.workers", str(theirs.fileno())),
+                *(sys.executable, "-P", "-m", "adapters.server.workers", str(theirs.fileno()), str(worker)),
                 pass_fds=[theirs.fileno()],
                 stdin=asyncio.subprocess.DEVNULL,
             )
         hand = Hand(worker, process, self._loop.time())
-        hand.channel = Channel(ours, self._loop, hear=lambda message, _: self._hear(hand, message), lost=_nothing)
+        hand.channel = Channel(
+            ours,
+            self._loop,
+            hear=lambda message, _: self._hear(hand, message),
+            lost=lambda unsent: self._lost(hand, unsent),
+        )
         hand.channel.say(Start(version("penfold"), worker, self._workers, pickle.dumps(self.settings)))
         for other in self._hands.values():
             one, another = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -138,12 +143,24 @@ class Supervisor:
             case Drained():
                 hand.is_drained.set_result(None)
 
+    def _lost(self, hand: Hand, unsent: Sequence[tuple[Message, int | None]]) -> None:
+        """A worker has gone: others take the connections that it was to take."""
+        if self._hands.get(hand.worker) is hand:
+            del self._hands[hand.worker]
+        for message, descriptor in unsent:
+            if descriptor is None:
+                continue
+            connection = socket.socket(fileno=descriptor)
+            if isinstance(message, Take):
+                self._take(message.door, connection)
+            else:
+                connection.close()
+
     async def _watch(self, hand: Hand) -> None:
         """Until a worker has ended; then another takes its place, unless all are to end."""
         code = await hand.end
         hand.channel.close()
-        if self._hands.get(hand.worker) is hand:
-            del self._hands[hand.worker]
+        self._lost(hand, ())
         if self._is_stopping or self._acceptor is None:
             return
         self._log.error("worker.died", died=hand.worker, pid=hand.process.pid, code=code, reason=hand.why_not)
@@ -225,7 +242,3 @@ async def _all(awaited: Iterable[asyncio.Future[Any]], hands: Sequence[Hand], se
 
 async def _either(one: asyncio.Future[Any], other: asyncio.Future[Any]) -> None:
     await asyncio.wait([one, other], return_when=asyncio.FIRST_COMPLETED)
-
-
-def _nothing() -> None:
-    pass

@@ -4,7 +4,7 @@ import asyncio
 import pickle
 import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -107,7 +107,7 @@ class Worker:
         await self._server.drain()
         self._channel.say(Drained())
 
-    def _lost(self) -> None:
+    def _lost(self, unsent: Sequence[tuple[Message, int | None]]) -> None:
         """The supervisor is gone, and nobody else will say that it is time to end."""
         self._begin(self._end())
 
