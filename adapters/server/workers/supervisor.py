@@ -53,6 +53,7 @@ class Hand:
         self.born = born
         self.channel: Channel
         self.n_connections = 0
+        self.is_introduced = False
         self.is_ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.is_drained: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.why_not = ""  # it could not start
@@ -83,9 +84,10 @@ class Supervisor:
         root = self.settings.server.data_dir
         self._lock = sqlite.lock(root / "organization.db")
         try:
+            hands = [await self._spawn(worker) for worker in range(self._workers)]
             # The first alone, with all that is done once: migrations, the certificate.
-            await self._begin(FIRST)
-            await asyncio.gather(*(self._begin(worker) for worker in range(1, self._workers)))
+            await self._begin(hands[FIRST])
+            await asyncio.gather(*map(self._begin, hands[FIRST + 1 :]))
             self._acceptor = Acceptor(listeners.opened(self.settings), self._loop, self._take)
         except BaseException:
             await self._end()
@@ -95,9 +97,9 @@ class Supervisor:
         self._log.info("server.ready", pid=os.getpid(), workers=self._workers)
         return self.stop
 
-    async def _begin(self, worker: int) -> None:
+    async def _begin(self, hand: Hand) -> None:
         """Raises OutOfReach when the worker cannot start."""
-        hand = await self._spawn(worker)
+        self._introduce(hand)
         await _either(hand.is_ready, hand.end)
         if not hand.is_ready.done():
             raise OutOfReach(hand.why_not or f"a worker ended as soon as it was started: {hand.process.returncode}")
@@ -117,16 +119,22 @@ class Supervisor:
             hear=lambda message, _: self._hear(hand, message),
             lost=lambda unsent: self._lost(hand, unsent),
         )
-        hand.channel.say(Start(version("penfold"), worker, self._workers, pickle.dumps(self.settings)))
-        for other in self._hands.values():
-            one, another = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-            hand.channel.say(Join(other.worker), one.detach())
-            other.channel.say(Join(worker), another.detach())
         self._hands[worker] = hand
         task = self._loop.create_task(self._watch(hand))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return hand
+
+    def _introduce(self, hand: Hand) -> None:
+        """Tells a worker what it is, and who the others are."""
+        hand.channel.say(Start(version("penfold"), hand.worker, self._workers, pickle.dumps(self.settings)))
+        for other in self._hands.values():
+            if not other.is_introduced:
+                continue
+            one, another = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+            hand.channel.say(Join(other.worker), one.detach())
+            other.channel.say(Join(hand.worker), another.detach())
+        hand.is_introduced = True
 
     # ------------------------------------------------------------------------------------------ workers
 
@@ -168,7 +176,7 @@ class Supervisor:
             self._acceptor.shut()
         await asyncio.sleep(self._pause(hand))
         if not self._is_stopping:
-            await self._spawn(hand.worker)
+            self._introduce(await self._spawn(hand.worker))
 
     def _pause(self, hand: Hand) -> float:
         """How long to wait before a worker is started anew: longer and longer if it keeps dying."""

@@ -140,7 +140,10 @@ def main(descriptor: int, loop: asyncio.AbstractEventLoop) -> int:
     for number in COORDINATED:
         signal.signal(number, signal.SIG_IGN)
     end = socket.socket(fileno=descriptor)
-    start = channel.received(end)
+    try:
+        start = channel.received(end)
+    except EOFError:
+        return 0  # the supervisor is gone already
     assert isinstance(start, Start), "it comes first"
     if start.version != version("penfold"):
         here, there = version("penfold"), start.version
