@@ -37,6 +37,7 @@ class FolderChange(Tagged, frozen=True):
     keywords: tuple[str, ...] | None = None  # all of the folder's keywords, when this change added some
     own: SeenChange | None = None  # what the reader has seen of it, who made it
     others: tuple[SeenChange, ...] = ()  # what readers have seen, where many changes are told as one
+    uidnext: int = 0  # likewise: above all that came, also what went again
 
 
 class FolderRemoved(Tagged, frozen=True):
@@ -79,7 +80,7 @@ class AccessKeyChange(Tagged, frozen=True):
 class Missed(Tagged, frozen=True):
     """Not all was told of what was committed in a mailbox: whoever follows it must look again."""
 
-    mailbox_id: MailboxId
+    mailbox_id: MailboxId  # 0: in any, also those that nobody follows yet
 
 
 Change = (

@@ -29,6 +29,10 @@ class Follower:
         self._following._leave(self)
 
 
+def _is_of_rights(change: Change) -> bool:
+    return isinstance(change, TreeChange) and change.trustee is not None
+
+
 class Following:
     """All followers.  Who follows any mailbox also hears of rights that change in any other: they may be his."""
 
@@ -65,6 +69,6 @@ class Following:
         if not self._all:
             return
         for change in changes:
-            is_for_all = isinstance(change, TreeChange) and change.trustee is not None
+            is_for_all = not change.mailbox_id or _is_of_rights(change)
             for follower in tuple(self._all if is_for_all else self._of.get(change.mailbox_id, ())):
                 follower.listener(change)

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from core import folders, seen
 from core.changes import Change, FolderRemoved, MailboxRemoved, SeenChange, TreeChange
 from core.errors import NoSuchFolder, NoSuchMailbox
-from core.model import MAX_UID, Folder, FolderId, MailboxId
+from core.model import INBOX, MAX_UID, ROOT, Folder, FolderId, MailboxId
 from core.ports import ReadTx
 from core.readerview import ReaderView, marks_since
 from core.recipients import RecipientId
@@ -23,6 +23,7 @@ class Known(Struct, frozen=True):
     folder_id: FolderId
     view: FolderView | None  # None: nobody has it whole
     marks: Mapping[RecipientId, SeenMarks] = {}  # of each reader who is not its owner
+    is_inbox: bool = False
 
 
 def load(
@@ -59,6 +60,10 @@ def missed(tx: ReadTx, known: Known) -> Iterator[Change]:
         yield MailboxRemoved(known.mailbox_id)
         return
     except NoSuchFolder:
+        yield FolderRemoved(known.mailbox_id, known.folder_id)
+        return
+    if known.is_inbox and (folder.parent_id, folder.name) != (ROOT, INBOX):
+        # Renamed away: its messages live on, but it is not what was opened (RFC 9051 6.3.6).
         yield FolderRemoved(known.mailbox_id, known.folder_id)
         return
     marks = tuple(_marks(tx, folder, known))

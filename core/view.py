@@ -313,6 +313,7 @@ class FolderView:
             changed=tuple(entry for uid, entry in after.items() if uid in before and entry != before[uid]),
             expunged=ranges(uid for uid in before if uid not in after),
             keywords=newer.keywords if newer.keywords != self.keywords else None,
+            uidnext=newer.uidnext,
         )
 
     def apply(self, change: FolderChange) -> FolderView:
@@ -324,7 +325,7 @@ class FolderView:
         _mark(chunks, change.changed)
         _arrive(chunks, change.arrived)
         keywords = self.keywords if change.keywords is None else change.keywords
-        return FolderView(chunks, change.modseq, keywords, self.uidnext)
+        return FolderView(chunks, change.modseq, keywords, max(self.uidnext, change.uidnext))
 
     def _expunge(self, chunks: list[Chunk], low: int, high: int) -> None:
         at = max(bisect_right(self._firsts, low) - 1, 0)

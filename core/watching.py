@@ -83,6 +83,7 @@ class _Watched:
         self.kept: FolderView | None = None
         self.missed: list[FolderChange] = []
         self.is_gone = False
+        self.is_inbox = False
         self.n_missed = 0  # entries and ranges in them
         self.watches: list[Watch] = []
 
@@ -211,7 +212,9 @@ class _Read:
 class Views:
     """The views of all folders that are being watched, and of some that were a short time ago."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept_messages: int = KEPT_MESSAGES) -> None:
+        """`kept_messages` of folders that nobody watches any more."""
+        self._kept_messages = kept_messages
         self._folders: dict[Key, _Watched] = {}
         self._readers: dict[Key, dict[RecipientId, _Read]] = {}
         self.following = Following()
@@ -230,6 +233,7 @@ class Views:
         *,
         modseq: int = 0,
         user: RecipientId | None = None,
+        is_inbox: bool = False,
     ) -> Watch:
         """From now on the listener hears (change, the newest view or None) for this folder; None: as its owner.
 
@@ -240,11 +244,12 @@ class Views:
             folder = self._folders.setdefault(key, _Watched(key))
             self._left.pop(key, None)
             folder.resume(modseq)
+            folder.is_inbox = is_inbox
             return Watch(folder, listener, self._forget)
         readers = self._readers.setdefault(key, {})
         if user not in readers:
             base = self._folders.setdefault(key, _Watched(key))
-            readers[user] = _Read(base, user, lambda silent: self.watch(*key, silent, modseq=modseq))
+            readers[user] = _Read(base, user, lambda silent: self.watch(*key, silent, modseq=modseq, is_inbox=is_inbox))
         return Watch(readers[user], listener, self._forget)
 
     def _forget(self, watch: Watch) -> None:
@@ -272,7 +277,7 @@ class Views:
         assert folder.view is not None, "there is something to keep"
         self._left[folder.key] = max(len(folder.view), KEPT_LEAST)
         folder.keep()
-        while sum(self._left.values()) > KEPT_MESSAGES:
+        while sum(self._left.values()) > self._kept_messages:
             self._drop(self._folders[next(iter(self._left))])
 
     def _drop(self, folder: _Watched) -> None:
@@ -298,22 +303,29 @@ class Views:
                         _tell_each(reader.watches, told, reader.view)
         self.following.publish(changes)
 
-    def doubt(self) -> list[Known]:
-        """Changes may have been missed: forgets what nobody uses, and returns what sessions know of folders.
+    def doubt(self, is_meant: Callable[[MailboxId], bool] = lambda mailbox_id: True) -> list[Key]:
+        """Changes in some mailboxes may have been missed: forgets what nobody uses; what sessions have open.
 
-        What follows from that by a snapshot (core.loading.missed) is to be published before any other change.
+        What follows by a snapshot from what is `known` of each (core.loading.missed) is to be published before any
+        other change of it.
         """
         for key in tuple(self._left):
-            self._drop(self._folders[key])
-        return list(map(self._known, self._folders.values()))
+            if is_meant(key[0]):
+                self._drop(self._folders[key])
+        doubted = [key for key in self._folders if is_meant(key[0])]
+        for key in doubted:
+            self._folders[key].doubt()
+            for reader in self._readers.get(key, {}).values():
+                reader.doubt()
+        return doubted
 
-    def _known(self, folder: _Watched) -> Known:
-        folder.doubt()
-        readers = self._readers.get(folder.key, {}).values()
-        for reader in readers:
-            reader.doubt()
+    def known(self, key: Key) -> Known | None:
+        """What sessions know of a folder; None: nobody has it open."""
+        if (folder := self._folders.get(key)) is None or key in self._left:
+            return None
+        readers = self._readers.get(key, {}).values()
         marks = {reader.user: reader.view.marks for reader in readers if reader.view is not None}
-        return Known(*folder.key, folder.view, marks)
+        return Known(*key, folder.view, marks, folder.is_inbox)
 
     def _tell(self, folder: _Watched, change: FolderChange | FolderRemoved | MailboxRemoved) -> None:
         if isinstance(change, FolderChange):

@@ -21,6 +21,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from adapters.blobs import frames
+from core.errors import Unavailable
 from core.model import PLAIN, Blob
 
 PACK_OCTETS = 256 * 1024 * 1024  # a pack is closed once it is that large
@@ -37,14 +38,16 @@ def record_header(blob: Blob) -> bytes:
 class Packs:
     """The pack files of one mailbox database.  `append` and `sync` belong to its writer; reading is for any thread."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, now: Callable[[], int] = lambda: 0) -> None:
+        """`now` is a clock's: packs are numbered by when they were made, so that no number comes back."""
         directory.mkdir(parents=True, exist_ok=True)
         self._directory = directory
         self._lock = threading.Lock()
         numbers = [int(path.stem) for path in directory.glob("*.pack")]
         self._next = max(numbers, default=0) + 1
+        self._now = now
         self._current: tuple[int, int] | None = None  # (pack number, descriptor) being appended to
-        self._full: list[int] = []  # descriptors of packs whose newest records may not be named by a commit yet
+        self._held: list[int] = []  # descriptors of other packs with records that the next commit may name
         self._offset = 0
         self._dirty = False
 
@@ -56,7 +59,8 @@ class Packs:
         flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
         while True:
             with self._lock:
-                pack_id, self._next = self._next, self._next + 1
+                pack_id = max(self._next, self._now())
+                self._next = pack_id + 1
             try:
                 descriptor = os.open(self._path(pack_id), flags, 0o600)
             except FileExistsError:
@@ -93,7 +97,7 @@ class Packs:
     def _roll(self) -> None:
         self.sync()
         if self._current is not None:
-            self._full.append(self._current[1])
+            self._held.append(self._current[1])
             self._current = None  # or a failure to open the next would have this descriptor closed twice
         self._current, self._offset = self._create(), 0
         self.sync_directory()
@@ -106,8 +110,19 @@ class Packs:
 
     def settle(self) -> None:
         """What was appended before is named by a commit now, or never will be; called between transactions."""
-        while self._full:
-            os.close(self._full.pop())
+        while self._held:
+            os.close(self._held.pop())
+
+    def hold(self, pack_id: int) -> None:
+        """Keeps a pack that came with a command until `settle`, whoever wrote it.  Raises Unavailable: it is gone."""
+        try:
+            descriptor = os.open(self._path(pack_id), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError as gone:
+            raise Unavailable("The body is not there any more") from gone
+        self._held.append(descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        if not os.fstat(descriptor).st_nlink:
+            raise Unavailable("The body is not there any more")
 
     def abandon(self) -> None:
         """After a failed write: the pack's end is unknown, so nothing more is appended to it."""
@@ -136,6 +151,7 @@ class Packs:
         # Opened anew each time: a kept descriptor could be closed, and its number reused, under another thread's read.
         descriptor = os.open(self._path(blob.pack_id), os.O_RDONLY | os.O_CLOEXEC)
         try:
+            _check_record(descriptor, blob)
             return _plain(blob, lambda low, high: _fetch(descriptor, blob, low, high), start, stop)
         finally:
             os.close(descriptor)
@@ -185,6 +201,13 @@ def _plain(blob: Blob, fetch: Callable[[int, int], bytes], start: int, stop: int
     if blob.encoding == PLAIN:
         return fetch(start, stop)
     return frames.read(fetch, blob.size, start, stop)
+
+
+def _check_record(descriptor: int, blob: Blob) -> None:
+    """Whether it is this blob that is there: nobody must ever be shown another's."""
+    assert blob.pack_offset is not None, "a blob in a pack has a place there"
+    if os.pread(descriptor, _HEADER.size, blob.pack_offset - _HEADER.size) != record_header(blob):
+        raise frames.CorruptFrame(f"Pack {blob.pack_id} has no such record at that place")
 
 
 def _fetch(descriptor: int, blob: Blob, start: int, stop: int) -> bytes:

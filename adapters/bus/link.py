@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import Final, cast
 
 from adapters.bus.frames import BrokenFrame, Unframer, framed
-from adapters.bus.messages import Changed, Message, Missing, decoded, encoded
+from adapters.bus.messages import Changed, Message, Missing, decoded, encoded, narrowed
 from core.changes import Change
 
 # Octets that wait for a worker that takes nothing.  Beyond, it is not told of changes but of having missed some.
 CHANGES_OCTETS: Final = 8 << 20
+WAITING_OCTETS: Final = 128 << 20  # of all together: whoever lets that much wait has stopped, and is given up
 
 
 class Link(asyncio.Protocol):
@@ -94,15 +95,24 @@ class Link(asyncio.Protocol):
     def tell(self, changes: bytes) -> None:
         """Sends the frame of a Changed, unless too much waits already: then it is told of as missing."""
         if self._is_full:
-            self._has_left_out = True
+            self.leave_out()
         else:
             self.send(changes)
 
+    def leave_out(self) -> None:
+        """Some changes are not told; that they are missing is, before all that follows."""
+        self._has_left_out = True
+        if self._is_open and not self._is_full:
+            self._own_up()
+
     def send(self, frame: bytes) -> None:
         """Sends a frame behind all others."""
-        if self._is_open:
-            self._own_up()
-            self._transport.write(frame)
+        if not self._is_open:
+            return
+        self._own_up()
+        self._transport.write(frame)
+        if self._is_full and self._transport.get_write_buffer_size() > WAITING_OCTETS:
+            self.abort("It takes nothing of what it is sent")
 
     def _own_up(self) -> None:
         if self._has_left_out:
@@ -117,5 +127,8 @@ class Link(asyncio.Protocol):
 
 
 def changed(changes: Sequence[Change]) -> bytes:
-    """The frame of what a group of commands changed."""
-    return framed(encoded(Changed(tuple(changes))))
+    """The frame of what a group of commands changed.  Raises BrokenFrame where it would be too long."""
+    try:
+        return framed(encoded(Changed(tuple(changes))))
+    except OverflowError:
+        return framed(encoded(narrowed(changes)))

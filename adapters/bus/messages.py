@@ -4,16 +4,18 @@ All of it is data: commands for the worker that owns a database, what became of 
 connected where, and what an administrator asks of all workers at once.
 """
 
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from adapters.bus.frames import BrokenFrame
-from core.changes import Change
+from core.changes import Change, FolderChange
 from core.commands import RESULTS, Command, Deliver, Delivered
 from core.errors import Refusal, Unavailable
-from core.model import Tagged
+from core.model import KEYWORDS_IN_MASK, Entry, Tagged
 
 
 class Submitted(Tagged, frozen=True):
@@ -29,6 +31,8 @@ class Changed(Tagged, frozen=True):
     """What a group of commands changed; before any of them is answered."""
 
     changes: tuple[Change, ...]
+    # Of messages with more keywords than a number of MessagePack has bits: (change, UID, mask in little-endian order).
+    wide: tuple[tuple[int, int, bytes], ...] = ()
 
 
 class Refused(Struct, frozen=True, array_like=True):
@@ -98,9 +102,44 @@ def encoded(message: Message) -> bytes:
 def decoded(octets: bytes) -> Message:
     """Raises BrokenFrame for what is no message of ours."""
     try:
-        return _DECODER.decode(octets)
+        message = _DECODER.decode(octets)
+        return _widened(message) if isinstance(message, Changed) and message.wide else message
     except (msgspec.MsgspecError, RecursionError, ValueError) as wrong:
         raise BrokenFrame(f"Not a message between workers: {wrong}") from wrong
+
+
+def narrowed(changes: Sequence[Change]) -> Changed:
+    """Changes of which some messages have very many keywords."""
+    wide = [
+        (at, entry.uid, entry.keywords.to_bytes(-(-entry.keywords.bit_length() // 8), "little"))
+        for at, change in enumerate(changes)
+        if isinstance(change, FolderChange)
+        for entry in (*change.arrived, *change.changed)
+        if entry.keywords >> KEYWORDS_IN_MASK
+    ]
+    return Changed(tuple(_with_keywords(change, lambda entry: _low(entry.keywords)) for change in changes), tuple(wide))
+
+
+def _widened(message: Changed) -> Changed:
+    masks = {(at, uid): int.from_bytes(mask, "little") for at, uid, mask in message.wide}
+
+    def mask_in(at: int) -> Callable[[Entry], int]:
+        return lambda entry: masks.get((at, entry.uid), entry.keywords)
+
+    return Changed(tuple(_with_keywords(change, mask_in(at)) for at, change in enumerate(message.changes)))
+
+
+def _low(keywords: int) -> int:
+    return keywords if not keywords >> KEYWORDS_IN_MASK else 0
+
+
+def _with_keywords(change: Change, keywords: Callable[[Entry], int]) -> Change:
+    if not isinstance(change, FolderChange):
+        return change
+    arrived, changed = (
+        tuple(replace(entry, keywords=keywords(entry)) for entry in some) for some in (change.arrived, change.changed)
+    )
+    return replace(change, arrived=arrived, changed=changed)
 
 
 def answer(number: int, result: object, error: BaseException | None) -> Answered:

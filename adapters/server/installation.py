@@ -195,7 +195,7 @@ class Installation:
     def _mount(self, info: MailboxDatabaseInfo) -> None:
         path = self._database_file(info)
         path.parent.mkdir(exist_ok=True, mode=0o750)
-        packs = self._packs[info.database_id] = Packs(path.parent / info.name)
+        packs = self._packs[info.database_id] = Packs(path.parent / info.name, self.clock.now)
         if self._share is not None and not self._share.place.owns(info.database_id):
             self.databases[info.database_id] = self._share.remote(info.database_id, path, packs)
             return

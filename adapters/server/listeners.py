@@ -136,6 +136,7 @@ class Acceptor:
         self._loop = loop
         self._take = take
         self._is_open = False
+        self._retry: asyncio.TimerHandle | None = None
 
     def open(self) -> None:
         """From now on; nothing happens if they are open already."""
@@ -147,6 +148,9 @@ class Acceptor:
 
     def shut(self) -> None:
         """Who comes waits before the door."""
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
         if self._is_open:
             self._is_open = False
             for door in self._doors:
@@ -166,7 +170,7 @@ class Acceptor:
                 return
             except OSError:  # no descriptor is free: the connections that end will free some
                 self.shut()
-                self._loop.call_later(RETRY_SECONDS, self.open)
+                self._retry = self._loop.call_later(RETRY_SECONDS, self.open)
                 return
             connection.setblocking(False)
             if connection.family != socket.AF_UNIX:

@@ -4,7 +4,6 @@ import asyncio
 import itertools
 import os
 import socket
-import ssl
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
@@ -168,18 +167,21 @@ class Server:
         self._pid_file.remove()
         self.log.info("server.stopped")
 
-    def renew(self, settings: Settings) -> None:
-        """Other settings hold for those who come from now on; where they cannot, all stays as it is."""
+    def renew(self, settings: Settings) -> str | None:
+        """Other settings hold for those who come from now on; or why they cannot, and all stays as it is."""
         before = self.installation.settings
         self.installation.renew(settings)
         try:
             services = self._services()
-        except (OSError, ssl.SSLError) as fault:
+        except Exception as fault:  # noqa: BLE001 - whatever it is, the server must go on
             self.installation.renew(before)
             self.log.error("settings.refused", reason=str(fault))
-            return
-        self._generations = [*(old for old in self._generations if old.are_used), services]
+            return str(fault) or type(fault).__name__
+        # The last also where nobody is connected: somebody may be shaking hands.
+        *older, last = self._generations
+        self._generations = [*(some for some in older if some.are_used), last, services]
         self.log.info("settings.renewed")
+        return None
 
     async def drain(self) -> None:
         """Takes no more, and ends all sessions behind the command that runs."""
@@ -194,7 +196,7 @@ class Server:
 
     async def close(self) -> None:
         """Carries out what is queued, and closes the installation."""
-        self.executor.close()
+        await self._loop.run_in_executor(None, self.executor.close)  # what runs there may need the loop to end
         await self._loop.run_in_executor(None, self.installation.close)
         self.company.peers.close()
 

@@ -21,6 +21,7 @@ def serve(settings: Settings, *, workers: int | None, read: Read, announce: Call
 
     On SIGHUP the settings are read again.  `announce` is called once when clients can come.
     """
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something that can be told
     count = workers or settings.server.workers or len(os.sched_getaffinity(0))
     log = logs.configure(settings.log.format, settings.log.level)
     with trouble.serving(settings.server.data_dir):

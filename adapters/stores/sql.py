@@ -51,6 +51,10 @@ class Blobs(Protocol):
         """The same blob with its place in a pack; durable only after `sync`."""
         ...
 
+    def hold(self, pack_id: int) -> None:
+        """Keeps a pack until the commit that names it is over.  Raises Unavailable where it is gone."""
+        ...
+
     def read(self, blob: Blob, start: int, stop: int) -> bytes: ...
 
 
@@ -394,6 +398,8 @@ class SqlWriteTx(SqlReadTx):
                 return
             if blob.pack_id is None:
                 blob = self._blobs.append(blob)
+            else:
+                self._blobs.hold(blob.pack_id)
             self._do("pack_gains", pack=blob.pack_id, octets=blob.stored_size)
         self._do(
             "insert_blob",

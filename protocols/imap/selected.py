@@ -222,7 +222,7 @@ class Selected:
         for change in news:
             if change.modseq <= self.view.modseq:
                 continue  # the view was loaded after it
-            if change.since > self.view.modseq:
+            if change.since != self.view.modseq:
                 self.is_gone = True  # something was missed: better to end than to number messages wrongly
                 return
             if change.expunged and expunge:

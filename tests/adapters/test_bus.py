@@ -10,9 +10,10 @@ from typing import Any, NewType, Union, get_args, get_origin
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw, Struct
+from msgspec.structs import replace
 
 from adapters.bus import frames
 from adapters.bus.frames import BrokenFrame, Unframer, framed
@@ -68,8 +69,8 @@ from core.commands import (
 from core.errors import MessageLoops, NoSuchFolder, OverQuota, Refusal, Unavailable
 from core.model import DELETED, UID, FolderId, MailboxId
 from core.recipients import RecipientId
-from core.rights import ANYONE, Grant, mask
-from tests.support.store import ALL, ONE, TWO, Store, incoming
+from core.rights import ANYONE, mask
+from tests.support.store import ONE, TWO, Store, incoming
 
 COMMANDS: tuple[type[Struct], ...] = get_args(Command)
 CHANGES: tuple[type[Struct], ...] = get_args(Change)
@@ -136,6 +137,7 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
 
 
 @pytest.mark.parametrize("kind", [*COMMANDS, *CHANGES, *MESSAGES], ids=lambda kind: kind.__name__)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_whatever_is_said_is_heard(kind: type[Struct], data: st.DataObject) -> None:
     """Every kind of message; and every kind of command and of change, as what a message is about."""
@@ -144,6 +146,8 @@ def test_whatever_is_said_is_heard(kind: type[Struct], data: st.DataObject) -> N
         value = Submitted(1, 2, True, value)
     elif kind in CHANGES:
         value = Changed((value, value))
+    elif kind is Changed:
+        value = replace(value, wide=())  # which is not heard of as such: see below
     heard = decoded(encoded(value))
     assert heard == value
     assert type(heard) is type(value)
@@ -161,9 +165,6 @@ def test_every_kind_of_command_and_change_is_tried() -> None:
     assert len(set(names)) == len(names)
 
 
-@pytest.mark.xfail(
-    strict=True, raises=OverflowError, reason="msgpack has no integers beyond 64 bits, and keyword masks are longer"
-)
 def test_changes_of_messages_with_very_many_keywords_are_heard(store: Store) -> None:
     """A folder may have 500, of which each is a bit in a message's mask."""
     store.append("INBOX", b"x", 0, *(f"k{number}" for number in range(70)))
@@ -171,7 +172,7 @@ def test_changes_of_messages_with_very_many_keywords_are_heard(store: Store) -> 
     assert told == Changed(tuple(store.published))
 
 
-# ---------------------------------------------------------------------------------------------- what becomes of commands
+# ---------------------------------------------------------------------------------------------- results
 
 
 def far(kind: type, outcome: object) -> Any:
@@ -183,6 +184,7 @@ def far(kind: type, outcome: object) -> Any:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in COMMANDS if kind is not Deliver], ids=lambda kind: kind.__name__)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_results_are_the_same_at_the_other_worker(kind: type, data: st.DataObject) -> None:
     outcome = data.draw(values(RESULTS.get(kind, type(None))))
@@ -331,6 +333,12 @@ async def pair(one: End, other: End) -> None:
     await other.open(theirs)
 
 
+async def part(one: End, other: End) -> None:
+    one.link.abort("")
+    await one.ends()
+    await other.ends()
+
+
 def count(number: int) -> Counted:
     return Counted("x", number, 1)
 
@@ -367,9 +375,7 @@ async def test_what_is_said_is_heard_in_its_order_both_ways() -> None:
         one.link.say(message)
         other.link.say(message)
     assert await other.hears(said[-1]) == await one.hears(said[-1]) == said
-    one.link.abort("")
-    await other.ends()
-    await one.ends()
+    await part(one, other)
 
 
 async def test_nothing_is_heard_while_held_and_all_of_it_after_in_order() -> None:
@@ -385,8 +391,7 @@ async def test_nothing_is_heard_while_held_and_all_of_it_after_in_order() -> Non
     assert other.heard == [count(1), Missing()]
     other.link.release()
     assert await other.hears(count(4)) == [count(1), Missing(), count(2), count(3), count(4)]
-    one.link.abort("")
-    await other.ends()
+    await part(one, other)
 
 
 @pytest.mark.usefixtures("small")
@@ -399,8 +404,7 @@ async def test_nothing_is_read_while_held_until_it_is_released() -> None:
     other.link.release()
     one.link.say(count(0))
     assert await other.hears(count(0)) == [*told, count(0)]
-    one.link.abort("")
-    await other.ends()
+    await part(one, other)
 
 
 @pytest.mark.usefixtures("small")
@@ -415,8 +419,7 @@ async def test_changes_that_are_not_taken_are_left_out_and_owned_up_to_when_they
     assert await other.hears(Missing()) == [*told, Missing()]
     one.link.tell(framed(encoded(news(7))))
     assert await other.hears(news(7)) == [*told, Missing(), news(7)]
-    one.link.abort("")
-    await other.ends()
+    await part(one, other)
 
 
 @pytest.mark.usefixtures("small")
@@ -433,7 +436,24 @@ async def test_what_is_said_next_comes_after_the_word_that_changes_are_missing()
     assert await other.hears(count(2)) == [*told, Missing(), count(1), Missing(), count(2)]
     one.link.say(count(3))
     assert (await other.hears(count(3)))[-2:] == [count(2), count(3)], "once is enough"
-    one.link.abort("")
+    await part(one, other)
+
+
+@pytest.mark.usefixtures("small")
+async def test_who_takes_nothing_at_all_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers cannot be left out, and must not wait for ever either."""
+    monkeypatch.setattr("adapters.bus.link.WAITING_OCTETS", 100_000)
+    one, other = End(), End()
+    await pair(one, other)
+    other.link.hold()
+    await fill(one.link)
+    answers = 0
+    while one.link.is_open:
+        one.link.say(Asked(1, "x" * 1_000, Raw(b"\xc0")))
+        answers += 1
+    assert 80 < answers < 1_000
+    assert await one.ends() != ""
+    other.link.release()
     await other.ends()
 
 
@@ -473,5 +493,4 @@ async def test_questions_keep_their_arguments_as_they_were_written() -> None:
     (heard,) = await other.hears(asked)
     assert isinstance(heard, Asked)
     assert msgspec.msgpack.decode(heard.arguments) == {"of": [1, None, "x"]}
-    one.link.abort("")
-    await other.ends()
+    await part(one, other)

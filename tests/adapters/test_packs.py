@@ -11,6 +11,7 @@ import pytest
 from adapters.blobs import packs as module
 from adapters.blobs.frames import FRAME_OCTETS, CorruptFrame, frame, table
 from adapters.blobs.packs import Packs, encode, record_header, write_all
+from core.errors import Unavailable
 from core.model import FRAMED, PLAIN, Blob
 
 
@@ -276,6 +277,51 @@ class TestRemoval:
             else:
                 packs.end_spool(*packs.begin_spool(), keep=True)
         assert files(tmp_path) == ["2.pack"]
+
+    def test_a_number_does_not_come_back(self, tmp_path: Path) -> None:
+        """A row that was read before its pack went would be shown what another has put into its place."""
+        moments = iter((50, 60, 55))
+        packs = Packs(tmp_path / "packs", lambda: next(moments))
+        numbers = []
+        for _ in range(2):
+            numbers.append(packs.begin_spool())
+            packs.end_spool(*numbers[-1], keep=False)
+        again = Packs(tmp_path / "packs", lambda: 70)
+        numbers.append(again.begin_spool())
+        again.end_spool(*numbers[-1], keep=False)
+        numbers.append(packs.begin_spool())
+        packs.end_spool(*numbers[-1], keep=False)
+        assert [number for number, _ in numbers] == [50, 60, 70, 61]
+
+    @pytest.mark.parametrize("body", [b"x" * 100, b"y" * 200])
+    def test_another_body_in_its_place_is_never_shown(self, packs: Packs, tmp_path: Path, body: bytes) -> None:
+        mine = packs.append(blob(b"m" * 100))
+        packs.abandon()
+        other = Packs(tmp_path / "other")
+        other.append(blob(body))
+        other.close()
+        (tmp_path / "other" / "1.pack").replace(tmp_path / "packs" / "1.pack")
+        with pytest.raises(CorruptFrame, match="no such record"):
+            packs.read(mine, 0, 100)
+
+    @pytest.mark.parametrize("is_gone", [False, True])
+    def test_what_came_with_a_command_is_held_until_its_commit_is_over(
+        self, packs: Packs, tmp_path: Path, is_gone: bool
+    ) -> None:
+        """Whoever spooled it may have died since."""
+        others = Packs(tmp_path / "packs")
+        pack_id, descriptor = others.begin_spool()
+        others.end_spool(pack_id, descriptor, keep=not is_gone)
+        if is_gone:
+            with pytest.raises(Unavailable):
+                packs.hold(pack_id)
+            return
+        packs.hold(pack_id)
+        others.remove_unnamed(set)
+        assert files(tmp_path) == ["1.pack"]
+        packs.settle()
+        others.remove_unnamed(set)
+        assert files(tmp_path) == []
 
     def test_two_processes_never_take_one_number(self, packs: Packs, tmp_path: Path) -> None:
         others = Packs(tmp_path / "packs")

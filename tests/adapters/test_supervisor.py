@@ -1,6 +1,7 @@
 """A supervisor and its workers as real processes: what becomes of clients when one dies, and of bad beginnings."""
 
 import contextlib
+import ctypes
 import os
 import pickle
 import signal
@@ -21,6 +22,7 @@ from adapters.stores.sqlite import SqliteConnection
 from tests.adapters.installed import PASSWORD, PATIENCE, Imap, Installed, Running, imap, running, serving
 
 MESSAGE = b"Subject: hello\r\n\r\ntext\r\n"
+PIDFD_GETFD = 438  # pidfd_getfd(2), the same on all machines that have it
 OWNER, OTHER = 0, 1  # who writes to the first database, and who does not
 
 
@@ -266,3 +268,56 @@ def test_what_a_worker_cannot_open_is_told_in_one_line_and_nothing_is_left(
         assert server.log.count("\n") == 1
         assert "Traceback" not in server.log
     assert not (house.directory / "run").exists() or list((house.directory / "run").iterdir()) == []
+
+
+def test_a_worker_that_dies_while_others_are_started_is_replaced(house: Installed) -> None:
+    """The first is ready by then, and the doors are not open yet."""
+    house.listen_locally(workers=4)
+    with running("serve", "--config", str(house.file)) as server:
+        until = time.monotonic() + PATIENCE
+        while not any(has_begun(house, process) for worker, process in workers(server).items() if worker != OWNER):
+            assert time.monotonic() < until
+            time.sleep(0.005)
+        os.kill(workers(server)[OWNER], signal.SIGKILL)
+        server.logs("server.ready")
+        with imap(house, "ada") as client:
+            append_at_last(client)
+
+
+def has_begun(house: Installed, process: int) -> bool:
+    """Whether a worker has been told to open what it needs."""
+    with contextlib.suppress(OSError):
+        held = {os.readlink(link) for link in Path(f"/proc/{process}/fd").iterdir()}
+        return str(house.directory / "organization.db") in held
+    return False
+
+
+def test_a_stream_that_breaks_while_both_workers_live_is_made_again(house: Installed) -> None:
+    with serving(house) as server, one_at_each(house) as (_, other):
+        assert append(other).startswith("t OK")
+        break_streams(workers(server)[OTHER])
+        append_at_last(other)
+        assert len(workers(server)) == 2
+        server.told_to_stop()
+        assert server.ended() == 0
+        assert "worker.died" not in server.log
+
+
+def break_streams(process: int) -> None:
+    """Shuts all Unix streams of a process down, from outside (pidfd_getfd(2))."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    pidfd = os.pidfd_open(process)
+    for link in Path(f"/proc/{process}/fd").iterdir():
+        descriptor = libc.syscall(PIDFD_GETFD, pidfd, int(link.name), 0)
+        if descriptor < 0:
+            continue
+        try:
+            taken = socket.socket(fileno=descriptor)
+        except OSError:
+            os.close(descriptor)
+            continue
+        with taken:
+            if (taken.family, taken.type) == (socket.AF_UNIX, socket.SOCK_STREAM) and not taken.getsockname():
+                with contextlib.suppress(OSError):
+                    taken.shutdown(socket.SHUT_RDWR)
+    os.close(pidfd)

@@ -179,9 +179,8 @@ class TestViews:
         views.publish(news)
         assert views.watch(ONE, INBOX, Listener()).view is None
 
-    def test_of_many_folders_that_were_left_the_latest_are_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("core.watching.KEPT_MESSAGES", 2 * KEPT_LEAST)
-        views = Views()
+    def test_of_many_folders_that_were_left_the_latest_are_kept(self) -> None:
+        views = Views(2 * KEPT_LEAST)
         for folder in (1, 2, 1, 3):
             watch = views.watch(ONE, FolderId(folder), Listener())
             if watch.view is None:

@@ -327,7 +327,9 @@ class Neighbour:
         self._is_deaf = True
         yield
         self._is_deaf = False
-        for known in self.views.doubt():
+        for key in self.views.doubt():
+            known = self.views.known(key)
+            assert known is not None, "nobody leaves meanwhile"
             with self._server.stores[self._server.home(known.mailbox_id).database_id].read() as tx:
                 self.views.publish(list(missed(tx, known)))
         self.views.publish(list(map(Missed, self.views.following.mailboxes)))
@@ -458,6 +460,7 @@ class Client:
         raise AssertionError("the session asks for work without end")
 
     def _do(self, work: Work) -> Any:
+        """A piece of work; its result."""
         match work:
             case Read(database_id=number, run=run):
                 with self.server.mounted_store(number).read() as tx:

@@ -107,7 +107,7 @@ class _Local:
 
         self._carry_out = carry_out
         self._caller = caller_of(os.getuid(), via="command")
-        _becomeowner(settings.server.data_dir)
+        _become_owner(settings.server.data_dir)
         self.house = Installation(settings, create=create)
         if create:
             self.house.ensure_certificate()
@@ -127,12 +127,12 @@ def _opened(settings: Settings, *, create: bool) -> Iterator[_Local]:
         channel.house.close()
 
 
-def _becomeowner(root: Path) -> None:
+def _become_owner(root: Path) -> None:
     """Root works as whoever the data belong to: or the server would find files that it may not open."""
     if os.geteuid() != 0 or not root.exists():
         return
-    owner = root.stat()
-    if owner.st_uid != 0:
+    theirs = root.stat()
+    if theirs.st_uid != 0:
         os.setgroups([])
-        os.setgid(owner.st_gid)
-        os.setuid(owner.st_uid)
+        os.setgid(theirs.st_gid)
+        os.setuid(theirs.st_uid)

@@ -4,6 +4,7 @@ A SOCK_SEQPACKET socket keeps the messages apart, and each descriptor with its m
 """
 
 import asyncio
+import errno
 import os
 import socket
 from collections import deque
@@ -15,7 +16,9 @@ import msgspec
 
 from core.model import Tagged
 
-MESSAGE_OCTETS: Final = 128 * 1024  # settings are the longest
+MESSAGE_OCTETS: Final = 128 * 1024  # settings are the longest; a socket's buffer takes no more by default
+PASSING: Final = (errno.ENOBUFS, errno.ENOMEM, errno.ETOOMANYREFS)  # it can be sent a moment later
+RETRY_SECONDS: Final = 0.1
 
 
 class Start(Tagged, frozen=True):
@@ -28,9 +31,10 @@ class Start(Tagged, frozen=True):
 
 
 class Join(Tagged, frozen=True):
-    """The descriptor is a stream to another worker."""
+    """The descriptor is a stream to another worker, the only one from now on."""
 
     worker: int
+    link: int  # the number of the stream
 
 
 class Take(Tagged, frozen=True):
@@ -53,8 +57,21 @@ class Renew(Tagged, frozen=True):
     settings: bytes  # pickled
 
 
+class Renewed(Tagged, frozen=True):
+    """From a worker: the settings hold, or why they cannot."""
+
+    refused: str | None = None
+
+
+class Lost(Tagged, frozen=True):
+    """It hears no more of another worker by this stream."""
+
+    worker: int
+    link: int
+
+
 class Ready(Tagged, frozen=True):
-    """From a worker: it has opened everything."""
+    """It has opened everything."""
 
 
 class Failed(Tagged, frozen=True):
@@ -73,7 +90,7 @@ class Drained(Tagged, frozen=True):
     """It has no sessions any more."""
 
 
-Message = Start | Join | Take | Drain | Close | Renew | Ready | Failed | Left | Drained
+Message = Start | Join | Take | Drain | Close | Renew | Renewed | Lost | Ready | Failed | Left | Drained
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
 _DECODER: Final[msgspec.msgpack.Decoder[Message]] = msgspec.msgpack.Decoder(Message)
@@ -122,6 +139,10 @@ class Channel:
 
     def say(self, message: Message, descriptor: int | None = None) -> None:
         """Sends a message; its descriptor is closed here once it is at the other end, or cannot get there any more."""
+        if not self._is_open:
+            if descriptor is not None:
+                os.close(descriptor)
+            return
         self._waiting.append((message, descriptor))
         if len(self._waiting) == 1:
             self._write()
@@ -134,8 +155,12 @@ class Channel:
             except BlockingIOError:
                 self._loop.add_writer(self._end.fileno(), self._write)
                 return
-            except OSError:
-                self._close()
+            except OSError as fault:
+                if fault.errno in PASSING:
+                    self._loop.remove_writer(self._end.fileno())
+                    self._loop.call_later(RETRY_SECONDS, self._write)
+                else:
+                    self._close()
                 return
             self._waiting.popleft()
             if descriptor is not None:
@@ -145,7 +170,7 @@ class Channel:
 
     def _read(self) -> None:
         try:
-            octets, descriptors, _, _ = socket.recv_fds(self._end, MESSAGE_OCTETS, 1, socket.MSG_CMSG_CLOEXEC)
+            octets, descriptors, _, _ = socket.recv_fds(self._end, MESSAGE_OCTETS, 1)
         except BlockingIOError:
             return
         except OSError:
@@ -153,6 +178,8 @@ class Channel:
         if not octets:
             self._close()
             return
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)  # recv_fds does not take the flag that would
         self._hear(_DECODER.decode(octets), descriptors[0] if descriptors else None)
 
     def _close(self) -> None:

@@ -17,14 +17,16 @@ from adapters.server.workers.peers import Peers
 from adapters.server.workers.place import ALONE, Place
 from adapters.server.workers.remote import RemoteDatabase
 from adapters.stores.database import Database
-from core.changes import Change, MailboxRemoved, Missed
+from core.changes import Change, FolderRemoved, MailboxRemoved, Missed
+from core.errors import Refusal
 from core.loading import Known, missed
 from core.model import MailboxId
 from core.ports import Clock, EventLog
 from core.recipients import NoSuchDatabase
-from core.watching import Views
+from core.watching import KEPT_MESSAGES, Key, Views
 
 COMMITTED = "organization.changed"
+ANY = MailboxId(0)  # no mailbox has this number
 
 
 class Company:
@@ -32,10 +34,11 @@ class Company:
 
     def __init__(self, place: Place, loop: asyncio.AbstractEventLoop, clock: Clock, log: EventLog) -> None:
         self.place = place
-        self.views = Views()
+        self.views = Views(KEPT_MESSAGES // place.workers)
         self.peers = Peers(place, loop, log)
         self.throttle = SharedThrottle(Throttle(clock), self.peers)
-        self._loop = loop
+        self._log = log
+        self._making_up = asyncio.Lock()
         self._house: Installation
 
     @property
@@ -65,28 +68,49 @@ class Company:
 
     def committed(self) -> None:
         """The organization database was written to here; returns when all workers know.  From a thread."""
-        self.peers.ask_all(COMMITTED)
+        if self.peers.count > len(self.peers.ask_all(COMMITTED)):
+            self._log.warning("worker.behind", what="organization", reason="a worker has not answered")
 
     def _organization_changed(self) -> None:
         """The same at another worker."""
         self._house.organization.refresh()
         self._house.mount()
 
+    def _looked_at_organization(self) -> None:
+        try:
+            self._organization_changed()
+        except Refusal as refusal:  # what is in memory is forgotten all the same
+            self._log.warning("worker.behind", what="organization", reason=str(refusal))
+
     # ------------------------------------------------------------------------------------------ what was missed
 
     async def _make_up(self, worker: int) -> None:
         """Brings all that sessions know of another worker's databases to what their files hold."""
-        await self._loop.run_in_executor(None, self._organization_changed)
-        for known in self.views.doubt():
-            database_id = self._database_of(known.mailbox_id)
-            if database_id is None or self.place.owner(database_id) == worker:
-                self.views.publish(await self._loop.run_in_executor(None, self._missed, known, database_id))
-        followed = self.views.following.mailboxes
-        self.views.publish([Missed(mailbox_id) for mailbox_id in followed if self._is_of(mailbox_id, worker)])
+        async with self._making_up:
+            await self.peers.on_thread(self._looked_at_organization)
 
-    def _is_of(self, mailbox_id: MailboxId, worker: int) -> bool:
-        database_id = self._database_of(mailbox_id)
-        return database_id is None or self.place.owner(database_id) == worker
+            def is_of_worker(mailbox_id: MailboxId) -> bool:
+                database_id = self._database_of(mailbox_id)
+                return database_id is None or self.place.owner(database_id) == worker
+
+            doubted = self.views.doubt(is_of_worker)
+            while doubted:
+                doubted = await self._made_up(doubted)
+            followed = filter(is_of_worker, self.views.following.mailboxes)
+            self.views.publish([*map(Missed, followed), Missed(ANY)])
+
+    async def _made_up(self, doubted: Sequence[Key]) -> list[Key]:
+        """Those folders of which sessions have learned something else while they were looked at."""
+        known = [some for key in doubted if (some := self.views.known(key)) is not None]
+        looked_at = await self.peers.on_thread(lambda: [(some, self._missed(some)) for some in known])
+        again = []
+        for some, changes in looked_at:
+            now = self.views.known((some.mailbox_id, some.folder_id))
+            if now == some:
+                self.views.publish(changes)
+            elif now is not None:
+                again.append((some.mailbox_id, some.folder_id))
+        return again
 
     def _database_of(self, mailbox_id: MailboxId) -> int | None:
         """Where a mailbox is; None: it is nobody's any more."""
@@ -95,13 +119,19 @@ class Company:
         public = self._house.organization.sharing.public_folders()
         return public.database_id if public is not None and public.mailbox_id == mailbox_id else None
 
-    def _missed(self, known: Known, database_id: int | None) -> list[Change]:
-        if database_id is None:
-            return [MailboxRemoved(known.mailbox_id)]
-        if (database := self._house.databases.get(database_id)) is None:
-            raise NoSuchDatabase("The mailbox database is not mounted")
-        with database.read() as tx:
-            return list(missed(tx, known))
+    def _missed(self, known: Known) -> list[Change]:
+        """On a thread."""
+        place = known.mailbox_id, known.folder_id
+        try:
+            if (database_id := self._database_of(known.mailbox_id)) is None:
+                return [MailboxRemoved(known.mailbox_id)]
+            if (database := self._house.databases.get(database_id)) is None:
+                raise NoSuchDatabase("The mailbox database is not mounted")
+            with database.read() as tx:
+                return list(missed(tx, known))
+        except Exception:  # noqa: BLE001 - no session may go on with what is not true any more
+            self._log.exception("worker.missing", mailbox=place[0], folder=place[1])
+            return [FolderRemoved(*place)]
 
 
 class SharedThrottle:

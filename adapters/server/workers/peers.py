@@ -8,9 +8,10 @@ import asyncio
 import itertools
 import socket
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
@@ -27,6 +28,9 @@ from core.errors import Busy, LimitExceeded, Refusal, Unavailable
 from core.ports import EventLog
 
 ANSWER_SECONDS = 10.0  # that an administrator's question waits for a worker
+THREADS = 2  # for questions, and for looking at what was missed
+
+T = TypeVar("T")
 
 
 class Owned(Protocol):
@@ -42,18 +46,21 @@ class Pending(Struct, frozen=True):
     done: Callable[[Answered | None], None]  # None: there will be no answer
     database_id: int = 0
     octets: int = 0
+    answer: asyncio.Future[Answered | None] | None = None  # of a question
 
 
 class Peers:
     """Used from the event loop, except where a method says so."""
 
     def __init__(self, place: Place, loop: asyncio.AbstractEventLoop, log: EventLog) -> None:
+        self._threads = ThreadPoolExecutor(THREADS, "peers")
         self.place = place
         self.census = Census(self._count)
         self.owned: Mapping[int, Owned] = {}
         # What this worker does with what it hears; they are set before anybody joins.
         self.on_changes: Callable[[Changed], None] = lambda changed: None
-        self.on_missing: Callable[[int], Any] = _nothing
+        self.on_missing: Callable[[int], Awaitable[None]] = _nothing
+        self.on_lost: Callable[[int, int], None] = lambda worker, link: None  # with the number of the link
         self.on_sign_in: Callable[[SignIn], None] = lambda told: None
         self.questions: Mapping[str, Callable[[Any], Any]] = {}  # answered on threads
         self._loop = loop
@@ -68,20 +75,21 @@ class Peers:
 
     # ------------------------------------------------------------------------------------------ links
 
-    async def join(self, worker: int, stream: socket.socket) -> None:
+    async def join(self, worker: int, number: int, stream: socket.socket) -> None:
         """From now on another worker is at the other end of this stream; what was missed is made up for first."""
-        link = Link(worker, hear=self._hear, lost=self._lost)
+        link = Link(worker, hear=self._heard, lost=partial(self._lost, number))
         link.hold()
         await self._loop.connect_accepted_socket(lambda: link, stream)
-        if (before := self._links.get(worker)) is not None:
+        before, self._links[worker] = self._links.get(worker), link
+        if before is not None:
             before.abort("There is a new one")
-        self._links[worker] = link
         self.census.forget(worker)
         for kind, key, count in self.census.here():
             link.say(Counted(kind, key, count))
         self._catch_up(link)
 
     def _catch_up(self, link: Link) -> None:
+        link.hold()
         task = self._loop.create_task(self._caught_up(link))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -93,12 +101,13 @@ class Peers:
             self._log.exception("worker.missing", worker=link.peer)
         link.release()
 
-    def _lost(self, link: Link, reason: str) -> None:
+    def _lost(self, number: int, link: Link, reason: str) -> None:
         if not self._is_ending:
             self._log.warning("worker.lost", lost=link.peer, reason=reason)
         if self._links.get(link.peer) is link:
             del self._links[link.peer]
             self.census.forget(link.peer)
+            self.on_lost(link.peer, number)
         for number, pending in tuple(self._pending.items()):
             if pending.link is link:
                 self._settle(number, None)
@@ -111,15 +120,31 @@ class Peers:
         """Ends all links."""
         for link in tuple(self._links.values()):
             link.abort("")
+        self._threads.shutdown(wait=False)
+
+    async def on_thread(self, run: Callable[[], T]) -> T:
+        """Has something done that takes its time."""
+        return await self._loop.run_in_executor(self._threads, run)
 
     # ------------------------------------------------------------------------------------------ saying
 
     def tell(self, frame: Callable[[], bytes]) -> None:
         """What a group of commands has changed; the frame is made if there is anybody to tell."""
-        if self._links:
+        if not self._links:
+            return
+        try:
             octets = frame()
+        except BrokenFrame:  # there is more than goes into one
             for link in self._links.values():
-                link.tell(octets)
+                link.leave_out()
+            return
+        for link in self._links.values():
+            link.tell(octets)
+
+    @property
+    def count(self) -> int:
+        """How many others there are."""
+        return len(self._links)
 
     def say(self, message: Message) -> None:
         """To all."""
@@ -152,8 +177,8 @@ class Peers:
         def submit() -> None:
             try:
                 self.submit(database_id, command, done, bulk=bulk)
-            except Refusal as refusal:
-                done(None, refusal)
+            except Exception as fault:  # noqa: BLE001 - whoever waits must hear of it
+                done(None, fault)
 
         self._loop.call_soon_threadsafe(submit)
 
@@ -172,6 +197,13 @@ class Peers:
 
     # ------------------------------------------------------------------------------------------ hearing
 
+    def _heard(self, link: Link, message: Message) -> None:
+        try:
+            self._hear(link, message)
+        except Exception:  # noqa: BLE001 - a fault at one message; the others must be heard
+            self._log.exception("worker.hear", kind=type(message).__name__)
+            self._catch_up(link)
+
     def _hear(self, link: Link, message: Message) -> None:
         match message:
             case Submitted():
@@ -183,16 +215,18 @@ class Peers:
             case Counted(kind=kind, key=key, more=more):
                 self.census.heard(link.peer, kind, key, more)
             case Asked():
-                self._loop.run_in_executor(None, self._reply, link, message)
+                self._threads.submit(self._reply, link, message)
             case SignIn():
                 self.on_sign_in(message)
             case Missing():
-                link.hold()
                 self._catch_up(link)
 
     def _carry_out(self, link: Link, submitted: Submitted) -> None:
         def done(result: object, error: BaseException | None) -> None:
-            link.say(messages.answer(submitted.number, result, error))
+            try:
+                link.say(messages.answer(submitted.number, result, error))
+            except BrokenFrame as too_long:
+                link.say(messages.answer(submitted.number, None, too_long))
 
         database = self.owned.get(submitted.database_id)
         if database is None:
@@ -210,6 +244,7 @@ class Peers:
                 asked.number, self.questions[asked.what](msgspec.msgpack.decode(asked.arguments)), None
             )
         except Refusal as refusal:
+            self._log.warning("worker.refused", what=asked.what, reason=str(refusal))
             answered = messages.answer(asked.number, None, refusal)
         except Exception as fault:  # noqa: BLE001 - whoever asked must hear of it
             self._log.exception("worker.question", what=asked.what)
@@ -230,14 +265,17 @@ class Peers:
         answers = [self._ask(link, what, arguments) for link in tuple(self._links.values())]
         if not answers:
             return []
-        done, _ = await asyncio.wait(answers, timeout=ANSWER_SECONDS)
+        done, late = await asyncio.wait(answers, timeout=ANSWER_SECONDS)
+        if late:
+            self._log.warning("worker.late", what=what, count=len(late))
+            self._pending = {number: some for number, some in self._pending.items() if some.answer not in late}
         heard = [future.result() for future in answers if future in done]
         return [msgspec.msgpack.decode(answer.result) for answer in heard if answer is not None and not answer.refused]
 
     def _ask(self, link: Link, what: str, arguments: Raw) -> asyncio.Future[Answered | None]:
         answer: asyncio.Future[Answered | None] = self._loop.create_future()
         number = next(self._numbers)
-        self._pending[number] = Pending(link, partial(_put, answer))
+        self._pending[number] = Pending(link, partial(_put, answer), answer=answer)
         link.say(Asked(number, what, arguments))
         return answer
 
@@ -255,7 +293,13 @@ def _finish(kind: type, done: Done, answered: Answered | None) -> None:
     """Tells whoever waits for a command what became of it."""
     if answered is None:
         done(None, Unavailable("The worker that writes to this database has ended"))
-    elif answered.refused is not None:
+        return
+    if answered.refused is not None:
         done(None, messages.refusal(answered.refused))
+        return
+    try:
+        result = messages.result(kind, answered.result)
+    except msgspec.MsgspecError as wrong:
+        done(None, wrong)
     else:
-        done(messages.result(kind, answered.result), None)
+        done(result, None)

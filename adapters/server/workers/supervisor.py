@@ -20,6 +20,7 @@ from adapters.server.listeners import Acceptor
 from adapters.server.pidfile import PidFile
 from adapters.server.trouble import OutOfReach
 from adapters.server.workers.channel import (
+    MESSAGE_OCTETS,
     Channel,
     Close,
     Drain,
@@ -27,9 +28,11 @@ from adapters.server.workers.channel import (
     Failed,
     Join,
     Left,
+    Lost,
     Message,
     Ready,
     Renew,
+    Renewed,
     Start,
     Take,
 )
@@ -41,6 +44,9 @@ CLOSE_SECONDS: Final = 30.0  # until what is queued is written
 HANDED_AT_A_TIME: Final = 1000  # connections that wait for a worker to take them
 STEADY_SECONDS: Final = 60.0  # a worker that lived that long has not died of how it was started
 LONGEST_PAUSE: Final = 10.0  # before a worker that keeps dying is started once more
+PAIR_SECONDS: Final = 0.5  # until two workers whose stream broke get another, if neither has died
+SETTINGS_OCTETS: Final = MESSAGE_OCTETS - 1024
+TOO_LARGE: Final = f"The settings are too large for several workers: at most {SETTINGS_OCTETS // 1024} KB"
 NOT_SESSIONS: Final = ("control", "metrics")  # doors of which all connections go to the first worker
 
 
@@ -71,7 +77,9 @@ class Supervisor:
         self._loop = loop
         self._log = log
         self._hands: dict[int, Hand] = {}
+        self._links: dict[frozenset[int], int] = {}  # the number of the stream between two workers
         self._deaths: dict[int, int] = {}  # of each worker, one shortly after the other
+        self._proposed: Settings | None = None  # which a worker is trying
         self._last = workers - 1  # who was given a connection last
         self._is_stopping = False
         self._acceptor: Acceptor | None = None
@@ -82,6 +90,8 @@ class Supervisor:
     async def start(self) -> Callable[[], Awaitable[None]]:
         """Starts the workers and opens the doors; what ends all.  Raises DatabaseLocked, OutOfReach, CannotListen."""
         root = self.settings.server.data_dir
+        if len(pickle.dumps(self.settings)) > SETTINGS_OCTETS:
+            raise OutOfReach(TOO_LARGE)
         self._lock = sqlite.lock(root / "organization.db")
         try:
             hands = [await self._spawn(worker) for worker in range(self._workers)]
@@ -129,12 +139,24 @@ class Supervisor:
         """Tells a worker what it is, and who the others are."""
         hand.channel.say(Start(version("penfold"), hand.worker, self._workers, pickle.dumps(self.settings)))
         for other in self._hands.values():
-            if not other.is_introduced:
-                continue
-            one, another = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-            hand.channel.say(Join(other.worker), one.detach())
-            other.channel.say(Join(hand.worker), another.detach())
+            if other.is_introduced:
+                self._pair(hand, other)
         hand.is_introduced = True
+
+    def _pair(self, one: Hand, other: Hand) -> None:
+        """A stream between two workers, in place of the one before."""
+        ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        pair = frozenset((one.worker, other.worker))
+        link = self._links[pair] = self._links.get(pair, 0) + 1
+        one.channel.say(Join(other.worker, link), ends[0].detach())
+        other.channel.say(Join(one.worker, link), ends[1].detach())
+
+    def _pair_again(self, hand: Hand, lost: Lost) -> None:
+        """Their stream is broken; if both are there nevertheless, they get another."""
+        other = self._hands.get(lost.worker)
+        is_newest = self._links.get(frozenset((hand.worker, lost.worker))) == lost.link
+        if self._hands.get(hand.worker) is hand and other is not None and other.is_introduced and is_newest:
+            self._pair(hand, other)
 
     # ------------------------------------------------------------------------------------------ workers
 
@@ -144,6 +166,10 @@ class Supervisor:
                 hand.is_ready.set_result(None)
                 if self._acceptor is not None and not self._is_stopping:
                     self._acceptor.open()
+            case Lost():
+                self._loop.call_later(PAIR_SECONDS, self._pair_again, hand, message)
+            case Renewed(refused=refused):
+                self._renewed(hand, refused)
             case Failed(text=text):
                 hand.why_not = text
             case Left(count=count):
@@ -169,14 +195,20 @@ class Supervisor:
         code = await hand.end
         hand.channel.close()
         self._lost(hand, ())
-        if self._is_stopping or self._acceptor is None:
-            return
+        if self._is_stopping or not (hand.is_ready.done() or self._acceptor):
+            return  # it could not begin: whoever waits for that is told
         self._log.error("worker.died", died=hand.worker, pid=hand.process.pid, code=code, reason=hand.why_not)
-        if not self._ready():
+        if not self._ready() and self._acceptor is not None:
             self._acceptor.shut()
         await asyncio.sleep(self._pause(hand))
-        if not self._is_stopping:
-            self._introduce(await self._spawn(hand.worker))
+        while not self._is_stopping:
+            try:
+                self._introduce(await self._spawn(hand.worker))
+            except OSError as fault:  # there is no room for a process or a descriptor
+                self._log.error("worker.not-started", wanted=hand.worker, reason=str(fault))
+                await asyncio.sleep(LONGEST_PAUSE)
+            else:
+                return
 
     def _pause(self, hand: Hand) -> float:
         """How long to wait before a worker is started anew: longer and longer if it keeps dying."""
@@ -185,10 +217,21 @@ class Supervisor:
         return min(2.0**deaths / 10, LONGEST_PAUSE) if deaths else 0.0
 
     def renew(self, settings: Settings) -> None:
-        """Other settings for those who come from now on."""
+        """Other settings for those who come from now on, if one worker can use them: then all can."""
+        if len(pickle.dumps(settings)) > SETTINGS_OCTETS:
+            self._log.error("settings.refused", reason=TOO_LARGE)
+        elif ready := self._ready():
+            self._proposed = settings
+            ready[0].channel.say(Renew(pickle.dumps(settings)))
+
+    def _renewed(self, hand: Hand, refused: str | None) -> None:
+        settings, self._proposed = self._proposed, None
+        if settings is None or refused is not None:
+            return
         self.settings = settings
-        for hand in self._hands.values():
-            hand.channel.say(Renew(pickle.dumps(settings)))
+        for other in self._hands.values():
+            if other is not hand and other.is_introduced:
+                other.channel.say(Renew(pickle.dumps(settings)))
 
     # ------------------------------------------------------------------------------------------ connections
 

@@ -1,6 +1,7 @@
 """A worker process: a server that opens no door itself, and does what the supervisor tells it."""
 
 import asyncio
+import errno
 import pickle
 import signal
 import socket
@@ -23,9 +24,11 @@ from adapters.server.workers.channel import (
     Failed,
     Join,
     Left,
+    Lost,
     Message,
     Ready,
     Renew,
+    Renewed,
     Start,
     Take,
 )
@@ -59,6 +62,7 @@ class Worker:
         """Opens everything; what closes it again.  Raises what Installation does, OSError, ssl.SSLError."""
         await self._server.open()
         self._server.is_ready = True
+        self._server.company.peers.on_lost = self._peer_lost
         self._is_open.set_result(None)
         self._channel.say(Ready())
         return self._server.close
@@ -66,10 +70,10 @@ class Worker:
     def hear(self, message: Message, descriptor: int | None) -> None:
         """Called for each message in turn; what takes time goes on by itself."""
         match message:
-            case Join(worker=worker):
-                self._begin(self._join(worker, _socket(descriptor)))
+            case Join():
+                self._begin(self._join(message, descriptor))
             case Take(door=door):
-                self._begin(self._take(door, _socket(descriptor)))
+                self._begin(self._take(door, descriptor))
             case Renew(settings=settings):
                 self._begin(self._renew(settings))
             case Drain():
@@ -88,19 +92,29 @@ class Worker:
         except Exception:  # noqa: BLE001 - one connection's fault; the worker must live
             self._log.exception("worker.fault")
 
-    async def _join(self, worker: int, stream: socket.socket) -> None:
+    async def _join(self, join: Join, descriptor: int | None) -> None:
         await self._is_open
-        await self._server.company.peers.join(worker, stream)
+        if descriptor is None:
+            self._peer_lost(join.worker, join.link)
+        else:
+            await self._server.company.peers.join(join.worker, join.link, _socket(descriptor))
 
-    async def _take(self, door: str, connection: socket.socket) -> None:
+    def _peer_lost(self, worker: int, link: int) -> None:
+        self._channel.say(Lost(worker, link))
+
+    async def _take(self, door: str, descriptor: int | None) -> None:
+        """A descriptor that did not come had no room here: the client finds its connection closed."""
         try:
-            await self._server.take(door, connection)
+            if descriptor is None:
+                raise OSError(errno.EMFILE, "No descriptor is free")
+            await self._server.take(door, _socket(descriptor))
         except OSError:  # it has gone, or has not come through its handshake
             self._left()
 
     async def _renew(self, settings: bytes) -> None:
         await self._is_open
-        self._server.renew(pickle.loads(settings))  # noqa: S301 - see above
+        refused = self._server.renew(pickle.loads(settings))  # noqa: S301 - from the process that started us
+        self._channel.say(Renewed(refused))
 
     async def _drain(self) -> None:
         await self._is_open
@@ -128,8 +142,7 @@ class Worker:
         self._n_left = 0
 
 
-def _socket(descriptor: int | None) -> socket.socket:
-    assert descriptor is not None, "it comes with the message"
+def _socket(descriptor: int) -> socket.socket:
     taken = socket.socket(fileno=descriptor)
     taken.setblocking(False)
     return taken
@@ -144,7 +157,9 @@ def main(descriptor: int, loop: asyncio.AbstractEventLoop) -> int:
         start = channel.received(end)
     except EOFError:
         return 0  # the supervisor is gone already
-    assert isinstance(start, Start), "it comes first"
+    if not isinstance(start, Start):
+        channel.tell(end, Failed("The supervisor did not begin with the beginning"))
+        return 1
     if start.version != version("penfold"):
         here, there = version("penfold"), start.version
         channel.tell(end, Failed(f"Penfold {here} is installed, and the server that runs is {there}: restart it"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from core import copying, folders, items
 from core.commands import Append, Appended, Copied, Copy, Expunge, Filing, Flags
-from core.errors import NoSuchFolder
+from core.errors import NoSuchFolder, Unavailable
 from core.limits import COPY_ROWS, ROWS_PER_COMMAND
 from core.model import Entry, FolderId, Incoming, Item, UIDRanges, email_id, ranges
 from core.ports import ReadTx
@@ -186,8 +186,9 @@ class _Carrier:
             appended: Appended = yield far.write(append, bulk=True)
         except NoSuchFolder as no:
             raise try_create(no) from None
-        except GeneratorExit:
-            self._spool.keep()  # the client is gone, but the writer goes on, and may be about to name the bodies
+        except (GeneratorExit, Unavailable):
+            # The client is gone, but the writer goes on; or nobody knows what it has done: a row may name the bodies.
+            self._spool.keep()
             raise
         self._spool.keep()
         last = appended.uid + appended.count - 1

@@ -13,8 +13,9 @@ from core.commands import ClaimRecent, Expunge
 from core.errors import NoPermission, NoSuchFolder, Refusal
 from core.limits import ROWS_PER_COMMAND
 from core.loading import load
-from core.model import DELETED, MAX_UID, SEEN, SEPARATOR, Folder, FolderId
+from core.model import DELETED, INBOX, MAX_UID, ROOT, SEEN, SEPARATOR, Folder, FolderId
 from core.ports import ReadTx
+from core.readerview import ReaderView
 from core.rights import DELETE_MESSAGES, EXPUNGE, INSERT, OWNER, READ, WRITE, Rights
 from core.view import FolderView
 from core.watching import Watch
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from protocols.imap.session import Session
 
 HEAVY_FOLDER = 2_000  # messages; a smaller folder is read on the spot
+BEHIND_SECONDS = 0.005  # what another worker has committed is told within one of these
+BEHIND_PAUSES = 20  # after which the client has the view that there is
 
 
 def do_select(session: Session, command: commands.Select) -> Steps:
@@ -117,6 +120,11 @@ def _still(tx: ReadTx, home: Home, folder_id: FolderId) -> Rights:
     return rights.of(tx, folders.existing(tx, home.mailbox_id, folder_id, home.by, READ), home.by)
 
 
+def _is_behind(view: FolderView, folder: Folder) -> bool:
+    """Whether the folder has been seen with changes that the view does not have."""
+    return (view.base if isinstance(view, ReaderView) else view).modseq < folder.modseq
+
+
 def _catch_up(session: Session, known: commands.Known) -> Asking[None]:
     """RFC 7162 3.2.5: what vanished and what changed since the client was last here."""
     selected = session.selected
@@ -145,9 +153,16 @@ def _watch(session: Session, home: Home, folder: Folder) -> Asking[tuple[Watch, 
 
     place = (folder.mailbox_id, folder.folder_id)
     user = None if home.by is None else home.by.user
-    watch = session.services.views.watch(*place, hear, modseq=folder.modseq, user=user)
+    is_inbox = folder.parent_id == ROOT and folder.name == INBOX
+    watch = session.services.views.watch(*place, hear, modseq=folder.modseq, user=user, is_inbox=is_inbox)
     try:
-        while (view := watch.view) is None:
+        behind = 0
+        while (view := watch.view) is None or (_is_behind(view, folder) and behind < BEHIND_PAUSES):
+            if view is not None:
+                # Committed, and read just now, but not told yet: a client must find what another has been told of.
+                behind += 1
+                yield Pause(BEHIND_SECONDS)
+                continue
             read = partial(load, mailbox_id=place[0], folder_id=place[1], user=user, shared=watch.shared)
             watch.load((yield home.read(read, heavy=folder.n_exists > HEAVY_FOLDER)))
         if is_gone:

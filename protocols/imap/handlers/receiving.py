@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from core import folders, rights
 from core.commands import Append, Appended, Filing, Flags
-from core.errors import NoSuchFolder, Refusal
+from core.errors import NoSuchFolder, Refusal, Unavailable
 from core.model import Incoming
 from core.ports import ReadTx
 from protocols.imap import commands, limits
@@ -68,8 +68,9 @@ class Intake:
             appended: Appended = yield self._home.write(command, bulk=len(command.filings) > MANY_MESSAGES)
         except NoSuchFolder as no:
             raise try_create(no) from None
-        except GeneratorExit:
-            self._current.keep()  # the client is gone, but the writer goes on, and may be about to name the bodies
+        except (GeneratorExit, Unavailable):
+            # The client is gone, but the writer goes on; or nobody knows what it has done: a row may name the bodies.
+            self._current.keep()
             raise
         self._current.keep()
         return appended

@@ -1,12 +1,15 @@
 """APPEND: refused before the message is sent wherever that can be, and taken in pieces of any size."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.errors import Unavailable
+from core.rights import Grant, mask
 from protocols.imap.work import Write
-from tests.support.imap import Client, TestServer
+from tests.support.imap import Client, TestServer, account
 
 MESSAGE = b"Subject: hello\r\n\r\nHow are you?\r\n"
 
@@ -220,3 +223,33 @@ def test_the_write_of_an_append_is_a_command(server: TestServer) -> None:
     work = client.begin(b"APPEND INBOX {3+}\r\nabc")
     client.session.finish(client._do(work))
     assert isinstance(client.session.next_work(), Write)
+
+
+@pytest.mark.parametrize("how", ["APPEND INBOX", "COPY"])
+def test_a_write_of_which_nobody_knows_whether_it_was_done_keeps_the_body(tmp_path: Path, how: str) -> None:
+    """The worker that writes may die behind its commit; what it has named is there when the client tries again."""
+    server = TestServer(tmp_path / "server", far=(2,))
+    server.share("INBOX", Grant(account(1).user, mask("lrswipte")), user=2)
+    try:
+        client = server.client(select="INBOX")
+        large = b"Subject: large\r\n\r\n" + bytes(range(1, 256)) * 2_000
+        command = f"APPEND INBOX {{{len(large)}+}}\r\n".encode() + large
+        if how == "COPY":
+            client.append("INBOX", large)
+            command = b'COPY 1 "Other Users/u2/INBOX"'
+        work = client.begin(command)
+        while not isinstance(work, Write):
+            client.session.finish(client._do(work))
+            following = client.session.next_work()
+            assert following is not None
+            work = following
+        client._do(work)
+        client.session.fail(Unavailable("The worker that writes to this database has ended"))
+        assert b" NO [UNAVAILABLE]" in client.turn()
+        for number, packs in server.packs.items():
+            server.stores[number].forget_packs()
+            with server.stores[number].read() as tx:
+                assert all(packs.read(blob, 0, 100) == large[:100] for blob in tx.blobs())
+                assert len(list(tx.blobs())) == (how == "COPY" or number == 1)
+    finally:
+        server.close()
