@@ -2,13 +2,12 @@
 
 import argparse
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import msgspec
 
-from adapters.server import demo, reactor
-from adapters.server.config import Endpoint, Settings, Size
+from adapters.server import demo, serving
+from adapters.server.config import Endpoint, Size
 from adapters.server.installation import Installation
 from core.recipients import Quota
 
@@ -43,23 +42,7 @@ def main() -> int:
             replace(house.recipient(alias), use_database_quota=False, own_quota=Quota(prohibit_all=2000))
         )
     house.close()
-    return serve(settings)
-
-
-def serve(settings: Settings) -> int:
-    """Until SIGTERM; `ready` on stdout tells when it can be used."""
-    loop = reactor.install()
-    from adapters.server import logs  # only behind the reactor
-    from adapters.server.server import Server
-
-    log = logs.configure(settings.log.format, settings.log.level)
-
-    async def main() -> Callable[[], Awaitable[None]]:
-        stop = await Server(settings, loop, log).start()
-        print("ready", flush=True)
-        return stop
-
-    return reactor.run(loop, main)
+    return serving.serve(settings, workers=None, read=lambda: settings, announce=lambda: print("ready", flush=True))
 
 
 if __name__ == "__main__":

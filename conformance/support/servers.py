@@ -1,11 +1,13 @@
 """Servers for the length of a test module: Penfold, and a private Dovecot beside it."""
 
+import contextlib
 import os
 import signal
 import ssl
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -85,9 +87,9 @@ class Penfold:
         self.check_log()
 
     def kill(self) -> None:
-        """SIGKILL."""
+        """SIGKILL, to all its processes at once."""
         assert self._process is not None, "it is not running"
-        os.kill(self.pid, signal.SIGKILL)
+        os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
         self._forget()
 
@@ -117,17 +119,29 @@ class Penfold:
         return client
 
     def memory(self) -> tuple[int, int]:
-        """VmRSS and VmHWM, in octets."""
-        found = {}
-        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            name, _, value = line.partition(":")
-            if name in ("VmRSS", "VmHWM"):
-                found[name] = int(value.split()[0]) * 1024
+        """VmRSS and VmHWM of all its processes together, in octets."""
+        found: Counter[str] = Counter()
+        for process in self._processes():
+            for line in (process / "status").read_text().splitlines():
+                name, _, value = line.partition(":")
+                if name in ("VmRSS", "VmHWM"):
+                    found[name] += int(value.split()[0]) * 1024
         return found["VmRSS"], found["VmHWM"]
 
     def reset_peak(self) -> None:
         """VmHWM begins anew (proc(5), clear_refs)."""
-        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+        for process in self._processes():
+            (process / "clear_refs").write_text("5")
+
+    def _processes(self) -> list[Path]:
+        """The supervisor and its workers."""
+        assert self._process is not None, "it is running"
+        found = []
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if int((process / "stat").read_text().rpartition(")")[2].split()[2]) == self._process.pid:
+                    found.append(process)
+        return found
 
 
 class Dovecot:
