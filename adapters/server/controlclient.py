@@ -5,10 +5,8 @@ id and one of "ok" (the result), "refused" (what kind of no, with a "text" for p
 may be many before one of the others.  A line that was no request is refused with the id null.
 """
 
-import os
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -17,14 +15,13 @@ from msgspec import Raw, Struct, field
 
 from adapters.server.administration.context import Progress, Request
 from adapters.server.administration.verbs import NAMES, VERBS
+from adapters.server.sockets import reachable, socket_path
 from core.errors import Refusal, Unavailable
 
 T = TypeVar("T")
 
-SOCKET: Final = "control.sock"  # in DATA_DIR/run
 REQUEST_OCTETS: Final = 64 * 1024  # the longest line of a request
 _PIECE: Final = 64 * 1024
-_PATH_OCTETS: Final = 100  # sun_path has 108
 
 
 class Asked(Struct, frozen=True):
@@ -56,24 +53,6 @@ class Refused(Refusal):
 
 class ConnectionBroken(Unavailable):
     """The server ended the connection before it had answered."""
-
-
-def socket_path(root: Path) -> Path:
-    """Where the server of a data directory listens."""
-    return root / "run" / SOCKET
-
-
-@contextmanager
-def reachable(path: Path) -> Iterator[str]:
-    """A name for a socket that is short enough for the kernel, however deep the directory is."""
-    if len(os.fsencode(path)) <= _PATH_OCTETS:
-        yield str(path)
-        return
-    directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        yield f"/proc/self/fd/{directory}/{path.name}"
-    finally:
-        os.close(directory)
 
 
 class ControlClient:

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import structlog
 from structlog.typing import FilteringBoundLogger
-from twisted.logger import STDLibLogObserver, globalLogBeginner
 
 Format = Literal["json", "console"]
 
@@ -38,9 +37,15 @@ def configure(form: Format, level: str) -> FilteringBoundLogger:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(foreign)
     logging.basicConfig(handlers=[handler], level=max(threshold, logging.WARNING), force=True)
-    globalLogBeginner.beginLoggingTo([STDLibLogObserver()], redirectStandardIO=False, discardBuffer=True)
     logger: FilteringBoundLogger = structlog.get_logger()
     return logger
+
+
+def adopt_twisted() -> None:
+    """What Twisted logs comes out the same way; for a process that has it."""
+    from twisted.logger import STDLibLogObserver, globalLogBeginner
+
+    globalLogBeginner.beginLoggingTo([STDLibLogObserver()], redirectStandardIO=False, discardBuffer=True)
 
 
 def _drop_internal(_logger: Any, _method: str, event: Any) -> Any:

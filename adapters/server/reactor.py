@@ -10,7 +10,7 @@ import uvloop
 from twisted.internet import asyncioreactor, defer
 from twisted.internet.error import ReactorNotRunning
 
-from adapters.server import memory
+from adapters.server import logs, memory
 
 Stop = Callable[[], Awaitable[None]]
 
@@ -18,6 +18,7 @@ Stop = Callable[[], Awaitable[None]]
 def install() -> asyncio.AbstractEventLoop:
     """Makes the loop.  Before anything imports Twisted's reactor, which parts of Twisted do when they are imported."""
     memory.tune()
+    logs.adopt_twisted()
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     asyncioreactor.install(loop)

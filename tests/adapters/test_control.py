@@ -19,9 +19,10 @@ from adapters.server.administration.context import Context, Progress
 from adapters.server.administration.databases import ListDomains
 from adapters.server.config import Server, Settings
 from adapters.server.control import ControlService
-from adapters.server.controlclient import REQUEST_OCTETS, ConnectionBroken, ControlClient, Refused, socket_path
+from adapters.server.controlclient import REQUEST_OCTETS, ConnectionBroken, ControlClient, Refused
 from adapters.server.installation import Installation
 from adapters.server.listeners import Door, at_path
+from adapters.server.sockets import socket_path
 from tests.adapters.test_administration import FakeSessions
 
 

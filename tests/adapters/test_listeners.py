@@ -14,7 +14,6 @@ from typing import Any, cast
 import pytest
 
 from adapters.server.config import Endpoint, Imap, Lmtp, Metrics, Server, Settings, Smtp
-from adapters.server.controlclient import reachable, socket_path
 from adapters.server.listeners import (
     ACCEPTED_AT_A_TIME,
     RETRY_SECONDS,
@@ -24,6 +23,7 @@ from adapters.server.listeners import (
     at_path,
     opened,
 )
+from adapters.server.sockets import reachable, socket_path
 from tests.support.ports import free_ports
 
 

@@ -6,8 +6,9 @@ import sys
 
 PROGRAM = """
 import logging, warnings
-from adapters.server.logs import configure
+from adapters.server.logs import adopt_twisted, configure
 log = configure({form!r}, {level!r})
+adopt_twisted()
 log.debug("small", n=1)
 log.info("event", connection=7, name="Zoë\\n")
 logging.getLogger("aiosmtpd").info("chatter")

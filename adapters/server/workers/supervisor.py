@@ -16,7 +16,7 @@ from structlog.typing import FilteringBoundLogger
 
 from adapters.server import listeners
 from adapters.server.config import Settings
-from adapters.server.listeners import Acceptor
+from adapters.server.listeners import NOT_SESSIONS, Acceptor
 from adapters.server.pidfile import PidFile
 from adapters.server.trouble import OutOfReach
 from adapters.server.workers.channel import (
@@ -47,7 +47,6 @@ LONGEST_PAUSE: Final = 10.0  # before a worker that keeps dying is started once 
 PAIR_SECONDS: Final = 0.5  # until two workers whose stream broke get another, if neither has died
 SETTINGS_OCTETS: Final = MESSAGE_OCTETS - 1024
 TOO_LARGE: Final = f"The settings are too large for several workers: at most {SETTINGS_OCTETS // 1024} KB"
-NOT_SESSIONS: Final = ("control", "metrics")  # doors of which all connections go to the first worker
 
 
 class Hand:

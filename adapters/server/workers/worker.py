@@ -13,6 +13,7 @@ from structlog.typing import FilteringBoundLogger
 
 from adapters.server import logs, reactor
 from adapters.server.config import Settings
+from adapters.server.listeners import NOT_SESSIONS
 from adapters.server.server import Server
 from adapters.server.trouble import OutOfReach, serving
 from adapters.server.workers import channel
@@ -109,7 +110,8 @@ class Worker:
                 raise OSError(errno.EMFILE, "No descriptor is free")
             await self._server.take(door, _socket(descriptor))
         except OSError:  # it has gone, or has not come through its handshake
-            self._left()
+            if door not in NOT_SESSIONS:
+                self._left()
 
     async def _renew(self, settings: bytes) -> None:
         await self._is_open
