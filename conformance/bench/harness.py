@@ -178,7 +178,7 @@ class Bench:
         trouble: dict[str, str] = {}
         cpu = {t.name: [0.0, 0.0] for t in self.targets}
         for rnd in range(self.rounds):
-            for t in self.targets:  # A, B, A, B, ...
+            for t in self.targets[:: -1 if rnd % 2 else 1]:  # A, B, B, A, ...: who is first in a round gains by it
                 if t.name in trouble:
                     continue
                 Clock.total_wall = Clock.total_cpu = 0.0
