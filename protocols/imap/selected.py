@@ -106,7 +106,7 @@ class Selected:
         self._announced = len(view)  # what the last EXISTS said, less what EXPUNGE took away
         self._enabled = enabled
         self._ghosts: UIDRanges = ()
-        self._held_since = 0  # the MODSEQ before the first ghost
+        self._held_since: int | None = None  # the MODSEQ before the first change of which not all has been told
         # Without the views that came with them: a client that stays silent would keep every one alive.
         self._news: list[FolderChange] = []
         self._room = NEWS_ENTRIES
@@ -155,7 +155,7 @@ class Selected:
     @property
     def modseq(self) -> int:
         """Up to which MODSEQ the client has been told everything (RFC 7162 3.2: HIGHESTMODSEQ)."""
-        return min(self._held_since, self.view.modseq) if self._holds else self.view.modseq
+        return self.view.modseq if self._held_since is None else min(self._held_since, self.view.modseq)
 
     @property
     def _holds(self) -> bool:
@@ -246,6 +246,8 @@ class Selected:
                 yield from self._fetched(changed, uid=uid)
         yield from self._exists()
         yield from self._unmuted(uid=uid)
+        if not self._holds:
+            self._held_since = None
         self._share()
         self._owes_modseq |= bool(self._ghosts or had_ghosts or any(change.expunged for change in news))
         if self.contexts:
@@ -259,7 +261,8 @@ class Selected:
 
     def _hold(self, change: FolderChange) -> None:
         """The client is not told of all of this."""
-        self._held_since = self._held_since if self._holds else change.since
+        # Not by `_holds`: messages that came before, in the same breath, are announced in a moment.
+        self._held_since = change.since if self._held_since is None else self._held_since
 
     def _unmuted(self, *, uid: bool) -> Iterator[bytes]:
         """RFC 5465 3.1: what has accumulated while the client did not want to hear of flags."""

@@ -205,6 +205,19 @@ def test_a_message_that_was_never_announced_does_not_vanish(server: TestServer) 
     assert b"VANISHED" not in client.ok("NOOP")
 
 
+def test_what_is_held_back_behind_what_has_just_come_holds_the_highest_modseq_back(server: TestServer) -> None:
+    """RFC 7162 3.2: that of the change before, and not 0, with which a client would begin anew."""
+    client = room(server, 1, "(\\Deleted)")
+    client.ok("ENABLE QRESYNC")
+    other = second(server)
+    other.append("INBOX", b"Subject: y\r\n\r\n")
+    other.ok("EXPUNGE")
+    answer = client.ok("FETCH 1 (FLAGS MODSEQ)")
+    assert b"* 2 EXISTS" in answer
+    assert b"[HIGHESTMODSEQ 3]" in answer
+    assert b"* VANISHED 1\r\n" in client.ok("NOOP")
+
+
 def test_what_is_held_back_holds_the_highest_modseq_back(server: TestServer) -> None:
     """RFC 7162 3.2 and the example of section 6: or a client that is cut off would never hear of it."""
     client, other = room(server, 3), second(server)
