@@ -102,9 +102,7 @@ def main() -> int:
     ap.add_argument("--imap", type=endpoint, required=True, metavar="HOST:PORT")
     ap.add_argument("--lmtp", type=endpoint, metavar="HOST:PORT")
     ap.add_argument("--pid", type=int, help="server's main process, for idle_memory")
-    ap.add_argument(
-        "--vs-imap", type=endpoint, metavar="HOST:PORT", help="second target (B): A, B, B, A, ..."
-    )
+    ap.add_argument("--vs-imap", type=endpoint, metavar="HOST:PORT", help="second target (B): A, B, B, A, ...")
     ap.add_argument("--vs-lmtp", type=endpoint, metavar="HOST:PORT")
     ap.add_argument("--vs-pid", type=int)
     ap.add_argument(
