@@ -17,6 +17,7 @@ PACKAGES = {
     "alpine": "alpine",
     "tmux": "tmux",
     "openssl": "openssl",
+    "cc": "gcc libc6-dev",
 }
 PATH = os.environ.get("PATH", "") + os.pathsep + "/usr/sbin" + os.pathsep + "/usr/lib/postfix/sbin"
 

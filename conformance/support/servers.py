@@ -8,8 +8,9 @@ import subprocess
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 from conformance.support.imap import Imap
 from conformance.support.packages import require
@@ -30,12 +31,20 @@ def scratch(name: str) -> Path:
 class Penfold:
     """A Penfold server of our own, in a process of its own."""
 
-    def __init__(self, directory: Path, *, users: int = 3, options: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        users: int = 3,
+        options: Sequence[str] = (),
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """With options, `conformance.support.serve` makes the settings; without, `penfold demo` does."""
         self.directory = directory
         self.base = free_base(24, 25, 143, 993)
         self._users = users
         self._options = tuple(options)
+        self._environment = environment
         self._process: subprocess.Popen[bytes] | None = None
         self.log = directory.parent / f"{directory.name}.log"
 
@@ -68,6 +77,7 @@ class Penfold:
                 stdout=subprocess.PIPE,
                 stderr=log,
                 cwd=ROOT,
+                env={**os.environ, **self._environment},
                 start_new_session=True,
             )
         assert self._process.stdout is not None, "it is a pipe"

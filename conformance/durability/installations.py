@@ -1,0 +1,38 @@
+"""An installation on disk that no server has open: looked at with the product's own means."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from adapters.server import demo
+from adapters.server.installation import Installation
+from conformance.durability.contents import Folders, folders
+from core.audit import audit
+from core.model import MailboxId
+
+
+@contextmanager
+def opened(root: Path) -> Iterator[Installation]:
+    house = Installation(demo.settings(root, 0))
+    try:
+        yield house
+    finally:
+        house.close()
+
+
+def mailboxes(root: Path) -> Mapping[str, MailboxId]:
+    """User -> mailbox."""
+    with opened(root) as house:
+        return _mailboxes(house)
+
+
+def _mailboxes(house: Installation) -> Mapping[str, MailboxId]:
+    return {recipient.alias: recipient.mailbox_id for recipient in house.recipients()}
+
+
+def look(root: Path) -> tuple[list[str], Folders]:
+    """What the audit finds broken, bodies and all, and what is in the mailboxes."""
+    with opened(root) as house:
+        (database,) = house.databases.values()
+        with database.read() as tx:
+            return list(audit(tx, deep=True)), folders(tx, _mailboxes(house))

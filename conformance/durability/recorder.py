@@ -1,0 +1,44 @@
+"""A server that is recorded from its first start on, under load, and what the recording proves."""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from conformance.durability.installations import mailboxes
+from conformance.durability.load import USERS, Load, crew
+from conformance.durability.proof import Proof, prove
+from conformance.durability.shim import Shim
+from conformance.durability.workers import Worker
+from conformance.support.servers import Penfold
+
+SOAK = bool(os.environ.get("PENFOLD_SOAK"))
+STEPS = 1500 if SOAK else 100  # of each worker in each session
+SESSIONS = 2
+
+
+@dataclass
+class Recording:
+    shim: Shim
+    server: Penfold
+    workers: list[Worker]
+    proof: Proof
+
+
+def record(
+    directory: Path, *, skipped: str = "", steps: int = STEPS, sessions: int = SESSIONS, seed: int = 1
+) -> Recording:
+    """Everything that a server writes from its first start on; syncs of files like `skipped` are left out."""
+    root = directory / "penfold"
+    shim = Shim(directory, root)
+    server = Penfold(root, users=USERS, environment=shim.environment)
+    if skipped:
+        shim.skip_syncs(skipped)
+    workers = crew(seed)
+    for _ in range(sessions):
+        server.start()
+        Load(workers, server, steps).start().join()
+        server.stop()
+    # A copy: looking at a database writes to it, and nobody would record that.
+    copy = Path(shutil.copytree(root, directory / "copy", ignore=shutil.ignore_patterns("run")))
+    return Recording(shim, server, workers, prove(shim.log, root, workers, mailboxes(copy)))
