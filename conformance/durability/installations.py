@@ -6,6 +6,7 @@ from pathlib import Path
 
 from adapters.server import demo
 from adapters.server.installation import Installation
+from adapters.stores.sqlite import SqliteConnection
 from conformance.durability.contents import Folders, folders
 from core.audit import audit
 from core.model import MailboxId
@@ -31,8 +32,14 @@ def _mailboxes(house: Installation) -> Mapping[str, MailboxId]:
 
 
 def look(root: Path) -> tuple[list[str], Folders]:
-    """What the audit finds broken, bodies and all, and what is in the mailboxes."""
+    """What SQLite and the audit find broken, bodies and all, and what is in the mailboxes."""
     with opened(root) as house:
         (database,) = house.databases.values()
         with database.read() as tx:
-            return list(audit(tx, deep=True)), folders(tx, _mailboxes(house))
+            found = list(audit(tx, deep=True)), folders(tx, _mailboxes(house))
+    broken, seen = found
+    for file in sorted(root.rglob("*.db")):
+        connection = SqliteConnection(file, writer=False)
+        broken += (f"{file.name}: {line}" for line in connection.integrity())
+        connection.close()
+    return broken, seen

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from conformance.durability.clients import CountingImap
 from conformance.durability.contents import Folders, Mail
-from conformance.durability.workers import Begun, Worker
+from conformance.durability.workers import Worker
 from conformance.support.imap import Answer
 from conformance.support.servers import HOST, PASSWORD, Penfold
 
@@ -46,14 +46,13 @@ class Keeper(Worker):
         bodies: tuple[bytes, ...] = (),
     ) -> bool:
         """`after` of None: if it succeeds, with UIDs that nobody knows."""
-        self.begun = Begun(what, after(None))
+        self.begin(what, after(None))
         answer = self._client.command(command, *literals)
         assert answer.status in (b"OK", b"NO"), f"{what}: {answer}"
-        self.begun = None
         if answer.status == b"OK":
             self.took(what, after(answer), self._client.port, self._client.heard, bodies)
         else:
-            self.refused.append(f"{what}: {answer.tagged.decode()}")
+            self.was_refused(answer.tagged.decode())
         return answer.status == b"OK"
 
     def _select(self, path: str) -> bool:

@@ -5,6 +5,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from conformance.durability.contents import Folders
 from conformance.durability.installations import mailboxes
 from conformance.durability.load import USERS, Load, crew
 from conformance.durability.proof import Proof, prove
@@ -23,6 +24,7 @@ class Recording:
     server: Penfold
     workers: list[Worker]
     proof: Proof
+    before: Folders  # what was there when the clients came
 
 
 def record(
@@ -35,10 +37,11 @@ def record(
     if skipped:
         shim.skip_syncs(skipped)
     workers = crew(seed)
+    before = {path: mail for worker in workers for path, mail in worker.folders.items()}
     for _ in range(sessions):
         server.start()
         Load(workers, server, steps).start().join()
         server.stop()
     # A copy: looking at a database writes to it, and nobody would record that.
     copy = Path(shutil.copytree(root, directory / "copy", ignore=shutil.ignore_patterns("run")))
-    return Recording(shim, server, workers, prove(shim.log, root, workers, mailboxes(copy)))
+    return Recording(shim, server, workers, prove(shim.log, root, workers, mailboxes(copy)), before)

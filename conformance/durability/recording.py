@@ -2,6 +2,7 @@
 
 import mmap
 import struct
+from bisect import bisect_left
 from collections.abc import Iterator
 from enum import IntEnum
 from pathlib import Path
@@ -85,7 +86,7 @@ class Sent:
 
     def when(self, port: int, octets: int) -> int:
         """The place in the order where so many octets were first on their way to a peer."""
-        for end, began in self._ends.get(port, ()):
-            if end >= octets:
-                return began
-        raise AssertionError(f"{octets} octets were never sent to port {port}")
+        ends = self._ends.get(port, [])
+        place = bisect_left(ends, (octets, 0))
+        assert place < len(ends), f"{octets} octets were never sent to port {port}"
+        return ends[place][1]

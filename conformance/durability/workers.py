@@ -7,7 +7,7 @@ import hashlib
 import random
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from conformance.durability.clients import CountingLmtp
 from conformance.durability.contents import Folders, Mail
@@ -29,10 +29,12 @@ class Step:
 
 @dataclass(frozen=True)
 class Begun:
-    """A command that was sent and not answered yet."""
+    """A command that was sent; when it was not acknowledged, it may have been carried out all the same."""
 
     what: str
-    after: Folders  # if it succeeds
+    after: Folders  # if it is carried out
+    steps: int  # how many were acknowledged before
+    answer: str = ""  # if it was refused
 
 
 class Worker:
@@ -44,7 +46,7 @@ class Worker:
         self.folders: Folders = {}  # as of the last acknowledgement
         self.begun: Begun | None = None
         self.steps: list[Step] = []
-        self.refused: list[str] = []
+        self.refused: list[Begun] = []
         self._messages = 0
 
     def sees(self, path: str) -> bool:
@@ -71,6 +73,14 @@ class Worker:
         lines = b"\r\n".join(b"%s %s" % (noise[at : at + 60], token.encode()) for at in range(0, len(noise), 60))
         head = f"From: joe@example.net\r\nSubject: {token}\r\nMessage-ID: <{token}@durability.example>\r\n\r\n"
         return head.encode() + lines + b"\r\n"
+
+    def begin(self, what: str, after: Folders) -> None:
+        self.begun = Begun(what, after, len(self.steps))
+
+    def was_refused(self, answer: str) -> None:
+        assert self.begun is not None, "there is no answer without a command"
+        self.refused.append(replace(self.begun, answer=answer))
+        self.begun = None
 
     def took(self, what: str, after: Folders, port: int, octets: int, bodies: tuple[bytes, ...] = ()) -> None:
         self.steps.append(Step(what, after, port, octets, bodies))
@@ -100,15 +110,15 @@ class Deliverer(Worker):
         message = self.message()
         body = hashlib.sha256(message).digest()
         what = f"deliver to {users}"
-        self.begun = Begun(what, self._with(users, body))
+        self.begin(what, self._with(users, body))
         answers = list(client.deliver("joe@example.net", [f"{user}@example.com" for user in users], message))
-        taken = [address.partition("@")[0] for address, code, _ in answers if code == 250]
-        self.refused += [f"{what}: {code}" for _, code, _ in answers if code != 250]
         assert all(code == 250 or 400 <= code < 500 for _, code, _ in answers), f"refused for good: {answers}"
-        self.begun = None
-        if taken:
-            first = next(octets for _, code, octets in answers if code == 250)
-            self.took(what, self._with(taken, body), client.port, first, (body,))
+        if all(code != 250 for _, code, _ in answers):
+            self.was_refused(f"{answers[0][1]}")
+            return
+        taken = [address.partition("@")[0] for address, code, _ in answers if code == 250]
+        first = next(octets for _, code, octets in answers if code == 250)
+        self.took(what, self._with(taken, body), client.port, first, (body,))
 
     def _with(self, users: Sequence[str], body: bytes) -> Folders:
         new = {f"{user}/INBOX": {**self.folders[f"{user}/INBOX"], body: Mail(None, frozenset())} for user in users}
