@@ -7,13 +7,15 @@ import hashlib
 import os
 import threading
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from msgspec.structs import replace
 
 from adapters.blobs import frames
 from adapters.blobs.packs import Packs, encode, record_header, write_all
+from core.errors import Unavailable
 from core.model import FRAMED, Blob
 
 
@@ -71,6 +73,15 @@ class Spool:
         self._buffer.clear()
 
 
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """A disk that is full or fails is no fault of ours: the client may try again later."""
+    try:
+        yield
+    except OSError as fault:
+        raise Unavailable("The message could not be written") from fault
+
+
 class _SharedPack:
     """The pack of one command's bodies, which is made when the first of them must be written."""
 
@@ -96,19 +107,22 @@ class _SharedPack:
         return replace(blob, data=None, pack_id=self.settle(), pack_offset=start)
 
     def write(self, octets: bytes, offset: int) -> None:
+        """Raises Unavailable."""
         if self._is_closed:
             raise ValueError("The bodies have been given up")
-        if self._place is None:
-            self._place = self._packs().begin_spool()
-        write_all(self._place[1], octets, offset)
+        with _refusing():
+            if self._place is None:
+                self._place = self._packs().begin_spool()
+            write_all(self._place[1], octets, offset)
 
     def settle(self) -> int:
-        """Makes what was written durable; the pack's number."""
+        """Makes what was written durable; the pack's number.  Raises Unavailable."""
         assert self._place is not None, "something was written"
-        os.fdatasync(self._place[1])
-        if not self._is_named:
-            self._packs().sync_directory()
-            self._is_named = True
+        with _refusing():
+            os.fdatasync(self._place[1])
+            if not self._is_named:
+                self._packs().sync_directory()
+                self._is_named = True
         return self._place[0]
 
     def close(self, *, keep: bool) -> None:

@@ -14,6 +14,7 @@ from adapters.blobs import frames
 from adapters.blobs.frames import FRAME_OCTETS
 from adapters.blobs.packs import Packs, record_header
 from adapters.blobs.spool import Spool
+from core.errors import Unavailable
 from core.model import FRAMED, PLAIN, Blob
 
 LIMIT = 100 * 1024 * 1024
@@ -171,7 +172,7 @@ def test_a_disk_that_is_full_leaves_a_spool_that_can_be_discarded(
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "pwrite", full)
-        with pytest.raises(OSError, match="No space"):
+        with pytest.raises(Unavailable):
             spool.write(bytes(2 * FRAME_OCTETS))
     spool.discard()
     assert files(tmp_path) == []
