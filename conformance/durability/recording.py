@@ -66,16 +66,16 @@ class Sent:
         self._ends: dict[
             int, list[tuple[int, int]]
         ] = {}  # port -> (octets up to here, place of the send that ends there)
-        self._sending: dict[tuple[int, int], int] = {}  # (port, thread) -> place of the send
+        self._sending: dict[tuple[int, int], Event] = {}  # (port, thread) -> the send
 
     def note(self, event: Event) -> None:
         if event.kind is Kind.SENDS:
-            self._sending[event.port, event.thread] = event.at
+            self._sending[event.port, event.thread] = event
         elif event.kind is Kind.SENT:
             began = self._sending.pop((event.port, event.thread))
             ends = self._ends.setdefault(event.port, [])
             if event.size > 0:
-                ends.append(((ends[-1][0] if ends else 0) + event.size, began))
+                ends.append(((ends[-1][0] if ends else 0) + event.size, began.at))
 
     @property
     def has_begun(self) -> bool:
@@ -87,6 +87,9 @@ class Sent:
     def when(self, port: int, octets: int) -> int:
         """The place in the order where so many octets were first on their way to a peer."""
         ends = self._ends.get(port, [])
-        place = bisect_left(ends, (octets, 0))
-        assert place < len(ends), f"{octets} octets were never sent to port {port}"
-        return ends[place][1]
+        if (place := bisect_left(ends, (octets, 0))) < len(ends):
+            return ends[place][1]
+        # A server that was killed has not written down how it went.
+        last = [began.at for (to, _), began in self._sending.items() if to == port]
+        assert last, f"{octets} octets were never sent to port {port}"
+        return last[0]
