@@ -48,9 +48,10 @@ bench: .venv/tested
 	sh conformance/install.sh
 	$(BIN)/python -m conformance.bench
 
-# The long forms of the random tests.
+# The long forms of the random tests, and of those that kill a server, fail its disk and cut its power (they need cc).
 soak: .venv/tested
 	PENFOLD_SOAK=1 $(BIN)/pytest tests/model tests/fuzz --timeout 3600
+	PENFOLD_SOAK=1 $(BIN)/pytest conformance/durability -s
 
 lock: install
 	$(BIN)/pip install --quiet uv

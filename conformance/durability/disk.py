@@ -5,7 +5,9 @@ they were written has ended; a name is safe once a sync of its directory has.  A
 """
 
 import random
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -28,11 +30,12 @@ class Synced:
     """What one can ask to be made safe: since when is what happened at some place in the order safe?"""
 
     def __init__(self) -> None:
-        self.syncs: list[tuple[int, int]] = []  # (began, ended)
+        self.syncs: list[tuple[int, int]] = []  # (ended, began), in the order of their ends
 
     def safe_from(self, at: int) -> int | None:
         """Where in the order the first sync ended that began after that."""
-        return min((ended for began, ended in self.syncs if began > at), default=None)
+        later = islice(self.syncs, bisect_right(self.syncs, (at, at)), None)
+        return next((ended for ended, began in later if began > at), None)
 
 
 class File(Synced):
@@ -55,7 +58,7 @@ class File(Synced):
         self.pending.append(Change(at, size, lost, size))
 
     def sync(self, began: int, ended: int) -> None:
-        self.syncs.append((began, ended))
+        self.syncs.append((ended, began))
         for change in self.pending:
             if change.at < began:
                 _put(self.certain, change.offset, change.data)
@@ -130,6 +133,7 @@ class Disk:
         self.root = str(root)
         self.names: dict[str, Node] = {self.root: Directory(-1)}
         self.certain: dict[str, Node] = dict(self.names)
+        self._ever = {self.root: [self.names[self.root]]}
         self._pending: list[tuple[int, str, Node | None]] = []  # names given and taken since their directory was synced
         self._by_inode: dict[int, File] = {}
         self._begun: dict[tuple[int, str], int] = {}
@@ -158,6 +162,7 @@ class Disk:
             self.names.pop(path, None)
         else:
             self.names[path] = node
+            self._ever.setdefault(path, []).append(node)
 
     def _opened(self, event: Event) -> None:
         known = self.names.get(event.path)
@@ -180,7 +185,7 @@ class Disk:
         began = self._begun.pop((event.thread, event.path))
         if isinstance(directory := self.names.get(event.path), Directory):
             self._sync_names(event.path, began)
-            directory.syncs.append((began, event.at))
+            directory.syncs.append((event.at, began))
         else:
             self._file(event).sync(began, event.at)
 
@@ -200,11 +205,14 @@ class Disk:
 
     # ------------------------------------------------------------------------------------------ what is there
 
+    def named(self, path: str, at: int) -> Node:
+        """What a name stood for at some place in the order, or last before that."""
+        return [node for node in self._ever[path] if node.made_at <= at][-1]
+
     def unsafe_name(self, path: str, until: int) -> str:
         """The name on the way to a file that was not safe at some place in the order; empty: all of them were."""
         while path != self.root:
-            directory = self.names[parent(path)]
-            safe = directory.safe_from(self.names[path].made_at)
+            safe = self.named(parent(path), until).safe_from(self.named(path, until).made_at)
             if safe is None or safe > until:
                 return path
             path = parent(path)

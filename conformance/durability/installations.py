@@ -1,5 +1,6 @@
 """An installation on disk that no server has open: looked at with the product's own means."""
 
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,11 @@ def opened(root: Path) -> Iterator[Installation]:
         yield house
     finally:
         house.close()
+
+
+def copied(root: Path, copy: Path) -> Path:
+    """The files of a server that is stopped: looking at a database writes to it."""
+    return Path(shutil.copytree(root, copy, ignore=shutil.ignore_patterns("run")))
 
 
 def mailboxes(root: Path) -> Mapping[str, MailboxId]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from adapters.blobs.packs import record_header
 from conformance.durability.commits import Acknowledged, Commit, Ties, Wal
 from conformance.durability.disk import Disk, File
+from conformance.durability.growth import Growth
 from conformance.durability.recording import Event, Sent, events
 from conformance.durability.workers import Worker
 from core.model import Blob, MailboxId
@@ -36,7 +37,7 @@ class Proof:
 
 
 def prove(log: Path, root: Path, workers: Sequence[Worker], mailboxes: Mapping[str, MailboxId]) -> Proof:
-    proof = Proof(Disk(root), Sent())
+    proof, growth = Proof(Disk(root), Sent()), Growth(mailboxes)
     ties = Ties(workers, mailboxes)
     wals: dict[str, Wal] = {}
     for event in events(log):
@@ -45,7 +46,9 @@ def prove(log: Path, root: Path, workers: Sequence[Worker], mailboxes: Mapping[s
         proof.events += 1
         commit = _commit(event, wals, proof.disk, root)
         if commit is not None and proof.sent.has_begun:  # before, there may be no tables yet
-            ties.note(commit, wals[event.path].tx())
+            tx = wals[event.path].tx()
+            ties.note(commit, tx)
+            proof.violations += growth.note(tx)
     proof.commits = ties.commits
     proof.restarts = sum(wal.restarts for wal in wals.values())
     for worker in workers:
@@ -78,11 +81,7 @@ def _broken(disk: Disk, one: Acknowledged, packed: Sequence[Blob]) -> Iterator[s
     if not _is_safe(commit.wal, commit.last, one.at):
         yield "its frames in the WAL were not synced"
     for path in (commit.database, f"{commit.database}-wal"):
-        if (
-            name := disk.unsafe_name(path, one.at)
-            if disk.names.get(path) is commit.wal or path == commit.database
-            else ""
-        ):
+        if name := disk.unsafe_name(path, one.at):
             yield f"the name of {name} was not synced"
     for blob in packed:
         yield from _broken_body(disk, one, blob)
@@ -90,7 +89,7 @@ def _broken(disk: Disk, one: Acknowledged, packed: Sequence[Blob]) -> Iterator[s
 
 def _broken_body(disk: Disk, one: Acknowledged, blob: Blob) -> Iterator[str]:
     path = f"{one.commit.database.removesuffix('.db')}/{blob.pack_id}.pack"
-    pack = disk.names[path]
+    pack = disk.named(path, one.at)
     assert isinstance(pack, File), "a pack is a file"
     assert blob.pack_offset is not None, "it is in a pack"
     start = blob.pack_offset - len(record_header(blob))

@@ -1,12 +1,11 @@
 """A server that is recorded from its first start on, under load, and what the recording proves."""
 
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 from conformance.durability.contents import Folders
-from conformance.durability.installations import mailboxes
+from conformance.durability.installations import copied, mailboxes
 from conformance.durability.load import USERS, Load, crew
 from conformance.durability.proof import Proof, prove
 from conformance.durability.shim import Shim
@@ -42,6 +41,5 @@ def record(
         server.start()
         Load(workers, server, steps).start().join()
         server.stop()
-    # A copy: looking at a database writes to it, and nobody would record that.
-    copy = Path(shutil.copytree(root, directory / "copy", ignore=shutil.ignore_patterns("run")))
+    copy = copied(root, directory / "copy")
     return Recording(shim, server, workers, prove(shim.log, root, workers, mailboxes(copy)), before)

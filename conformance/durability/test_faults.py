@@ -8,24 +8,15 @@ dropped what was to be synced (that is what Linux does), and the power is cut, t
 import errno
 import random
 import re
-import shutil
-import time
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from types import MappingProxyType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import pytest
 
-from conformance.durability.contents import differences
-from conformance.durability.images import Oracle, cuts, wrong_images
-from conformance.durability.installations import look
-from conformance.durability.load import USERS, Load, crew
 from conformance.durability.recorder import SOAK
-from conformance.durability.recording import Sent, events
-from conformance.durability.shim import SHORT, On, Shim
-from conformance.support.servers import Penfold, remove, scratch
+from conformance.durability.scene import Scene
+from conformance.durability.shim import SHORT, On
 
 ROUNDS = 20 if SOAK else 1
 IMAGES = 400 if SOAK else 25
@@ -97,88 +88,26 @@ STARTS = [
 ]
 
 
-class Failing(Penfold):
-    """Its log tells of the faults that it is given."""
-
-    def start(self) -> "Failing":
-        super().start()
-        return self
-
-    def check_log(self) -> None:
-        """See above."""
-
-    def end(self) -> None:
-        """However it is."""
-        if self._process is not None:
-            self.kill()
-
-
-class Scene:
-    """A server, its clients, and a disk that fails when it is told to."""
-
-    def __init__(self, environment: Mapping[str, str] = MappingProxyType({})) -> None:
-        self.directory = scratch("faults")
-        self.root = self.directory / "penfold"
-        self.shim = Shim(self.directory, self.root)
-        self.workers = crew(2)
-        self.before = {path: mail for worker in self.workers for path, mail in worker.folders.items()}
-        self.server = Failing(self.root, users=USERS, environment={**self.shim.environment, **environment})
-        self.began = time.monotonic()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        self.server.end()
-        if kind is not None:
-            print(self.server.log.read_text(errors="replace")[-8000:])
-        remove(self.directory)
-
-    def fail(self, fault: Fault, chance: random.Random) -> int:
-        """Under load, calls fail, and then no more; how many did."""
-        after, times = chance.randrange(fault.within), fault.times or chance.randint(1, 3)
-        self.shim.fail(fault.on, fault.pattern, fault.error, after=after, times=times)
-        self.work(fault.steps)
-        assert self.shim.heal(), f"{fault} was never met"
-        refused = self.refusals()
-        assert [answer for answer in refused if not TEMPORARY.match(answer)] == []
-        self.work(3)
-        assert self.refusals() == refused, f"{fault} is over, and commands are still refused"
-        return self.shim.failed
-
-    def work(self, steps: int) -> None:
-        Load(self.workers, self.server, steps).start().join()
-
-    def refusals(self) -> list[str]:
-        return [begun.answer for worker in self.workers for begun in worker.refused]
-
-    def wrong(self) -> list[str]:
-        """Of the stopped server's files."""
-        broken, seen = look(Path(shutil.copytree(self.root, self.directory / "copy")))
-        return broken + [line for worker in self.workers for line in differences(worker.folders, worker.mine(seen))]
-
-    def wrong_images(self, images: int, chance: random.Random) -> list[str]:
-        sent = Sent()
-        for event in events(self.shim.log):
-            sent.note(event)
-        told = [sent.when(step.port, step.octets) for worker in self.workers for step in worker.steps]
-        chosen = cuts(self.shim.log, told, images, chance)
-        oracle = Oracle(sent, self.workers, self.before)
-        return list(wrong_images(self.shim.log, self.root, chosen, oracle, chance))
-
-    def told(self) -> str:
-        acknowledged = sum(len(worker.steps) for worker in self.workers)
-        seconds = time.monotonic() - self.began
-        return f"{acknowledged} commands acknowledged, {len(self.refusals())} refused, {seconds:.1f} s"
+def fail(scene: Scene, fault: Fault, chance: random.Random) -> int:
+    """Under load, calls fail, and then no more; how many did."""
+    after, times = chance.randrange(fault.within), fault.times or chance.randint(1, 3)
+    scene.shim.fail(fault.on, fault.pattern, fault.error, after=after, times=times)
+    scene.work(fault.steps)
+    assert scene.shim.heal(), f"{fault} was never met"
+    refused = scene.refusals()
+    assert [answer for answer in refused if not TEMPORARY.match(answer)] == []
+    scene.work(3)
+    assert scene.refusals() == refused, f"{fault} is over, and commands are still refused"
+    return scene.shim.failed
 
 
 @pytest.mark.timeout(7200 if SOAK else 120)
 @pytest.mark.parametrize("place", FAULTS)
 def test_a_disk_that_fails_costs_a_try_and_no_mail(place: str) -> None:
     chance = random.Random(place)
-    with Scene() as scene:
+    with Scene(may_fail=True) as scene:
         scene.server.start()
-        failed = sum(scene.fail(fault, chance) for _ in range(ROUNDS) for fault in FAULTS[place])
+        failed = sum(fail(scene, fault, chance) for _ in range(ROUNDS) for fault in FAULTS[place])
         scene.server.stop()
         assert scene.wrong() == []
         assert scene.wrong_images(IMAGES, chance) == []
@@ -188,10 +117,10 @@ def test_a_disk_that_fails_costs_a_try_and_no_mail(place: str) -> None:
 def test_a_server_that_syncs_again_what_could_not_be_synced_would_lose_mail(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(SYNCS_AGAIN)
     chance = random.Random(1)
-    with Scene({"PYTHONPATH": str(tmp_path)}) as scene:
+    with Scene(environment={"PYTHONPATH": str(tmp_path)}, may_fail=True) as scene:
         scene.server.start()
         for _ in range(4):
-            scene.fail(Fault(On.SYNC, PACK, EIO, within=6, times=1), chance)
+            fail(scene, Fault(On.SYNC, PACK, EIO, within=6, times=1), chance)
         scene.server.stop()
         assert scene.refusals() == [], "it takes the second sync's word"
         assert scene.wrong() == [], "nothing shows as long as the power is on"
@@ -202,7 +131,7 @@ def test_a_server_that_syncs_again_what_could_not_be_synced_would_lose_mail(tmp_
 def test_a_server_that_cannot_start_for_its_disk_starts_when_it_can() -> None:
     chance = random.Random(3)
     failed = 0
-    with Scene() as scene:
+    with Scene(may_fail=True) as scene:
         scene.server.start()
         for fault in STARTS * ROUNDS:
             scene.work(5)

@@ -14,7 +14,7 @@ from conformance.durability.images import Oracle, cuts, wrong_images
 from conformance.durability.recorder import SOAK, Recording, record
 from conformance.support.servers import remove, scratch
 
-IMAGES = 3000 if SOAK else 500
+IMAGES = 3000 if SOAK else 300
 SEED = int(os.environ.get("PENFOLD_SEED") or (random.randrange(1 << 32) if SOAK else 1))
 
 

@@ -107,7 +107,9 @@ class Deliverer(Worker):
 
     def _deliver(self, client: CountingLmtp) -> None:
         users = self.chance.sample(self._users, self.chance.randint(1, len(self._users)))
-        message = self.message()
+        self.hand_over(client, users, self.message())
+
+    def hand_over(self, client: CountingLmtp, users: Sequence[str], message: bytes) -> None:
         body = hashlib.sha256(message).digest()
         what = f"deliver to {users}"
         self.begin(what, self._with(users, body))
