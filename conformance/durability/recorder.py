@@ -1,6 +1,8 @@
 """A server that is recorded from its first start on, under load, and what the recording proves."""
 
 import os
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +15,10 @@ from conformance.durability.workers import Worker
 from conformance.support.servers import Penfold
 
 SOAK = bool(os.environ.get("PENFOLD_SOAK"))
-STEPS = 1500 if SOAK else 100  # of each worker in each session
-SESSIONS = 2
+STEPS = 300 if SOAK else 100  # of each client in each session
+_GIVEN = os.environ.get("PENFOLD_SEED")
+SEEDS = [int(_GIVEN)] if _GIVEN else [random.randrange(1 << 32) for _ in range(12)] if SOAK else [1]
+SESSIONS = (1, 3)  # of so many processes
 
 
 @dataclass
@@ -22,12 +26,13 @@ class Recording:
     shim: Shim
     server: Penfold
     workers: list[Worker]
+    seed: int
     proof: Proof
     before: Folders  # what was there when the clients came
 
 
 def record(
-    directory: Path, *, skipped: str = "", steps: int = STEPS, sessions: int = SESSIONS, seed: int = 1
+    directory: Path, *, skipped: str = "", steps: int = STEPS, sessions: Sequence[int] = SESSIONS, seed: int = 1
 ) -> Recording:
     """Everything that a server writes from its first start on; syncs of files like `skipped` are left out."""
     root = directory / "penfold"
@@ -37,9 +42,9 @@ def record(
         shim.skip_syncs(skipped)
     workers = crew(seed)
     before = {path: mail for worker in workers for path, mail in worker.folders.items()}
-    for _ in range(sessions):
+    for server.workers in sessions:
         server.start()
         Load(workers, server, steps).start().join()
         server.stop()
     copy = copied(root, directory / "copy")
-    return Recording(shim, server, workers, prove(shim.log, root, workers, mailboxes(copy)), before)
+    return Recording(shim, server, workers, seed, prove(shim.log, root, workers, mailboxes(copy)), before)

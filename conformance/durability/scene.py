@@ -1,6 +1,7 @@
 """A server behind the shim with a crew of clients, and ways to see afterwards whether all is there."""
 
 import random
+import re
 import time
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -13,6 +14,8 @@ from conformance.durability.load import USERS, Load, crew
 from conformance.durability.recording import Sent, events
 from conformance.durability.shim import Shim
 from conformance.support.servers import Penfold, remove, scratch
+
+TEMPORARY = re.compile(r"NO \[UNAVAILABLE\] |4[0-9]{2}$")  # what a client hears who may try again
 
 
 class Server(Penfold):
@@ -37,7 +40,12 @@ class Scene:
     """A server behind the shim, and its clients; what went wrong is shown when a test fails."""
 
     def __init__(
-        self, *, environment: Mapping[str, str] = MappingProxyType({}), may_fail: bool = False, records: bool = True
+        self,
+        *,
+        environment: Mapping[str, str] = MappingProxyType({}),
+        may_fail: bool = False,
+        records: bool = True,
+        workers: int = 2,
     ) -> None:
         self.directory = scratch("faults")
         self.root = self.directory / "penfold"
@@ -45,7 +53,9 @@ class Scene:
         self.workers = crew(2)
         self.before = {path: mail for worker in self.workers for path, mail in worker.folders.items()}
         kind = Failing if may_fail else Server
-        self.server = kind(self.root, users=USERS, environment={**self.shim.environment, **environment})
+        self.server = kind(
+            self.root, users=USERS, environment={**self.shim.environment, **environment}, workers=workers
+        )
         self.began = time.monotonic()
 
     def __enter__(self) -> Self:

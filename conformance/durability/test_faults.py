@@ -7,7 +7,6 @@ dropped what was to be synced (that is what Linux does), and the power is cut, t
 
 import errno
 import random
-import re
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -15,7 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from conformance.durability.recorder import SOAK
-from conformance.durability.scene import Scene
+from conformance.durability.scene import TEMPORARY, Scene
 from conformance.durability.shim import SHORT, On
 
 ROUNDS = 20 if SOAK else 1
@@ -39,7 +38,6 @@ def again(descriptor):
 
 os.fdatasync = again
 """
-TEMPORARY = re.compile(r"NO \[UNAVAILABLE\] |4[0-9]{2}$")
 
 
 class Fault(NamedTuple):

@@ -47,6 +47,7 @@ class Worker:
         self.begun: Begun | None = None
         self.steps: list[Step] = []
         self.refused: list[Begun] = []
+        self.gives_up = False  # when it is refused: it cannot know what became of the command
         self._messages = 0
 
     def sees(self, path: str) -> bool:
@@ -80,6 +81,8 @@ class Worker:
     def was_refused(self, answer: str) -> None:
         assert self.begun is not None, "there is no answer without a command"
         self.refused.append(replace(self.begun, answer=answer))
+        if self.gives_up:
+            raise ConnectionAbortedError(answer)
         self.begun = None
 
     def took(self, what: str, after: Folders, port: int, octets: int, bodies: tuple[bytes, ...] = ()) -> None:

@@ -38,13 +38,18 @@ class Penfold:
         users: int = 3,
         options: Sequence[str] = (),
         environment: Mapping[str, str] = MappingProxyType({}),
+        workers: int | None = None,
     ) -> None:
-        """With options, `conformance.support.serve` makes the settings; without, `penfold demo` does."""
+        """With options, `conformance.support.serve` makes the settings; without, `penfold demo` does.
+
+        `workers`: how many processes; None: as many as it likes.
+        """
         self.directory = directory
         self.base = free_base(24, 25, 143, 993)
         self._users = users
         self._options = tuple(options)
         self._environment = environment
+        self.workers = workers  # from the next start on
         self._process: subprocess.Popen[bytes] | None = None
         self.log = directory.parent / f"{directory.name}.log"
 
@@ -70,6 +75,8 @@ class Penfold:
             else [str(Path(sys.executable).parent / "penfold"), "demo", "--no-sample"]
         )
         arguments = ["--dir", self.directory, "--port-base", self.base, "--users", self._users, "--password", PASSWORD]
+        if self.workers is not None:
+            arguments += ["--workers", self.workers]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*program, *(str(argument) for argument in arguments)],
