@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from adapters.stores.sqlite import sync_directory
+
 LIFETIME = timedelta(days=825)  # the longest that common clients accept
 
 
@@ -76,7 +78,13 @@ def ensure_certificate(certificate: Path, key: Path, hostname: str, now: datetim
 
 
 def _write(path: Path, octets: bytes, mode: int) -> None:
+    """The whole file or none of it, whenever the power fails: with half of one no server starts."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    new = path.with_suffix(".new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
     with os.fdopen(descriptor, "wb") as file:
         file.write(octets)
+        file.flush()
+        os.fsync(descriptor)
+    new.replace(path)
+    sync_directory(path.parent)

@@ -1,5 +1,6 @@
 """The self-signed certificate, and what TLS clients are let do with it."""
 
+import os
 import ssl
 import stat
 from contextlib import suppress
@@ -107,3 +108,19 @@ def test_scram_is_bound_to_the_hash_of_the_certificate(
     file = tmp_path / "chain.pem"
     file.write_bytes(made.public_bytes(serialization.Encoding.PEM) * 2)
     assert channel_bindings(file) == ({"tls-server-end-point": made.fingerprint(bound_by)} if bound_by else {})
+
+
+def test_a_file_that_is_not_on_the_disk_does_not_get_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty certificate would be taken for one that is there, and no server would start."""
+    files = (tmp_path / "tls" / "certificate.pem", tmp_path / "tls" / "key.pem")
+
+    def fails(_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", fails)
+        with pytest.raises(OSError, match="Input/output"):
+            ensure_certificate(*files, "mail.example.com")
+    assert not files[0].exists()
+    assert not files[1].exists()
+    assert ensure_certificate(*files, "mail.example.com")
