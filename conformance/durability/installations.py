@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from adapters.server import demo
+from adapters.server.certificates import server_context
 from adapters.server.installation import Installation
 from adapters.stores.sqlite import SqliteConnection
 from conformance.durability.contents import Folders, folders
@@ -38,8 +39,13 @@ def _mailboxes(house: Installation) -> Mapping[str, MailboxId]:
 
 
 def look(root: Path) -> tuple[list[str], Folders]:
-    """What SQLite and the audit find broken, bodies and all, and what is in the mailboxes."""
+    """What SQLite and the audit find broken, bodies and all, and what is in the mailboxes.
+
+    Raises what opening an installation does, ssl.SSLError.
+    """
     with opened(root) as house:
+        house.ensure_certificate()
+        server_context(*house.certificate)  # else no server starts
         (database,) = house.databases.values()
         with database.read() as tx:
             found = list(audit(tx, deep=True)), folders(tx, _mailboxes(house))
