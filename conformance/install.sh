@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages that the conformance suites drive; does nothing where they are all there.
 set -e
-packages="dovecot-imapd dovecot-lmtpd postfix postgresql swaks isync offlineimap3 mutt neomutt fetchmail imapfilter curl alpine tmux openssl libnet-ssleay-perl thunderbird gcc libc6-dev"
+packages="dovecot-imapd dovecot-lmtpd postfix postgresql swaks isync offlineimap3 mutt neomutt fetchmail imapfilter curl alpine tmux openssl libnet-ssleay-perl thunderbird gcc libc6-dev strace"
 missing=""
 for package in $packages; do
   dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"

@@ -18,6 +18,7 @@ PACKAGES = {
     "tmux": "tmux",
     "openssl": "openssl",
     "cc": "gcc libc6-dev",
+    "strace": "strace",
 }
 PATH = os.environ.get("PATH", "") + os.pathsep + "/usr/sbin" + os.pathsep + "/usr/lib/postfix/sbin"
 

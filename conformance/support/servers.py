@@ -39,16 +39,18 @@ class Penfold:
         options: Sequence[str] = (),
         environment: Mapping[str, str] = MappingProxyType({}),
         workers: int | None = None,
+        under: Sequence[str] = (),
     ) -> None:
         """With options, `conformance.support.serve` makes the settings; without, `penfold demo` does.
 
-        `workers`: how many processes; None: as many as it likes.
+        `workers`: how many processes; None: as many as it likes.  `under`: a program that runs it, with its arguments.
         """
         self.directory = directory
         self.base = free_base(24, 25, 143, 993)
         self._users = users
         self._options = tuple(options)
         self._environment = environment
+        self._under = tuple(under)
         self.workers = workers  # from the next start on
         self._process: subprocess.Popen[bytes] | None = None
         self.log = directory.parent / f"{directory.name}.log"
@@ -79,7 +81,7 @@ class Penfold:
             arguments += ["--workers", self.workers]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*program, *(str(argument) for argument in arguments)],
+                [*self._under, *program, *(str(argument) for argument in arguments)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
