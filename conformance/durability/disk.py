@@ -149,6 +149,20 @@ class Disk:
             Kind.SYNC_FAILED: self._failed,
         }
 
+    @classmethod
+    def found(cls, root: Path) -> "Disk":
+        """A disk on which everything below the directory is certain."""
+        disk = cls(root)
+        for path in sorted(root.rglob("*")):
+            node: Node = Directory(-1)
+            if path.is_file():
+                node = File(path.stat().st_ino, -1)
+                node.now, node.certain = bytearray(path.read_bytes()), bytearray(path.read_bytes())
+                disk._by_inode[node.inode] = node
+            disk.names[str(path)] = disk.certain[str(path)] = node
+            disk._ever[str(path)] = [node]
+        return disk
+
     def apply(self, event: Event) -> None:
         if deed := self._deeds.get(event.kind):
             deed(event)

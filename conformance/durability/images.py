@@ -16,7 +16,8 @@ from conformance.durability.workers import Worker
 from conformance.support.servers import remove
 from conformance.support.storecheck import findings
 
-MEMORY = Path("/dev/shm")  # where writing is quick; anywhere else will do
+# In memory, where writing is quick; anywhere else will do.
+PLACE = Path("/dev/shm") if Path("/dev/shm").is_dir() else Path(tempfile.gettempdir())
 
 
 class Cut(NamedTuple):
@@ -66,8 +67,7 @@ class Oracle:
 @contextmanager
 def written(disk: Disk, chance: Chance) -> Iterator[Path]:
     """An image as files."""
-    place = MEMORY if MEMORY.is_dir() else None
-    root = Path(tempfile.mkdtemp(prefix="penfold-image.", dir=place))
+    root = Path(tempfile.mkdtemp(prefix="penfold-image.", dir=PLACE))
     try:
         for name, octets in disk.image(chance):
             if octets is None:
@@ -79,21 +79,29 @@ def written(disk: Disk, chance: Chance) -> Iterator[Path]:
         remove(root)
 
 
-def wrong_images(log: Path, root: Path, chosen: Sequence[Cut], oracle: Oracle, chance: random.Random) -> Iterator[str]:
-    """Everything that is wrong after these power cuts."""
-    disk, coming, styles = Disk(root), events(log), Chance.styles(chance)
+def disks(log: Path, root: Path, chosen: Sequence[Cut]) -> Iterator[tuple[Cut, Disk]]:
+    """The disk at each of these places; always the same one, as it goes on."""
+    disk, coming = Disk(root), events(log)
     at = 0
-    for number, cut in enumerate(chosen):
+    for cut in chosen:
         while at < cut.at:
             disk.apply(next(coming))
             at += 1
+        yield cut, disk
+
+
+def wrong_images(log: Path, root: Path, chosen: Sequence[Cut], oracle: Oracle, chance: random.Random) -> Iterator[str]:
+    """Everything that is wrong after these power cuts."""
+    styles = Chance.styles(chance)
+    for number, (cut, disk) in enumerate(disks(log, root, chosen)):
         with written(disk, styles[cut.style]) as image:
             if number % 100 == 50:  # opening and closing it changes nothing that the other look would see
                 yield from (f"{cut}: penfold check: {line}" for line in findings(image))
-            yield from (f"{cut}: {line}" for line in _wrong(image, cut.at, oracle))
+            yield from (f"{cut}: {line}" for line in wrong_image(image, cut.at, oracle))
 
 
-def _wrong(image: Path, at: int, oracle: Oracle) -> Iterator[str]:
+def wrong_image(image: Path, at: int, oracle: Oracle) -> Iterator[str]:
+    """`at`: where in the order the power has failed."""
     try:
         broken, seen = look(image)
     except ThereTwice as twice:

@@ -6,14 +6,20 @@ some names.  Such disks are made of a recording, many of them, and opened.
 
 import random
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from conformance.durability.images import Oracle, cuts, wrong_images
+from conformance.durability.images import PLACE, Oracle, cuts, wrong_images
 from conformance.durability.recorder import SOAK, Recording, record
+from conformance.durability.recoveries import wrong_recoveries
+from conformance.durability.shim import Shim
 from conformance.support.servers import remove, scratch
 
-IMAGES = 500 if SOAK else 250  # of each recording
+IMAGES = 500 if SOAK else 200  # of each recording
+RECOVERIES = 40 if SOAK else 5  # in each of which the power fails again,
+TIMES = 8  # so many times
 pytestmark = pytest.mark.timeout(3600 if SOAK else 180)
 
 
@@ -28,6 +34,23 @@ def test_what_was_acknowledged_is_there_whenever_the_power_fails(recording: Reco
         f"\n{len(chosen)} images (PENFOLD_SEED={recording.seed}), {len(wrong)} faults, {time.monotonic() - began:.1f} s"
     )
     assert wrong == []
+
+
+def test_a_second_power_cut_while_the_first_is_recovered_from_does_no_more_harm(
+    recording: Recording, tmp_path: Path
+) -> None:
+    with Shim(tmp_path, PLACE) as shim:
+        assert list(recoveries(recording, shim)) == []
+        shim.skip_syncs("*")  # and this can fail:
+        assert list(recoveries(recording, shim)) != []
+
+
+def recoveries(recording: Recording, shim: Shim) -> Iterator[str]:
+    chance = random.Random(recording.seed)
+    log, root = recording.shim.log, recording.server.directory
+    chosen = cuts(log, [one.at for one in recording.proof.acknowledged], RECOVERIES, chance)
+    oracle = Oracle(recording.proof.sent, recording.workers, recording.before)
+    yield from wrong_recoveries(log, root, chosen, TIMES, oracle, chance, shim)
 
 
 @pytest.mark.parametrize("skipped", ["databases/first.db-wal", "*.pack", "databases/first", "databases"])
