@@ -37,13 +37,20 @@ class CountingLmtp:
         self._lines = self._socket.makefile("rb")
         self.heard = 0
         self.port = int(self._socket.getsockname()[1])
-        self.reply()
-        self.says(b"LHLO client.example")
+        try:
+            self.reply()
+            self.says(b"LHLO client.example")
+        except OSError:
+            self.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._lines.close()
         self._socket.close()
 

@@ -87,7 +87,9 @@ class Scene:
         oracle = Oracle(sent, self.workers, self.before)
         return list(wrong_images(self.shim.log, self.root, chosen, oracle, chance))
 
+    def acknowledged(self) -> int:
+        return sum(len(worker.steps) for worker in self.workers)
+
     def told(self) -> str:
-        acknowledged = sum(len(worker.steps) for worker in self.workers)
         seconds = time.monotonic() - self.began
-        return f"{acknowledged} commands acknowledged, {len(self.refusals())} refused, {seconds:.1f} s"
+        return f"{self.acknowledged()} commands acknowledged, {len(self.refusals())} refused, {seconds:.1f} s"

@@ -17,6 +17,7 @@ from conformance.durability.load import Load
 from conformance.durability.recorder import SOAK
 from conformance.durability.scene import TEMPORARY, Scene, Server
 from conformance.durability.workers import Worker
+from conformance.support.processes import eventually
 
 KILLS = {1: 150, 3: 300} if SOAK else {1: 4, 3: 8}  # of servers of so many processes
 ENDLESS = 1_000_000
@@ -44,6 +45,8 @@ def test_what_was_acknowledged_is_there_however_often_a_process_is_killed(worker
         for number in range(KILLS[workers]):
             scene.server.start()
             load = Load(scene.workers, scene.server, ENDLESS).start()
+            until = scene.acknowledged() + chance.randint(6, 80)
+            eventually(lambda: scene.acknowledged() >= until, seconds=60, every=0.001, what="clients get on")  # noqa: B023
             killed(scene.server, chance)
             load.join(server_is_dead=True)
             under_way += sum(worker.begun is not None for worker in scene.workers)
@@ -63,7 +66,6 @@ def test_what_was_acknowledged_is_there_however_often_a_process_is_killed(worker
 def killed(server: Server, chance: random.Random) -> None:
     """One process, then all: in between the others go on, and may start another in its place."""
     first = server.pid
-    time.sleep(chance.uniform(0.05, 0.5))
     kill_one(server, chance)
     time.sleep(chance.choice((0.0, chance.uniform(0.0, 1.5))))
     kill_all(first)

@@ -57,7 +57,11 @@ class Imap:
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_hostname=host)
         self._buffer = bytearray()
-        self.greeting = self.response()
+        try:
+            self.greeting = self.response()
+        except OSError:
+            self.close()
+            raise
 
     def reconnect(self) -> None:
         """Begins again, signed in and with the folder selected, after a server has hung up or fallen silent."""
