@@ -19,7 +19,7 @@ from conformance.durability.scene import TEMPORARY, Scene, Server
 from conformance.durability.workers import Worker
 from conformance.support.processes import eventually
 
-KILLS = {1: 150, 3: 300} if SOAK else {1: 4, 3: 8}  # of servers of so many processes
+KILLS = {1: 150, 3: 300} if SOAK else {1: 4, 3: 6}  # of servers of so many processes
 ENDLESS = 1_000_000
 
 
