@@ -99,7 +99,7 @@ def fail(scene: Scene, fault: Fault, chance: random.Random) -> int:
     return scene.shim.failed
 
 
-@pytest.mark.timeout(7200 if SOAK else 120)
+@pytest.mark.timeout(7200 if SOAK else 180)
 @pytest.mark.parametrize("place", FAULTS)
 def test_a_disk_that_fails_costs_a_try_and_no_mail(place: str) -> None:
     chance = random.Random(place)
@@ -125,7 +125,7 @@ def test_a_server_that_syncs_again_what_could_not_be_synced_would_lose_mail(tmp_
         assert scene.wrong_images(IMAGES, chance) != []
 
 
-@pytest.mark.timeout(7200 if SOAK else 120)
+@pytest.mark.timeout(7200 if SOAK else 180)
 def test_a_server_that_cannot_start_for_its_disk_starts_when_it_can() -> None:
     chance = random.Random(3)
     failed = 0
