@@ -10,6 +10,7 @@ from typing import Self
 from conformance.durability.contents import differences
 from conformance.durability.images import Oracle, cuts, wrong_images
 from conformance.durability.installations import copied, look
+from conformance.durability.kills import kill_all
 from conformance.durability.load import USERS, Load, crew
 from conformance.durability.recording import Sent, events
 from conformance.durability.shim import Shim
@@ -24,9 +25,11 @@ class Server(Penfold):
         return self
 
     def end(self) -> None:
-        """However it is."""
+        """However it is, and all that it has started."""
         if self._process is not None:
-            self.kill()
+            kill_all(self._process.pid)
+            self._process.wait()
+            self._forget()
 
 
 class Failing(Server):

@@ -12,7 +12,7 @@ import pytest
 from conformance.durability.contents import Folders, differences
 from conformance.durability.growth import Growth
 from conformance.durability.installations import look, mailboxes, opened
-from conformance.durability.kills import kill_all, kill_one
+from conformance.durability.kills import kill_one
 from conformance.durability.load import Load
 from conformance.durability.recorder import SOAK
 from conformance.durability.scene import TEMPORARY, Scene, Server
@@ -65,8 +65,6 @@ def test_what_was_acknowledged_is_there_however_often_a_process_is_killed(worker
 
 def killed(server: Server, chance: random.Random) -> None:
     """One process, then all: in between the others go on, and may start another in its place."""
-    first = server.pid
     kill_one(server, chance)
     time.sleep(chance.choice((0.0, chance.uniform(0.0, 1.5))))
-    kill_all(first)
     server.end()
