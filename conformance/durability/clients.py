@@ -10,10 +10,27 @@ from conformance.support.servers import HOST
 TIMEOUT = 30.0
 
 
+_known: set[int] = set()
+
+
+def is_new(connection: socket.socket) -> bool:
+    """Whether nobody here has used its port: by its port a connection is known in the server's log."""
+    port = int(connection.getsockname()[1])
+    is_new = port not in _known
+    _known.add(port)
+    return is_new
+
+
 class CountingImap(Imap):
     """`heard` octets have come up to the end of the last response."""
 
-    _come = 0
+    def _connect(self) -> None:
+        self._come = 0
+        super()._connect()
+        while not is_new(self.socket):
+            self.close()
+            self._come = 0
+            super()._connect()
 
     def _more(self) -> None:
         before = len(self._buffer)
@@ -33,7 +50,9 @@ class CountingLmtp:
     """RFC 2033, one command after the other."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection((HOST, port), timeout=TIMEOUT)
+        while not is_new(connection := socket.create_connection((HOST, port), timeout=TIMEOUT)):
+            connection.close()
+        self._socket = connection
         self._lines = self._socket.makefile("rb")
         self.heard = 0
         self.port = int(self._socket.getsockname()[1])
