@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from adapters.stores import sqlite
 from adapters.stores.migrations import migrate
-from adapters.stores.sql import Blobs, SqlReadTx, SqlWriteTx
+from adapters.stores.sql import STATEMENTS, Blobs, SqlReadTx, SqlWriteTx
 from adapters.stores.sqlite import BROKEN, ENGINE_ERRORS, SqliteConnection
 from adapters.stores.writer import Done, Writer
 from core.changes import Change
@@ -27,6 +27,10 @@ class PackFiles(Blobs, Protocol):
     def close(self) -> None: ...
 
 
+class OtherOrganization(Unavailable):
+    """The file is a mailbox database, but not of this organization: its mailboxes would be shown to others."""
+
+
 class _Engine:
     """The writer's connection: bodies reach the disk before the rows that name them."""
 
@@ -38,6 +42,16 @@ class _Engine:
 
     def migrate(self, at: int) -> None:
         migrate(self._connection, "mailbox", at)
+
+    def claim(self, organization: bytes) -> None:
+        """Makes sure whose database it is; whoever opens it first has it.  Raises OtherOrganization."""
+        known = [bytes(row[0]) for row in self._connection.execute(STATEMENTS["organization"], {})]
+        if not known:
+            self._connection.begin()
+            list(self._connection.execute(STATEMENTS["set_organization"], {"guid": organization}))
+            self._connection.commit()
+        elif known != [organization]:
+            raise OtherOrganization(f"{self._path} belongs to another organization: put this one's file in its place")
 
     def begin(self) -> SqlWriteTx:
         self._packs.settle()
@@ -148,8 +162,12 @@ class MailboxDatabase(Database):
         publish: Callable[[Sequence[Change]], None],
         post: Callable[[Callable[[], None]], Any],
         fault: Callable[[BaseException], None],
+        organization: bytes = b"",
     ) -> None:
-        """Raises DatabaseLocked, SqliteTooOld, SchemaTooNew."""
+        """Raises DatabaseLocked, SqliteTooOld, SchemaTooNew, OtherOrganization.
+
+        `organization` is a name that no other organization has.
+        """
         sqlite.check_version()
         super().__init__(path, packs)
         self._lock = sqlite.lock(path)
@@ -158,6 +176,7 @@ class MailboxDatabase(Database):
             self._engine = _Engine(path, packs)
             try:
                 self._engine.migrate(at)
+                self._engine.claim(organization)
                 self.forget_packs()
             except BaseException:
                 self._close_connections()

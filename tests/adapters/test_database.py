@@ -4,7 +4,6 @@ import hashlib
 import os
 import shutil
 import threading
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import pytest
 from adapters.blobs import packs as packs_module
 from adapters.blobs.packs import Packs
 from adapters.stores import sql
-from adapters.stores.database import MailboxDatabase, unavailable
+from adapters.stores.database import MailboxDatabase, OtherOrganization, unavailable
 from adapters.stores.migrations import SchemaTooNew
 from adapters.stores.sqlite import DatabaseLocked, SqliteConnection
 from core import items
@@ -279,12 +278,26 @@ class TestOpening:
             Store(tmp_path)
         assert len(os.listdir("/proc/self/fd")) == descriptors
 
+    def test_another_organizations_file_is_refused(self, tmp_path: Path) -> None:
+        """Numbers of mailboxes begin at 1 everywhere: people would be shown the mail of strangers."""
+        hooks: dict[str, Any] = {"publish": print, "post": print, "fault": print}
+
+        def opened(organization: bytes) -> MailboxDatabase:
+            packs = Packs(tmp_path / "packs")
+            return MailboxDatabase(tmp_path / "mail.db", packs, at=1, **hooks, organization=organization)
+
+        for _ in range(2):
+            opened(b"ours").close()
+        with pytest.raises(OtherOrganization, match=r"mail\.db"):
+            opened(b"theirs")
+        opened(b"ours").close()
+
     def test_a_start_that_fails_lets_go_of_the_lock(self, tmp_path: Path) -> None:
         class BadPacks(Packs):
             def remove_unnamed(self, named: object) -> None:
                 raise OSError(5, "Input/output error")
 
-        hooks: dict[str, Callable[[Any], Any]] = {"publish": print, "post": print, "fault": print}
+        hooks: dict[str, Any] = {"publish": print, "post": print, "fault": print}
         with pytest.raises(OSError, match="Input/output"):
             MailboxDatabase(tmp_path / "mail.db", BadPacks(tmp_path / "packs"), at=1, **hooks)
         Store(tmp_path).close()

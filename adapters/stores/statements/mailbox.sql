@@ -1,5 +1,10 @@
 -- Every statement of a mailbox database, by name.  Parameters are named; columns are listed.
 
+-- name: organization
+SELECT guid FROM organization
+-- name: set_organization
+INSERT INTO organization(guid) VALUES (:guid)
+
 -- name: mailbox
 SELECT mailbox_id, guid, used_bytes, used_count FROM mailbox WHERE mailbox_id = :mailbox
 -- name: mailboxes
