@@ -78,7 +78,13 @@ class SignIn(Tagged, frozen=True):
     succeeded: bool
 
 
-Message = Submitted | Changed | Answered | Missing | Asked | Counted | SignIn
+class Verified(Tagged, frozen=True):
+    """A password that was verified at this worker; the digest is under a key that only workers know."""
+
+    digest: bytes
+
+
+Message = Submitted | Changed | Answered | Missing | Asked | Counted | SignIn | Verified
 
 FAULT: Final = ""
 _ENCODER: Final = msgspec.msgpack.Encoder()

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from adapters.blobs.packs import Packs
 from adapters.directory.local import LocalDirectory
 from adapters.directory.passwords import Passwords
-from adapters.directory.verified import VerifiedPasswords
+from adapters.directory.verified import KEY_OCTETS, VerifiedPasswords
 from adapters.server.certificates import ensure_certificate
 from adapters.server.config import Settings
 from adapters.server.spooling import MessageSpool
@@ -81,6 +81,15 @@ class Share(Protocol):
         """A database that another process writes to."""
         ...
 
+    @property
+    def secret(self) -> bytes:
+        """That all of these processes know, and nobody else."""
+        ...
+
+    def verified(self, digest: bytes) -> None:
+        """A password was verified in this process.  From any thread."""
+        ...
+
     def committed(self) -> None:
         """The organization database has changed; returns when all know.  From a thread."""
         ...
@@ -123,7 +132,7 @@ class Installation:
         fault: Callable[[BaseException], None] = lambda fault: None,
         share: Share | None = None,
     ) -> None:
-        """Raises NotInstalled, DatabaseMissing, DatabaseLocked, SqliteTooOld, SchemaTooNew.
+        """Raises NotInstalled, DatabaseMissing, OtherOrganization, DatabaseLocked, SqliteTooOld, SchemaTooNew.
 
         `share`: this process is one of several that have the installation open together.
         """
@@ -156,18 +165,22 @@ class Installation:
             raise
         # For ever the same: an unknown user whose salt changes is known as one.
         self._decoy_secret = self.organization.secret("scram decoys", lambda: self.entropy.token(SECRET_OCTETS))
-        self._verified = VerifiedPasswords(self.clock, self.entropy)
+        self.verified = (
+            VerifiedPasswords(self.clock, self.entropy.token(KEY_OCTETS))
+            if share is None
+            else VerifiedPasswords(self.clock, share.secret, tell=share.verified)
+        )
         self.renew(settings)
 
     def renew(self, settings: Settings) -> None:
         """Other settings hold from now on, for what is asked from now on; `data_dir` must be the same."""
         self.settings = settings
-        self._verified.seconds = float(settings.auth.password_cache)
+        self.verified.seconds = float(settings.auth.password_cache)
         self.passwords = Passwords(self.entropy, iterations=settings.auth.scram_iterations)
         self.directory = LocalDirectory(
             self.organization,
             self.passwords,
-            self._verified,
+            self.verified,
             self.clock,
             decoy_secret=self._decoy_secret,
             plus_addressing=settings.delivery.plus_addressing,
@@ -200,7 +213,15 @@ class Installation:
             self.databases[info.database_id] = self._share.remote(info.database_id, path, packs)
             return
         publish, post, fault = self._hooks
-        database = MailboxDatabase(path, packs, at=self.clock.now(), publish=publish, post=post, fault=fault)
+        database = MailboxDatabase(
+            path,
+            packs,
+            at=self.clock.now(),
+            publish=publish,
+            post=post,
+            fault=fault,
+            organization=self.organization.secret("guid", lambda: self.entropy.token(16)),
+        )
         self.databases[info.database_id] = self.owned[info.database_id] = database
 
     def close(self) -> None:

@@ -22,6 +22,7 @@ from adapters.server.livesessions import AllSessions, LiveSessions
 from adapters.server.pidfile import PidFile
 from adapters.server.services import Services
 from adapters.server.workers.company import Company
+from adapters.server.workers.gate import Gate, OpenGate
 from adapters.server.workers.place import ALONE, Place
 from adapters.server.world import SystemClock
 
@@ -38,12 +39,13 @@ class Server:
         log: FilteringBoundLogger,
         *,
         place: Place = ALONE,
+        secret: bytes = b"",
         left: Callable[[], None] = lambda: None,
     ) -> None:
-        """`left` is called whenever a connection has ended."""
+        """`left` is called whenever a connection has ended; `secret` is what the workers share."""
         self.log = log
         self.is_ready = False
-        self.company = Company(place, loop, SystemClock(), log)
+        self.company = Company(place, loop, SystemClock(), log, secret)
         self._settings = settings
         self._loop = loop
         self._left = left
@@ -91,7 +93,8 @@ class Server:
         house, worker = self.installation, self.company.place.worker
         if house.ensure_certificate():
             self.log.info("tls.self-signed", certificate=str(house.certificate[0]))
-        self.executor = StoreExecutor(house.databases, self._loop)
+        self._gate = OpenGate() if self.company.share is None else Gate(house.root, self.company.place)
+        self.executor = StoreExecutor(house.databases, self._loop, self._gate)
         self._generations.append(self._services())
         sessions = LiveSessions(lambda: self.connections, house.clock, self._loop, worker)
         self.control = ControlService(house, AllSessions(sessions, self.company.peers), log=self.log)
@@ -198,6 +201,7 @@ class Server:
         """Carries out what is queued, and closes the installation."""
         await self._loop.run_in_executor(None, self.executor.close)  # what runs there may need the loop to end
         await self._loop.run_in_executor(None, self.installation.close)
+        self._gate.close()
         self.company.peers.close()
 
     @property

@@ -49,7 +49,7 @@ class World:
     def __init__(self, path: Path) -> None:
         self.clock = Clock()
         self.passwords = Passwords(Counting(), iterations=4096, passes=1, memory_kib=8)
-        self.verified = VerifiedPasswords(self.clock, Counting())
+        self.verified = VerifiedPasswords(self.clock, b"key")
         self.org = OrganizationDatabase(path / "organization.db", at=NOON)
         self.database = self.org.add_database("A", at=NOON).database_id
         self.org.add_domain("example.com")
@@ -256,7 +256,7 @@ def test_a_password_that_cannot_be_hashed_anew_is_right_all_the_same(
 
 
 def test_verified_passwords_are_bounded_and_the_oldest_goes() -> None:
-    verified = VerifiedPasswords(Clock(), Counting(), entries=2)
+    verified = VerifiedPasswords(Clock(), b"key", entries=2)
     one, two, three = (RecipientId(n) for n in (1, 2, 3))
     for number in (one, two, one, three):
         verified.add(number, 1, b"secret")

@@ -9,6 +9,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ import pytest
 from adapters.server.certificates import ensure_certificate
 from adapters.server.workers import channel
 from adapters.server.workers.channel import Failed, Start
+from adapters.server.workers.gate import Gate, remove
+from adapters.server.workers.place import Place
 from adapters.stores.sqlite import SqliteConnection
 from tests.adapters.installed import PASSWORD, PATIENCE, Imap, Installed, Running, imap, running, serving
 
@@ -228,7 +231,7 @@ def test_a_worker_of_another_version_says_so_and_ends(tmp_path: Path) -> None:
             [sys.executable, "-P", "-m", "adapters.server.workers", str(theirs.fileno()), "0"],
             pass_fds=[theirs.fileno()],
         )
-        channel.tell(ours, Start("0.0.0", 0, 2, pickle.dumps(None)))
+        channel.tell(ours, Start("0.0.0", 0, 2, pickle.dumps(None), b"secret"))
         failed = channel.received(ours)
         assert process.wait(PATIENCE) == 1
     assert isinstance(failed, Failed)
@@ -245,6 +248,11 @@ def missing(house: Installed) -> None:
     (house.directory / "databases" / "first.db").unlink()
 
 
+def anothers(house: Installed) -> None:
+    other = Installed(house.directory.parent / "other").init()
+    (other.directory / "databases" / "first.db").replace(house.directory / "databases" / "first.db")
+
+
 def no_database(house: Installed) -> None:
     (house.directory / "databases" / "first.db").write_bytes(b"something else" * 1000)
 
@@ -254,6 +262,7 @@ def no_database(house: Installed) -> None:
     [
         (newer, "This mailbox database has schema 99"),
         (missing, "first.db is missing, with all the mail that was in it"),
+        (anothers, "first.db belongs to another organization: put this one's file in its place"),
         (no_database, "file is not a database"),
     ],
 )
@@ -321,3 +330,34 @@ def break_streams(process: int) -> None:
                 with contextlib.suppress(OSError):
                     taken.shutdown(socket.SHUT_RDWR)
     os.close(pidfd)
+
+
+def test_two_workers_search_one_after_the_other(tmp_path: Path) -> None:
+    """T-10.2: a core is left for everything else; and a worker that dies lets the next one in."""
+    one, other = (Gate(tmp_path, Place(worker, 2)) for worker in range(2))
+    entered: list[str] = []
+
+    def pass_by() -> None:
+        other.enter()
+        entered.append("other")
+        other.leave()
+
+    one.enter()
+    thread = threading.Thread(target=pass_by)
+    thread.start()
+    entered.append("one")
+    one.close()
+    thread.join(PATIENCE)
+    assert entered == ["one", "other"]
+    other.close()
+    remove(tmp_path)
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_of_four_workers_three_search_at_a_time(tmp_path: Path) -> None:
+    gates = [Gate(tmp_path, Place(worker, 4)) for worker in range(4)]
+    for gate in gates[:3]:
+        gate.enter()
+    assert len(list((tmp_path / "run").iterdir())) == 3
+    for gate in gates:
+        gate.close()

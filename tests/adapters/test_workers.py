@@ -129,7 +129,7 @@ def pipes() -> Iterator[list[Pipe]]:
 async def test_messages_come_apart_and_in_order_with_their_descriptors(ends: Ends) -> None:
     one, other = map(End, ends)
     pipe = Pipe()
-    said: list[Message] = [Start("1", 0, 2, b"x" * 50_000), Join(1, 7), Take("imap"), Drain(), Renew(b"y")]
+    said: list[Message] = [Start("1", 0, 2, b"x" * 50_000, b"secret"), Join(1, 7), Take("imap"), Drain(), Renew(b"y")]
     for message in said:
         one.channel.say(message, pipe.descriptor if message == Take("imap") else None)
     other.channel.say(Lost(1, 7))

@@ -28,6 +28,7 @@ class Start(Tagged, frozen=True):
     worker: int
     workers: int
     settings: bytes  # pickled
+    secret: bytes  # that all workers know, and nobody else
 
 
 class Join(Tagged, frozen=True):

@@ -10,7 +10,7 @@ from typing import Any
 
 from adapters.blobs.packs import Packs
 from adapters.bus.link import changed
-from adapters.bus.messages import SignIn
+from adapters.bus.messages import SignIn, Verified
 from adapters.directory.throttle import Throttle
 from adapters.server.installation import Installation
 from adapters.server.workers.peers import Peers
@@ -32,12 +32,15 @@ ANY = MailboxId(0)  # no mailbox has this number
 class Company:
     """Used from the event loop, but for what says otherwise."""
 
-    def __init__(self, place: Place, loop: asyncio.AbstractEventLoop, clock: Clock, log: EventLog) -> None:
+    def __init__(
+        self, place: Place, loop: asyncio.AbstractEventLoop, clock: Clock, log: EventLog, secret: bytes = b""
+    ) -> None:
         self.place = place
         self.views = Views(KEPT_MESSAGES // place.workers)
         self.peers = Peers(place, loop, log)
         self.throttle = SharedThrottle(Throttle(clock), self.peers)
         self._log = log
+        self._secret = secret
         self._making_up = asyncio.Lock()
         self._house: Installation
 
@@ -53,6 +56,7 @@ class Company:
         self.peers.on_changes = lambda told: self.views.publish(told.changes)
         self.peers.on_missing = self._make_up
         self.peers.on_sign_in = self.throttle.heard
+        self.peers.on_verified = house.verified.heard
         self.peers.questions = {**questions, COMMITTED: lambda _: self._organization_changed()}
 
     def publish(self, changes: Sequence[Change]) -> None:
@@ -65,6 +69,15 @@ class Company:
     def remote(self, database_id: int, path: Path, packs: Packs) -> Database:
         """A database that another worker writes to."""
         return RemoteDatabase(database_id, path, packs, self.peers)
+
+    @property
+    def secret(self) -> bytes:
+        """That the workers share."""
+        return self._secret
+
+    def verified(self, digest: bytes) -> None:
+        """A password was verified here; from any thread."""
+        self.peers.say_from_thread(Verified(digest))
 
     def committed(self) -> None:
         """The organization database was written to here; returns when all workers know.  From a thread."""

@@ -19,7 +19,7 @@ from msgspec import Raw, Struct
 from adapters.bus import messages
 from adapters.bus.frames import BrokenFrame, framed
 from adapters.bus.link import Link
-from adapters.bus.messages import Answered, Asked, Changed, Counted, Message, Missing, SignIn, Submitted
+from adapters.bus.messages import Answered, Asked, Changed, Counted, Message, Missing, SignIn, Submitted, Verified
 from adapters.net.census import Census
 from adapters.server.workers.place import Place
 from adapters.stores.writer import QUEUE_COMMANDS, QUEUE_OCTETS, Done
@@ -62,6 +62,7 @@ class Peers:
         self.on_missing: Callable[[int], Awaitable[None]] = _nothing
         self.on_lost: Callable[[int, int], None] = lambda worker, link: None  # with the number of the link
         self.on_sign_in: Callable[[SignIn], None] = lambda told: None
+        self.on_verified: Callable[[bytes], None] = lambda digest: None
         self.questions: Mapping[str, Callable[[Any], Any]] = {}  # answered on threads
         self._loop = loop
         self._log = log
@@ -146,6 +147,11 @@ class Peers:
         """How many others there are."""
         return len(self._links)
 
+    def say_from_thread(self, message: Message) -> None:
+        """To all, from any thread."""
+        if self._links:
+            self._loop.call_soon_threadsafe(self.say, message)
+
     def say(self, message: Message) -> None:
         """To all."""
         for link in self._links.values():
@@ -218,6 +224,8 @@ class Peers:
                 self._threads.submit(self._reply, link, message)
             case SignIn():
                 self.on_sign_in(message)
+            case Verified(digest=digest):
+                self.on_verified(digest)
             case Missing():
                 self._catch_up(link)
 

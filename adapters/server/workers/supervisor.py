@@ -14,11 +14,13 @@ from typing import Any, Final
 
 from structlog.typing import FilteringBoundLogger
 
+from adapters.directory.verified import KEY_OCTETS
 from adapters.server import listeners
 from adapters.server.config import Settings
 from adapters.server.listeners import NOT_SESSIONS, Acceptor
 from adapters.server.pidfile import PidFile
 from adapters.server.trouble import OutOfReach
+from adapters.server.workers import gate
 from adapters.server.workers.channel import (
     MESSAGE_OCTETS,
     Channel,
@@ -37,6 +39,7 @@ from adapters.server.workers.channel import (
     Take,
 )
 from adapters.server.workers.place import FIRST
+from adapters.server.world import SystemEntropy
 from adapters.stores import sqlite
 
 DRAIN_SECONDS: Final = 15.0  # until the sessions of all workers have ended: longer than each of them takes
@@ -78,8 +81,8 @@ class Supervisor:
         self._hands: dict[int, Hand] = {}
         self._links: dict[frozenset[int], int] = {}  # the number of the stream between two workers
         self._deaths: dict[int, int] = {}  # of each worker, one shortly after the other
+        self._secret = SystemEntropy().token(KEY_OCTETS)
         self._proposed: Settings | None = None  # which a worker is trying
-        self._last = workers - 1  # who was given a connection last
         self._is_stopping = False
         self._acceptor: Acceptor | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -136,7 +139,8 @@ class Supervisor:
 
     def _introduce(self, hand: Hand) -> None:
         """Tells a worker what it is, and who the others are."""
-        hand.channel.say(Start(version("penfold"), hand.worker, self._workers, pickle.dumps(self.settings)))
+        settings = pickle.dumps(self.settings)
+        hand.channel.say(Start(version("penfold"), hand.worker, self._workers, settings, self._secret))
         for other in self._hands.values():
             if other.is_introduced:
                 self._pair(hand, other)
@@ -244,10 +248,9 @@ class Supervisor:
         elif door in NOT_SESSIONS:
             min(ready, key=lambda hand: hand.worker).channel.say(Take(door), connection.detach())
         else:
-            # Who has fewest; of several the next in turn.
-            hand = min(ready, key=lambda hand: (hand.n_connections, (hand.worker - self._last - 1) % self._workers))
+            # Who has fewest; of several the first: one client after the other finds what the last has left in memory.
+            hand = min(ready, key=lambda hand: (hand.n_connections, hand.worker))
             hand.n_connections += 1
-            self._last = hand.worker
             hand.channel.say(Take(door), connection.detach())
 
     # ------------------------------------------------------------------------------------------ the end
@@ -278,6 +281,7 @@ class Supervisor:
                 self._log.error("worker.killed", killed=hand.worker, pid=hand.process.pid)
                 hand.process.kill()
                 await hand.end
+        gate.remove(self.settings.server.data_dir)
         if self._acceptor is not None:
             PidFile(self.settings.server.data_dir).remove()
         self._lock.close()

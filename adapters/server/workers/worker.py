@@ -51,7 +51,7 @@ class Worker:
         log: FilteringBoundLogger,
     ) -> None:
         place = Place(start.worker, start.workers)
-        self._server = Server(settings, loop, log, place=place, left=self._left)
+        self._server = Server(settings, loop, log, place=place, secret=start.secret, left=self._left)
         self._loop = loop
         self._log = log
         self._channel = Channel(end, loop, hear=self.hear, lost=self._lost)
