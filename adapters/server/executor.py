@@ -5,8 +5,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from adapters.server.searcher import Gate, Searcher
-from adapters.server.workers.gate import OpenGate
+from adapters.server.searcher import Searcher
 from adapters.server.world import SystemClock
 from adapters.stores.database import Database, unavailable
 from adapters.stores.writer import Done
@@ -26,15 +25,12 @@ THINKERS = 2  # threads for password hashes and the like: no more than there are
 class StoreExecutor:
     """The databases that are mounted, and the threads beside them.  Used from the event loop."""
 
-    def __init__(
-        self, databases: Mapping[int, Database], loop: asyncio.AbstractEventLoop, gate: Gate | None = None
-    ) -> None:
-        """`gate`: by which searches pass, where there are other workers."""
+    def __init__(self, databases: Mapping[int, Database], loop: asyncio.AbstractEventLoop) -> None:
         self._databases = databases
         self._loop = loop
         self._readers = ThreadPoolExecutor(READERS, "reader")
         self._thinkers = ThreadPoolExecutor(THINKERS, "thinker")
-        self._searcher = Searcher(loop, is_urgent=lambda: self.is_pressed, clock=SystemClock(), gate=gate or OpenGate())
+        self._searcher = Searcher(loop, is_urgent=lambda: self.is_pressed, clock=SystemClock())
         self._reads = 0  # in threads, running or waiting
         self._writes = 0  # that somebody waits for
         self._is_reading = False  # on the loop

@@ -4,19 +4,21 @@ One at a time, since all threads share the interpreter lock: the event loop has 
 are searches.  The next slice begins only when the loop has come to the end of the last one, so a loop that has much to
 do is left alone; and while anything urgent is under way, the slice that runs naps between two steps.
 
-Of several workers not all search at the same time either: each slice passes a gate.
+Of several workers all may search at the same time, on all cores.  So between two steps a slice also leaves its core to
+whatever waits for one: the kernel alone would have them wait for milliseconds.
 
 A slice ends between two messages, of which one may be very large.  Who overstays so keeps others from their turn no
 longer, gives way to them too, and has no other turn until it is done.
 """
 
 import asyncio
+import os
 import sys
 import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from adapters.server.turns import Turns
 from core.ports import Clock
@@ -40,13 +42,6 @@ class Unwanted(Exception):
     """Nobody waits for this slice any more."""
 
 
-class Gate(Protocol):
-    """By which slices pass, so that not all workers search at once; see adapters.server.workers.gate."""
-
-    def enter(self) -> None: ...
-    def leave(self) -> None: ...
-
-
 class Slice:
     """A piece of work that waits or runs."""
 
@@ -67,14 +62,12 @@ class Searcher:
         *,
         is_urgent: Callable[[], bool],
         clock: Clock,
-        gate: Gate,
         nap: Callable[[float], None] = time.sleep,
     ) -> None:
         """`is_urgent` says, on any thread, whether something is under way that should not wait for searches."""
         self._loop = loop
         self._is_urgent = is_urgent
         self._clock = clock
-        self._gate = gate
         self._nap = nap
         self._turns: Turns[Slice] = Turns()
         self._is_searching = False  # somebody who does not overstay
@@ -112,13 +105,10 @@ class Searcher:
 
     def _run(self, piece: Slice) -> None:
         """On the thread."""
-        self._gate.enter()
         try:
             result, error = piece.run(self._pace(piece)), None
         except BaseException as raised:  # noqa: BLE001 - whoever asked must hear of it
             result, error = None, raised
-        if not piece.overstays:
-            self._gate.leave()
         self._loop.call_soon_threadsafe(self._ended, piece, result, error)
 
     def _pace(self, piece: Slice) -> Breathe:
@@ -130,9 +120,9 @@ class Searcher:
             at = now()
             if at >= until + OVERSTAY_SECONDS and not piece.overstays:
                 piece.overstays = True
-                self._gate.leave()
                 self._loop.call_soon_threadsafe(self._let_others_in, piece)
             if at >= stretch_until:
+                os.sched_yield()
                 if self._is_urgent() or (piece.overstays and self._is_searching):
                     self._nap(NAP_SECONDS)
                 stretch_until = now() + STRETCH_SECONDS

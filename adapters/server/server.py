@@ -22,7 +22,6 @@ from adapters.server.livesessions import AllSessions, LiveSessions
 from adapters.server.pidfile import PidFile
 from adapters.server.services import Services
 from adapters.server.workers.company import Company
-from adapters.server.workers.gate import Gate, OpenGate
 from adapters.server.workers.place import ALONE, Place
 from adapters.server.world import SystemClock
 
@@ -93,8 +92,7 @@ class Server:
         house, worker = self.installation, self.company.place.worker
         if house.ensure_certificate():
             self.log.info("tls.self-signed", certificate=str(house.certificate[0]))
-        self._gate = OpenGate() if self.company.share is None else Gate(house.root, self.company.place)
-        self.executor = StoreExecutor(house.databases, self._loop, self._gate)
+        self.executor = StoreExecutor(house.databases, self._loop)
         self._generations.append(self._services())
         sessions = LiveSessions(lambda: self.connections, house.clock, self._loop, worker)
         self.control = ControlService(house, AllSessions(sessions, self.company.peers), log=self.log)
@@ -201,7 +199,6 @@ class Server:
         """Carries out what is queued, and closes the installation."""
         await self._loop.run_in_executor(None, self.executor.close)  # what runs there may need the loop to end
         await self._loop.run_in_executor(None, self.installation.close)
-        self._gate.close()
         self.company.peers.close()
 
     @property

@@ -34,35 +34,18 @@ class Clock:
         return self.at
 
 
-class Counted:
-    """A gate that counts who is inside, now and at most."""
-
-    def __init__(self) -> None:
-        self.inside = self.most = 0
-
-    def enter(self) -> None:
-        self.inside += 1
-        self.most = max(self.most, self.inside)
-
-    def leave(self) -> None:
-        self.inside -= 1
-
-
 class House:
     """A searcher whose naps are counted."""
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.gate = Counted()
         self.is_urgent = False
         self.naps: list[float] = []
         self.began: list[str] = []
         self.ended: list[str] = []
         self.n_left = 0  # slices that have left their threads, told or not
         loop = asyncio.get_running_loop()
-        self.searcher = Searcher(
-            loop, is_urgent=lambda: self.is_urgent, clock=self.clock, gate=self.gate, nap=self.naps.append
-        )
+        self.searcher = Searcher(loop, is_urgent=lambda: self.is_urgent, clock=self.clock, nap=self.naps.append)
 
     def submit(self, name: str, run: Callable[[Breathe], Any] = lambda breathe: None) -> Callable[[], None]:
         """A slice for whom its first letter names."""
@@ -208,7 +191,6 @@ async def test_who_overstays_keeps_nobody_waiting_but_himself(house: House) -> N
     await house.rest()
     assert house.began == ["a0", "b1", "a1"]
     assert house.ended == ["b1", "a0", "a1"]
-    assert (house.gate.inside, house.gate.most) == (0, 1), "nor other workers"
 
 
 async def test_as_many_may_overstay_as_there_are_threads(house: House) -> None:

@@ -9,7 +9,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,8 +18,6 @@ import pytest
 from adapters.server.certificates import ensure_certificate
 from adapters.server.workers import channel
 from adapters.server.workers.channel import Failed, Start
-from adapters.server.workers.gate import Gate, remove
-from adapters.server.workers.place import Place
 from adapters.stores.sqlite import SqliteConnection
 from tests.adapters.installed import PASSWORD, PATIENCE, Imap, Installed, Running, imap, running, serving
 
@@ -330,34 +327,3 @@ def break_streams(process: int) -> None:
                 with contextlib.suppress(OSError):
                     taken.shutdown(socket.SHUT_RDWR)
     os.close(pidfd)
-
-
-def test_two_workers_search_one_after_the_other(tmp_path: Path) -> None:
-    """T-10.2: a core is left for everything else; and a worker that dies lets the next one in."""
-    one, other = (Gate(tmp_path, Place(worker, 2)) for worker in range(2))
-    entered: list[str] = []
-
-    def pass_by() -> None:
-        other.enter()
-        entered.append("other")
-        other.leave()
-
-    one.enter()
-    thread = threading.Thread(target=pass_by)
-    thread.start()
-    entered.append("one")
-    one.close()
-    thread.join(PATIENCE)
-    assert entered == ["one", "other"]
-    other.close()
-    remove(tmp_path)
-    assert list((tmp_path / "run").iterdir()) == []
-
-
-def test_of_four_workers_three_search_at_a_time(tmp_path: Path) -> None:
-    gates = [Gate(tmp_path, Place(worker, 4)) for worker in range(4)]
-    for gate in gates[:3]:
-        gate.enter()
-    assert len(list((tmp_path / "run").iterdir())) == 3
-    for gate in gates:
-        gate.close()

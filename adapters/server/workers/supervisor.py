@@ -20,7 +20,6 @@ from adapters.server.config import Settings
 from adapters.server.listeners import NOT_SESSIONS, Acceptor
 from adapters.server.pidfile import PidFile
 from adapters.server.trouble import OutOfReach
-from adapters.server.workers import gate
 from adapters.server.workers.channel import (
     MESSAGE_OCTETS,
     Channel,
@@ -281,7 +280,6 @@ class Supervisor:
                 self._log.error("worker.killed", killed=hand.worker, pid=hand.process.pid)
                 hand.process.kill()
                 await hand.end
-        gate.remove(self.settings.server.data_dir)
         if self._acceptor is not None:
             PidFile(self.settings.server.data_dir).remove()
         self._lock.close()
