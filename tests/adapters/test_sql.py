@@ -1,10 +1,11 @@
 """What the core cannot see of the SQL: the statements themselves, and values at their edges."""
 
+import inspect
 import re
 
 import pytest
 
-from adapters.stores import sql
+from adapters.stores import database, sql
 from adapters.stores.statements import load
 from core.commands import FlagMode
 from core.errors import NoSuchMailbox
@@ -13,9 +14,8 @@ from tests.support.store import ALL, ONE, TWO, Store, incoming
 
 
 def test_every_statement_is_used_and_every_used_one_is_there() -> None:
-    with open(sql.__file__, encoding="utf-8") as source:
-        named = set(re.findall(r'"([a-z_]+)"', source.read()))
-    assert sql.STATEMENTS.keys() <= named
+    text = "".join(inspect.getsource(module) for module in (sql, database))
+    assert sql.STATEMENTS.keys() <= set(re.findall(r'"([a-z_]+)"', text))
 
 
 def test_a_file_of_statements_falls_into_its_names() -> None:

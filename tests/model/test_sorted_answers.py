@@ -80,6 +80,8 @@ class Memory(RuleBasedStateMachine):
     @initialize(first=st.lists(mails(), max_size=8), most=st.sampled_from([limits.KEPT_OCTETS, 1_500, 0]))
     def begin(self, first: list[bytes], most: int) -> None:
         self.server.kept = Kept(most)
+        for neighbour in self.server.neighbours:
+            neighbour.kept = Kept(most)
         for mail in first:
             self.server.deliver(mail)
         self.clients = [self.server.client(select="INBOX") for _ in range(3)]
@@ -133,11 +135,10 @@ class Memory(RuleBasedStateMachine):
         assert [uid for uid in remembered if uid in known] == read
 
     def forgetful(self, client: Client, asked: str) -> bytes:
-        kept, self.server.kept = self.server.kept, Kept(0)
-        try:
+        """By the worker that the client is with."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(client.session.services, "kept", Kept(0))
             return said(client, asked)
-        finally:
-            self.server.kept = kept
 
     def teardown(self) -> None:
         try:
