@@ -48,6 +48,7 @@ class Accounts:
         admission: Admission,
         executor: StoreExecutor,
         views: Views,
+        kept: Kept,
         clock: Clock,
         entropy: Entropy,
         spool: Callable[[int], MessageSpool],
@@ -65,7 +66,7 @@ class Accounts:
     ) -> None:
         """`quota_admins`: folded aliases.  `administer` carries out what the user of a name asks for."""
         self.views = views
-        self.kept = Kept()
+        self.kept = kept
         self.clock = clock
         self.entropy = entropy
         self.append_limit = append_limit

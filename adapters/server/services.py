@@ -112,6 +112,7 @@ class Services:
             admission=admission,
             executor=executor,
             views=company.views,
+            kept=company.kept,
             clock=house.clock,
             entropy=house.entropy,
             spool=lambda database_id: house.spool(database_id, largest),

@@ -18,6 +18,7 @@ from core.model import MailboxId
 from core.recipients import Quota, Recipient, RecipientId
 from core.rights import ANYONE, Actor
 from core.watching import Views
+from protocols.imap.finding.kept import Kept
 from protocols.imap.naming.homes import Home
 from protocols.imap.offering.policy import ClientPolicy
 from protocols.imap.services import Account
@@ -46,6 +47,7 @@ class House:
             admission=Admission(Census(), total=10, per_address=10, per_account=10),
             executor=self.executor,
             views=Views(),
+            kept=Kept(),
             clock=self.installation.clock,
             entropy=self.installation.entropy,
             spool=lambda database_id: self.installation.spool(database_id, 1000),

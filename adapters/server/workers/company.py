@@ -24,6 +24,8 @@ from core.model import MailboxId
 from core.ports import Clock, EventLog
 from core.recipients import NoSuchDatabase
 from core.watching import KEPT_MESSAGES, Key, Views
+from protocols.imap.finding.kept import Kept
+from protocols.imap.limits import KEPT_OCTETS
 
 COMMITTED = "organization.changed"
 ANY = MailboxId(0)  # no mailbox has this number
@@ -36,7 +38,9 @@ class Company:
         self, place: Place, loop: asyncio.AbstractEventLoop, clock: Clock, log: EventLog, secret: bytes = b""
     ) -> None:
         self.place = place
+        # What is kept in memory for later is divided among the workers.
         self.views = Views(KEPT_MESSAGES // place.workers)
+        self.kept = Kept(KEPT_OCTETS // place.workers)
         self.peers = Peers(place, loop, log)
         self.throttle = SharedThrottle(Throttle(clock), self.peers)
         self._log = log
