@@ -19,7 +19,9 @@ from adapters.server.sockets import reachable, socket_path
 BACKLOG: Final = 1024
 ACCEPTED_AT_A_TIME: Final = 64  # by one door, before others have their turn
 RETRY_SECONDS: Final = 1.0
-NOT_SESSIONS: Final = ("control", "metrics")  # doors of which all connections go to the first worker, uncounted
+
+# What comes in by a door, as connections are counted for each worker; those of the others all go to the first.
+SESSIONS: Final = {"imap": "clients", "imaps": "clients", "smtp": "mail", "lmtp": "mail"}
 SOCKET_MODES: Final = {
     "control": 0o600,  # for the server's own account
     "lmtp": 0o660,  # a mail hub needs the group, and can then deliver

@@ -39,9 +39,9 @@ class Server:
         *,
         place: Place = ALONE,
         secret: bytes = b"",
-        left: Callable[[], None] = lambda: None,
+        left: Callable[[str], None] = lambda counted: None,
     ) -> None:
-        """`left` is called whenever a connection has ended; `secret` is what the workers share."""
+        """`left` is called whenever a connection has ended, see Services; `secret` is what the workers share."""
         self.log = log
         self.is_ready = False
         self.company = Company(place, loop, SystemClock(), log, secret)
@@ -112,6 +112,11 @@ class Server:
         )
 
     # ------------------------------------------------------------------------------------------ connections
+
+    @property
+    def share(self) -> float:
+        """Of all databases, how many this worker writes to."""
+        return len(self.installation.owned) / max(len(self.installation.databases), 1)
 
     @property
     def services(self) -> Services:

@@ -6,6 +6,7 @@ services that took them, until they end.
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from structlog.typing import FilteringBoundLogger
@@ -43,12 +44,13 @@ class Services:
         executor: StoreExecutor,
         company: Company,
         numbers: Iterator[int],
-        left: Callable[[], None],
+        left: Callable[[str], None],
         log: FilteringBoundLogger,
     ) -> None:
         """As the settings of the house are now.  Raises OSError, ssl.SSLError.
 
-        `numbers` are for connections; `left` is called when one has ended.
+        `numbers` are for connections; `left` is called when one has ended, with what is counted of it: see
+        listeners.SESSIONS.
         """
         self._house = house
         settings, certificate = house.settings, house.certificate
@@ -68,7 +70,7 @@ class Services:
             admit=admission.enter,
             leave=admission.leave,
             numbers=numbers,
-            left=left,
+            left=partial(left, "clients"),
         )
         largest = int(settings.smtp.max_message_size)
         driver = StoreDriver(
@@ -89,7 +91,7 @@ class Services:
             "when_full": when_full,
             "tls": server_context(*certificate),
             "census": company.peers.census,
-            "left": left,
+            "left": partial(left, "mail"),
             "log": log,
         }
         self.smtp: SmtpService[Target] = SmtpService(driver, **shared)

@@ -10,7 +10,9 @@ import ssl
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ import pytest
 from adapters.server.certificates import ensure_certificate
 from adapters.server.workers import channel
 from adapters.server.workers.channel import Failed, Start
+from adapters.server.workers.supervisor import chosen
 from adapters.stores.sqlite import SqliteConnection
 from tests.adapters.installed import PASSWORD, PATIENCE, Imap, Installed, Running, imap, running, serving
 
@@ -157,6 +160,36 @@ def test_limits_are_those_of_the_server(house: Installed) -> None:
         for _ in range(2):
             stranger = stack.enter_context(imap(house))
             assert stranger.says(f'LOGIN ada "{PASSWORD}"')[-1].startswith("t NO [LIMIT]")
+
+
+@dataclass
+class Hand:
+    """A worker that is given connections."""
+
+    worker: int
+    share: float
+    counts: Counter[str] = field(default_factory=Counter)
+
+
+def given(hands: list[Hand], counted: str, count: int) -> list[int]:
+    """How many each of them has after so many connections."""
+    for _ in range(count):
+        chosen(hands, counted).counts[counted] += 1
+    return [hand.counts[counted] for hand in hands]
+
+
+def test_clients_are_spread_evenly_and_mail_by_who_has_time_for_it() -> None:
+    hands = [Hand(0, 1.0), Hand(1, 0.0)]
+    assert given(hands, "clients", 10) == [5, 5]
+    assert given(hands, "mail", 15) == [5, 10]
+    assert given([Hand(0, 0.5), Hand(1, 0.5)], "mail", 10) == [5, 5]
+    assert given([Hand(0, 1.0), Hand(1, 0.0), Hand(2, 0.0), Hand(3, 0.0)], "mail", 14) == [2, 4, 4, 4]
+
+
+def test_who_is_not_counted_is_given_to_the_first() -> None:
+    hands = [Hand(1, 0.0), Hand(0, 1.0)]
+    hands[1].counts["clients"] = 7
+    assert chosen(hands, "").worker == 0
 
 
 # ---------------------------------------------------------------------------------------------- settings again

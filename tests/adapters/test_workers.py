@@ -218,7 +218,7 @@ async def test_what_the_kernel_has_no_room_for_is_tried_again_in_a_moment(
 
     monkeypatch.setattr(socket, "send_fds", fails)
     end = End(ends[0])
-    end.channel.say(Left(1))
+    end.channel.say(Left({"mail": 1}))
     await turns()
     end.channel.close()
     assert tries == 2
@@ -234,8 +234,8 @@ async def test_what_is_said_after_the_end_has_its_descriptor_closed(ends: Ends, 
 
 def test_a_worker_waits_for_its_first_message_and_knows_when_there_is_none(ends: Ends) -> None:
     ours, theirs = ends
-    channel.tell(ours, Left(1))
-    assert channel.received(theirs) == Left(1)
+    channel.tell(ours, Left({"mail": 1}))
+    assert channel.received(theirs) == Left({"mail": 1})
     ours.close()
     with pytest.raises(EOFError):
         channel.received(theirs)

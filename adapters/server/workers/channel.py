@@ -74,6 +74,8 @@ class Lost(Tagged, frozen=True):
 class Ready(Tagged, frozen=True):
     """It has opened everything."""
 
+    share: float  # of all databases, how many it writes to: 0 none, 1 all
+
 
 class Failed(Tagged, frozen=True):
     """It cannot start, and ends."""
@@ -82,9 +84,9 @@ class Failed(Tagged, frozen=True):
 
 
 class Left(Tagged, frozen=True):
-    """So many connections have ended."""
+    """So many connections of each kind have ended."""
 
-    count: int
+    counts: dict[str, int]
 
 
 class Drained(Tagged, frozen=True):

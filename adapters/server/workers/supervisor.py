@@ -8,16 +8,17 @@ import os
 import pickle
 import socket
 import sys
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, Protocol, TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
 from adapters.directory.verified import KEY_OCTETS
 from adapters.server import listeners
 from adapters.server.config import Settings
-from adapters.server.listeners import NOT_SESSIONS, Acceptor
+from adapters.server.listeners import SESSIONS, Acceptor
 from adapters.server.pidfile import PidFile
 from adapters.server.trouble import OutOfReach
 from adapters.server.workers.channel import (
@@ -59,7 +60,8 @@ class Hand:
         self.process = process
         self.born = born
         self.channel: Channel
-        self.n_connections = 0
+        self.counts: Counter[str] = Counter()  # of connections
+        self.share = 0.0  # of the databases, that it writes to
         self.is_introduced = False
         self.is_ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.is_drained: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -164,7 +166,8 @@ class Supervisor:
 
     def _hear(self, hand: Hand, message: Message) -> None:
         match message:
-            case Ready():
+            case Ready(share=share):
+                hand.share = share
                 hand.is_ready.set_result(None)
                 if self._acceptor is not None and not self._is_stopping:
                     self._acceptor.open()
@@ -174,8 +177,8 @@ class Supervisor:
                 self._renewed(hand, refused)
             case Failed(text=text):
                 hand.why_not = text
-            case Left(count=count):
-                hand.n_connections -= count
+            case Left(counts=counts):
+                hand.counts.subtract(counts)
             case Drained():
                 hand.is_drained.set_result(None)
 
@@ -244,13 +247,11 @@ class Supervisor:
     def _take(self, door: str, connection: socket.socket) -> None:
         if not (ready := self._ready()):
             connection.close()
-        elif door in NOT_SESSIONS:
-            min(ready, key=lambda hand: hand.worker).channel.say(Take(door), connection.detach())
-        else:
-            # Who has fewest; of several the first: one client after the other finds what the last has left in memory.
-            hand = min(ready, key=lambda hand: (hand.n_connections, hand.worker))
-            hand.n_connections += 1
-            hand.channel.say(Take(door), connection.detach())
+            return
+        counted = SESSIONS.get(door, "")
+        hand = chosen(ready, counted)
+        hand.counts[counted] += bool(counted)
+        hand.channel.say(Take(door), connection.detach())
 
     # ------------------------------------------------------------------------------------------ the end
 
@@ -283,6 +284,30 @@ class Supervisor:
         if self._acceptor is not None:
             PidFile(self.settings.server.data_dir).remove()
         self._lock.close()
+
+
+class Loaded(Protocol):
+    """A worker, as far as it matters for who is given a connection."""
+
+    worker: int
+    counts: Counter[str]
+    share: float
+
+
+H = TypeVar("H", bound=Loaded)
+
+
+def chosen(ready: Sequence[H], counted: str) -> H:
+    """Who has fewest of what is counted; of several the first, so that who comes next finds what is in memory there.
+
+    Mail ends in a database: who writes to all of them has about as much to do with what others have taken in as with
+    its own, so its own counts twice.
+    """
+
+    def load(hand: H) -> float:
+        return (hand.counts[counted] + 1) * (1 + hand.share * (counted == "mail"))
+
+    return min(ready, key=lambda hand: (load(hand) if counted else 0, hand.worker))
 
 
 async def _all(awaited: Iterable[asyncio.Future[Any]], hands: Sequence[Hand], seconds: float) -> None:

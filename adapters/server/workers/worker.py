@@ -5,6 +5,7 @@ import errno
 import pickle
 import signal
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from importlib.metadata import version
 from typing import Any
@@ -13,7 +14,7 @@ from structlog.typing import FilteringBoundLogger
 
 from adapters.server import logs, reactor
 from adapters.server.config import Settings
-from adapters.server.listeners import NOT_SESSIONS
+from adapters.server.listeners import SESSIONS
 from adapters.server.server import Server
 from adapters.server.trouble import OutOfReach, serving
 from adapters.server.workers import channel
@@ -55,7 +56,7 @@ class Worker:
         self._loop = loop
         self._log = log
         self._channel = Channel(end, loop, hear=self.hear, lost=self._lost)
-        self._n_left = 0
+        self._n_left: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._is_open: asyncio.Future[None] = loop.create_future()
 
@@ -65,7 +66,7 @@ class Worker:
         self._server.is_ready = True
         self._server.company.peers.on_lost = self._peer_lost
         self._is_open.set_result(None)
-        self._channel.say(Ready())
+        self._channel.say(Ready(self._server.share))
         return self._server.close
 
     def hear(self, message: Message, descriptor: int | None) -> None:
@@ -110,8 +111,8 @@ class Worker:
                 raise OSError(errno.EMFILE, "No descriptor is free")
             await self._server.take(door, _socket(descriptor))
         except OSError:  # it has gone, or has not come through its handshake
-            if door not in NOT_SESSIONS:
-                self._left()
+            if (counted := SESSIONS.get(door)) is not None:
+                self._left(counted)
 
     async def _renew(self, settings: bytes) -> None:
         await self._is_open
@@ -133,15 +134,15 @@ class Worker:
         finally:
             reactor.stop()
 
-    def _left(self) -> None:
+    def _left(self, counted: str) -> None:
         """A connection has ended; those of one turn of the loop are told together."""
-        self._n_left += 1
-        if self._n_left == 1:
+        if not self._n_left:
             self._loop.call_soon(self._tell_left)
+        self._n_left[counted] += 1
 
     def _tell_left(self) -> None:
-        self._channel.say(Left(self._n_left))
-        self._n_left = 0
+        self._channel.say(Left(dict(self._n_left)))
+        self._n_left.clear()
 
 
 def _socket(descriptor: int) -> socket.socket:
