@@ -173,17 +173,27 @@ async def test_a_slice_naps_behind_each_stretch_of_work_while_anything_is_urgent
 async def test_who_overstays_keeps_nobody_waiting_but_himself(house: House) -> None:
     """T-10.2: a message may be so large that its search is one step."""
     held = Held()
+    other_runs, has_given_way = threading.Event(), threading.Event()
 
     def overstays(breathe: Breathe) -> None:
         house.clock.at += SLICE_SECONDS + OVERSTAY_SECONDS
         assert breathe()
+        house.naps.clear()
+        assert other_runs.wait(30)
+        house.clock.at += STRETCH_SECONDS
+        breathe()
+        has_given_way.set()
         held(breathe)
+
+    def other(breathe: Breathe) -> None:
+        other_runs.set()
+        assert has_given_way.wait(30)
 
     house.submit("a0", overstays)
     house.submit("a1")
-    await held.begun()
-    house.submit("b1")
+    house.submit("b1", other)
     assert await house.result(lambda breathe: 7) == 7
+    await held.begun()
     assert house.began == ["a0", "b1"]
     assert house.ended == ["b1"]
     assert house.naps == [NAP_SECONDS], "it gives way, urgent or not"
