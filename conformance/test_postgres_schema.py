@@ -15,11 +15,12 @@ import pytest
 from msgspec.structs import replace
 
 from adapters.blobs.packs import Packs
+from adapters.stores import integrity, sql
 from adapters.stores.migrations import steps
-from adapters.stores.sql import STATEMENTS, Params, Row, SqlWriteTx
+from adapters.stores.sql import Params, Row, SqlWriteTx
+from adapters.stores.sqlite import SqliteConnection
 from core import items
 from core.apply import apply
-from core.audit import audit
 from core.commands import (
     Append,
     ClaimRecent,
@@ -35,11 +36,14 @@ from core.commands import (
     Filing,
     FlagMode,
     Flags,
+    ForgetBodies,
     ForgetTombstones,
     NewFolder,
     PurgeFolder,
     RenameFolder,
+    RepairMailbox,
     Replace,
+    RestoreBlob,
     SetAccessKey,
     SetAnnotations,
     SetGrants,
@@ -49,6 +53,7 @@ from core.commands import (
     SweepDeliveries,
 )
 from core.errors import Refusal
+from core.integrity.audit import audit
 from core.model import DELETED, FLAGGED, SEEN, UID, FolderId
 from core.recipients import RecipientId
 from core.rights import ALL as ALL_RIGHTS
@@ -163,6 +168,9 @@ def test_the_schema_is_created(postgres: Postgres, component: str) -> None:
         assert made >= set(TABLES)
 
 
+STATEMENTS = sql.STATEMENTS | integrity.STATEMENTS
+
+
 @pytest.mark.parametrize("name", sorted(STATEMENTS))
 def test_each_statement_is_understood(postgres: Postgres, name: str) -> None:
     create(postgres, "mailbox")
@@ -237,6 +245,26 @@ def commands() -> Iterator[Command]:
     yield DeleteFolder(ONE, "a", MORNING)
 
 
+DAMAGE = (
+    "UPDATE folder SET n_exists = 77, uidnext = 2, modseq = 1",
+    "UPDATE mailbox SET used_bytes = 1, next_message_id = 1",
+    "DELETE FROM keyword WHERE bit = 1",
+    "DELETE FROM message WHERE mailbox_id = 1 AND message_id = 3",
+    "DELETE FROM entry WHERE mailbox_id = 2",
+    "DELETE FROM folder WHERE mailbox_id = 1 AND folder_id = 2",
+    "UPDATE message SET size = 1, n_entries = 5",
+    "UPDATE pack SET live_bytes = 7",
+)
+
+
+def repairs() -> Iterator[Command]:
+    """What mends it."""
+    for mailbox in (ONE, TWO):
+        yield RepairMailbox(mailbox, MORNING)
+    yield RestoreBlob(incoming(b"binary").blob, MORNING)
+    yield ForgetBodies((incoming(b"binary").blob.hash,))
+
+
 def outcome(result: Any) -> Any:
     if isinstance(result, list):
         return [type(one) if isinstance(one, Refusal) else one for one in result]
@@ -270,6 +298,19 @@ def test_every_command_does_the_same_as_on_sqlite(
                 here = type(refusal)
             assert here == there, command
             packs.sync()
+            assert {table: rows(connection, table) for table in TABLES} == sqlite.dump(), command
+        assert list(audit(tx, deep=True)) == []
+        sqlite.check()
+        file = SqliteConnection(tmp_path / "mail.db", writer=True)
+        for statement in DAMAGE:
+            connection.execute(statement, {})
+            file.script(statement)
+        file.close()
+        assert sorted(map(str, audit(tx, deep=True))) == sorted(sqlite.broken()) != []
+        for command in repairs():
+            result, changes = apply(tx, command)
+            published = len(sqlite.published)
+            assert (result, list(changes)) == (sqlite.do(command), sqlite.published[published:])
             assert {table: rows(connection, table) for table in TABLES} == sqlite.dump(), command
         assert list(audit(tx, deep=True)) == []
         sqlite.check()

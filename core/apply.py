@@ -6,6 +6,7 @@ from typing import Any
 from core import accesskeys, annotations, commands, copying, delivery, flags, folders, items, mailboxes, seen
 from core.commands import Command
 from core.folders import Outcome
+from core.integrity import repair
 from core.ports import WriteTx
 
 APPLY: dict[type, Callable[[WriteTx, Any], Outcome]] = {
@@ -32,6 +33,9 @@ APPLY: dict[type, Callable[[WriteTx, Any], Outcome]] = {
     commands.ForgetTombstones: items.forget_tombstones,
     commands.JoinSeen: seen.join,
     commands.Deliver: delivery.deliver,
+    commands.RepairMailbox: repair.repair,
+    commands.RestoreBlob: repair.restore_blob,
+    commands.ForgetBodies: repair.forget_bodies,
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from core.errors import Refusal
-from core.model import UID, Folder, FolderId, Incoming, MailboxId, ModSeq, Tagged, UIDRanges
+from core.model import UID, Blob, Folder, FolderId, Incoming, MailboxId, ModSeq, Tagged, UIDRanges
 from core.recipients import RecipientId
 from core.rights import Actor
 
@@ -260,6 +260,27 @@ class SweepDeliveries(Tagged, frozen=True):
     limit: int
 
 
+class RepairMailbox(Tagged, frozen=True):
+    """Makes a mailbox keep what the store promises of it; the result is `Repaired`."""
+
+    mailbox_id: MailboxId
+    at: int
+    has_inbox: bool = True  # it is a user's
+
+
+class RestoreBlob(Tagged, frozen=True):
+    """The row of a body that was found in a pack."""
+
+    blob: Blob
+    at: int
+
+
+class ForgetBodies(Tagged, frozen=True):
+    """Damaged bodies that no message names any more go; and what is in each pack is counted anew."""
+
+    digests: tuple[bytes, ...] = ()
+
+
 Command = (
     CreateMailbox
     | DeleteMailbox
@@ -284,6 +305,9 @@ Command = (
     | JoinSeen
     | SweepBlobs
     | SweepDeliveries
+    | RepairMailbox
+    | RestoreBlob
+    | ForgetBodies
 )
 
 
@@ -314,6 +338,22 @@ class Delivered(Struct, frozen=True):
     uid: int | None  # None: the message was here already (DUPLICATEDELIVER)
 
 
+class Lost(Struct, frozen=True):
+    """Messages that are in a folder no more: so many, whose UIDs are among these."""
+
+    path: str
+    count: int
+    uids: UIDRanges
+
+
+class Repaired(Struct, frozen=True):
+    """What could not be kept, and what had lost its place and was given another."""
+
+    lost: tuple[Lost, ...] = ()
+    refiled: int = 0  # messages that are in RECOVERED now
+    folders: tuple[str, ...] = ()  # paths that were made up, or where folders are now
+
+
 # What the result of each kind of command is, where it has one.
 RESULTS: Final[Mapping[type, Any]] = {
     DeleteMailbox: bool,
@@ -332,4 +372,5 @@ RESULTS: Final[Mapping[type, Any]] = {
     JoinSeen: int,
     SweepBlobs: int,
     SweepDeliveries: int,
+    RepairMailbox: Repaired,
 }

@@ -23,10 +23,12 @@ def create(tx: WriteTx, command: CreateMailbox) -> Outcome:
 
 
 def delete(tx: WriteTx, command: DeleteMailbox) -> Outcome:
-    """Takes a folder, or a slice of one, away; the result says whether the mailbox is gone."""
+    """Takes a folder with none below it, or a slice of one, away; the result says whether the mailbox is gone."""
     folders = tx.folders(command.mailbox_id)
     if folders:
-        purge_slice(tx, command.mailbox_id, folders[0].folder_id)
+        above = {folder.parent_id for folder in folders}
+        lowest = next((folder for folder in folders if folder.folder_id not in above), folders[0])
+        purge_slice(tx, command.mailbox_id, lowest.folder_id)
         return False, (MailboxRemoved(command.mailbox_id),)
     tx.delete_mailbox(command.mailbox_id)
     return True, (MailboxRemoved(command.mailbox_id),)

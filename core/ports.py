@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from core.integrity.facts import Mending, Recounting
 from core.model import (
     MAX_UID,
     UID,
@@ -206,7 +207,7 @@ class ReadTx(Protocol):
         ...
 
 
-class WriteTx(ReadTx, Protocol):
+class WriteTx(ReadTx, Recounting, Mending, Protocol):
     """A snapshot that may change.  Rows become durable, and visible to others, all at once or not at all."""
 
     def insert_mailbox(self, mailbox: Mailbox, at: int) -> None: ...

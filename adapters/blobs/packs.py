@@ -13,18 +13,20 @@ import fcntl
 import os
 import struct
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
+from typing import BinaryIO
 
 from msgspec.structs import replace
 
 from adapters.blobs import frames
 from core.errors import Unavailable
-from core.model import PLAIN, Blob
+from core.model import FRAMED, PLAIN, Blob
 
 PACK_OCTETS = 256 * 1024 * 1024  # a pack is closed once it is that large
+SEARCHED_OCTETS = 1 << 20  # at a time, for a record
 REMOVED_AT_A_TIME = 200  # packs, of which each is open for a moment
 _HEADER = struct.Struct("<4sQQB32s")
 _MAGIC = b"PFB1"
@@ -156,6 +158,12 @@ class Packs:
         finally:
             os.close(descriptor)
 
+    def records(self) -> Iterator[Blob]:
+        """Whatever looks like a record, in all packs: live, dead, or half-written; the bodies are not looked at."""
+        for pack_id in sorted(int(path.stem) for path in self._directory.glob("*.pack")):
+            with self._path(pack_id).open("rb") as pack:
+                yield from _records(pack, pack_id)
+
     # ------------------------------------------------------------------------------------------ upkeep
 
     def remove_unnamed(self, named: Callable[[], Iterable[int]]) -> None:
@@ -192,6 +200,35 @@ def _hold(path: Path, held: ExitStack) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _records(pack: BinaryIO, pack_id: int) -> Iterator[Blob]:
+    """One behind the other; where there is none, from the next on that can be found."""
+    end = pack.seek(0, os.SEEK_END)
+    at: int | None = 0
+    while at is not None:
+        pack.seek(at)
+        header = pack.read(_HEADER.size)
+        if len(header) < _HEADER.size:
+            return
+        magic, stored_size, size, encoding, digest = _HEADER.unpack(header)
+        body = at + _HEADER.size
+        if magic == _MAGIC and encoding in (PLAIN, FRAMED) and body + stored_size <= end:
+            yield Blob(digest, size, stored_size, encoding, pack_id=pack_id, pack_offset=body)
+            at = body + stored_size
+        else:
+            at = _next_magic(pack, at + 1)
+
+
+def _next_magic(pack: BinaryIO, start: int) -> int | None:
+    """Where the next record may begin."""
+    pack.seek(start)
+    window = b""
+    while piece := pack.read(SEARCHED_OCTETS):
+        window = window[1 - len(_MAGIC) :] + piece
+        if (found := window.find(_MAGIC)) >= 0:
+            return pack.tell() - len(window) + found
+    return None
 
 
 def _plain(blob: Blob, fetch: Callable[[int, int], bytes], start: int, stop: int) -> bytes:

@@ -28,6 +28,7 @@ from adapters.stores.organization import OrganizationDatabase
 from core.changes import Change
 from core.commands import CreateMailbox, DeleteMailbox, NewFolder
 from core.errors import NoSuchRecipient, Refusal, Unavailable
+from core.model import Blob
 from core.recipients import (
     Credential,
     MailboxDatabaseInfo,
@@ -250,6 +251,10 @@ class Installation:
     def spool(self, database_id: int, limit: int) -> MessageSpool:
         """Room for a message on its way into a database."""
         return MessageSpool(database_id, self._packs[database_id], limit)
+
+    def records(self, database_id: int) -> Iterator[Blob]:
+        """All bodies that the packs of a database hold, named by a row or not."""
+        return self._packs[database_id].records()
 
     # ------------------------------------------------------------------------------------------ administration
 

@@ -138,6 +138,13 @@ class Database(ABC):
         except BROKEN as fault:
             raise Unavailable("The database cannot be read") from fault
 
+    def integrity(self) -> list[str]:
+        """What SQLite finds wrong with the file itself.  Slow.  Raises Unavailable."""
+        try:
+            return self._reader().integrity()
+        except BROKEN as fault:
+            raise Unavailable("The database cannot be read") from fault
+
     def _reader(self) -> SqliteConnection:
         connection: SqliteConnection | None = getattr(self._local, "connection", None)
         if connection is None:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from msgspec.structs import replace
 
+from adapters.stores.integrity import SqlMending, SqlRecounting
 from adapters.stores.statements import load
 from core.errors import MessageExpunged, NoSuchMailbox
 from core.model import (
@@ -58,7 +59,7 @@ class Blobs(Protocol):
     def read(self, blob: Blob, start: int, stop: int) -> bytes: ...
 
 
-class SqlReadTx:
+class SqlReadTx(SqlRecounting):
     """One snapshot; see core.ports.ReadTx."""
 
     def __init__(self, connection: Connection, blobs: Blobs) -> None:
@@ -254,10 +255,6 @@ class SqlReadTx:
         """(MODSEQ, low UID, high UID) of what was expunged."""
         return [(m, low, high) for m, low, high in self._rows("tombstones", mailbox=mailbox_id, folder=folder_id)]
 
-    def message_references(self, mailbox_id: MailboxId) -> Iterator[tuple[int, int, int, bytes, int]]:
-        """(message, n_entries, size, hash, octets of the prefix) of a mailbox's messages."""
-        return self._rows("message_references", mailbox=mailbox_id)
-
     def blobs(self) -> Iterator[Blob]:
         """Every blob, in the order in which they lie in the packs."""
         return (Blob(*row) for row in self._rows("blobs"))
@@ -290,7 +287,7 @@ _OF_A_MAILBOX = (
 )
 
 
-class SqlWriteTx(SqlReadTx):
+class SqlWriteTx(SqlMending, SqlReadTx):
     """A snapshot that may change; see core.ports.WriteTx."""
 
     def insert_mailbox(self, mailbox: Mailbox, at: int) -> None:

@@ -10,7 +10,7 @@ from adapters.server.certificates import server_context
 from adapters.server.installation import Installation
 from adapters.stores.sqlite import SqliteConnection
 from conformance.durability.contents import Folders, folders
-from core.audit import audit
+from core.integrity.audit import audit
 from core.model import MailboxId
 
 
@@ -48,7 +48,7 @@ def look(root: Path) -> tuple[list[str], Folders]:
         server_context(*house.certificate)  # else no server starts
         (database,) = house.databases.values()
         with database.read() as tx:
-            found = list(audit(tx, deep=True)), folders(tx, _mailboxes(house))
+            found = list(map(str, audit(tx, deep=True))), folders(tx, _mailboxes(house))
     broken, seen = found
     for file in sorted(root.rglob("*.db")):
         connection = SqliteConnection(file, writer=False)

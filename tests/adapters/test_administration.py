@@ -39,6 +39,7 @@ from adapters.server.administration.permissions import (
 )
 from adapters.server.administration.publicfolders import CreatePublicFolder
 from adapters.server.administration.quotas import QuotaChange
+from adapters.server.administration.repairs import Repair
 from adapters.server.administration.sessions import KickSession, ListSessions
 from adapters.server.administration.verbs import NAMES, VERBS, carry_out
 from adapters.server.config import Server, Settings
@@ -302,6 +303,33 @@ def test_a_check_finds_mailboxes_without_recipients_and_recipients_without_mailb
     while not database.write(DeleteMailbox(public.mailbox_id)):
         pass
     assert f"the public folders have lost mailbox {public.mailbox_id}" in checked(house).databases[0].broken
+
+
+def test_a_repair_tells_how_far_it_is_and_can_be_broken_off(house: Installation, do: Do) -> None:
+    for alias in ("ada", "bob"):
+        do(AddMailbox(alias, "one"))
+    database = house.root / "databases" / "first.db"
+    damage(database, "UPDATE mailbox SET used_bytes = 7")
+    steps: list[Progress] = []
+
+    def stop(progress: Progress) -> None:
+        steps.append(progress)
+        if progress == Progress("first: mailboxes", 2, 2):
+            raise Interrupted("enough")
+
+    with pytest.raises(Interrupted):
+        carry_out(Context(house, ROOT, progress=stop), Repair())
+    assert steps[0] == Progress("first", 0, 2)
+    assert checked(house).sound, "what was mended until then stays so"
+
+
+def test_a_repair_leaves_alone_what_is_not_mounted(house: Installation, do: Do) -> None:
+    database = house.databases.pop(1)
+    try:
+        (left,) = do(Repair()).databases
+    finally:
+        house.databases[1] = database
+    assert (left.mounted, left.found) == (False, 0)
 
 
 # ---------------------------------------------------------------------------------------------- changes at once

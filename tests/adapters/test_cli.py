@@ -2,9 +2,11 @@
 
 import json
 import os
+import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -284,6 +286,25 @@ def test_a_sound_store_passes_its_check(house: Installed) -> None:
             {"name": "first", "mounted": True, "mailboxes": 1, "broken": [], "broken_count": 0, "unowned": []}
         ],
     }
+
+
+def test_what_is_broken_is_mended_and_what_is_lost_is_named(house: Installed) -> None:
+    house.add("ada")
+    assert house.run("check", "--repair").stdout == "first: sound\n"
+    assert house.json("check", "--repair")["sound"] is True
+    file = house.directory / "databases" / "first.db"
+    with closing(sqlite3.connect(file)) as database, database:
+        database.execute("INSERT INTO entry VALUES (1, 1, 1, 7, 1, 0, 0, 0, 0)")
+        database.execute("DELETE FROM folder WHERE folder_id = 2")
+        database.execute("INSERT INTO entry SELECT mailbox_id, 2, uid, 8, modseq, 0, 0, 0, 0 FROM entry")
+    assert house.run("check", code=1).stdout.startswith("first: ")
+    told = house.run("check", "--repair").stdout
+    assert "broken promises, all mended" in told
+    assert "ada: look at the folder Recovered 2" in told
+    assert "ada: lost from INBOX: 1 of UID 1" in told
+    assert "ada: lost from Recovered 2: 1 of UID 1" in told
+    assert house.run("check").stdout == "first: sound (1 mailbox)\n"
+    assert '"do":"repair"' in (house.directory / "administration.log").read_text()
 
 
 def test_settings_are_shown_with_their_source(house: Installed) -> None:

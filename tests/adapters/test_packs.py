@@ -355,3 +355,49 @@ def test_spooling_from_many_threads_gives_every_body_a_pack_of_its_own(packs: Pa
     for thread in threads:
         thread.join()
     assert sorted(numbers) == list(range(1, 81))
+
+
+class TestRecords:
+    """What a database could be rebuilt from."""
+
+    @pytest.fixture
+    def kept(self, packs: Packs) -> list[Blob]:
+        kept = [packs.append(blob(noise(octets, octets))) for octets in (100, 20_000, 0, 300)]
+        kept.append(packs.append(framed(noise(FRAME_OCTETS + 1))))
+        packs.sync()
+        return kept
+
+    def test_every_record_is_found(self, packs: Packs, kept: list[Blob]) -> None:
+        assert list(packs.records()) == kept
+
+    def test_records_behind_damage_are_found(self, packs: Packs, kept: list[Blob], tmp_path: Path) -> None:
+        (path,) = (tmp_path / "packs").iterdir()
+        octets = bytearray(path.read_bytes())
+        for damaged in (0, 2):
+            start = kept[damaged].pack_offset
+            assert start is not None
+            octets[start - 40] ^= 0xFF  # in the record's header
+        path.write_bytes(octets)
+        assert [found for found in packs.records() if found in kept] == [kept[1], *kept[3:]]
+
+    @pytest.mark.parametrize("window", [1, 4, 53, 1 << 20])
+    def test_the_gap_before_a_spooled_body_is_passed_over(
+        self, packs: Packs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, window: int
+    ) -> None:
+        monkeypatch.setattr(module, "SEARCHED_OCTETS", window)
+        body = blob(b"body" * 10)
+        assert body.data is not None
+        (tmp_path / "packs" / "9.pack").write_bytes(bytes(3000) + record_header(body) + body.data + b"PFB1")
+        (found,) = packs.records()
+        assert packs.read(found, 0, found.size) == body.data
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_any_octets_may_be_in_a_pack(self, packs: Packs, tmp_path: Path, seed: int) -> None:
+        chance = random.Random(seed)
+        pieces = [
+            chance.choice([b"PFB1", noise(chance.randrange(60), n), bytes(8)]) for n in range(chance.randrange(200))
+        ]
+        (tmp_path / "packs" / "9.pack").write_bytes(b"".join(pieces))
+        for found in packs.records():
+            assert found.pack_offset is not None
+            assert found.pack_offset + found.stored_size <= len(b"".join(pieces))

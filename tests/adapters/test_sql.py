@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from adapters.stores import database, sql
+from adapters.stores import database, integrity, sql
 from adapters.stores.statements import load
 from core.commands import FlagMode
 from core.errors import NoSuchMailbox
@@ -14,8 +14,9 @@ from tests.support.store import ALL, ONE, TWO, Store, incoming
 
 
 def test_every_statement_is_used_and_every_used_one_is_there() -> None:
-    text = "".join(inspect.getsource(module) for module in (sql, database))
-    assert sql.STATEMENTS.keys() <= set(re.findall(r'"([a-z_]+)"', text))
+    for statements, modules in ((sql.STATEMENTS, (sql, database)), (integrity.STATEMENTS, (integrity,))):
+        text = "".join(map(inspect.getsource, modules))
+        assert statements.keys() <= set(re.findall(r'"([a-z_]+)"', text))
 
 
 def test_a_file_of_statements_falls_into_its_names() -> None:
@@ -25,7 +26,7 @@ def test_a_file_of_statements_falls_into_its_names() -> None:
 
 
 def test_statements_are_whole_and_name_their_columns() -> None:
-    for name, text in sql.STATEMENTS.items():
+    for name, text in (sql.STATEMENTS | integrity.STATEMENTS).items():
         assert "*" not in text, name
         assert re.match(r"(SELECT|INSERT|UPDATE|DELETE)\b", text), name
         assert ";" not in text, name

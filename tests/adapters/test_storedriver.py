@@ -15,9 +15,9 @@ from adapters.server.executor import StoreExecutor
 from adapters.server.spooling import MessageSpool
 from adapters.server.storedriver import MOST_RECEIVED, StoreDriver, Target
 from adapters.stores.database import MailboxDatabase
-from core.audit import audit
 from core.commands import Append, CreateFolder, CreateMailbox, DeleteFolder, Filing, Flags, NewFolder
 from core.errors import MessageLoops, NoSuchRecipient, OverQuota, Refusal, Unavailable
+from core.integrity.audit import audit
 from core.model import MAX_UID, FolderId, MailboxId
 from protocols.smtp.envelope import Client, Envelope, Recipient
 from tests.support.imap import TestEntropy

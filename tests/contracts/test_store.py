@@ -12,9 +12,9 @@ from adapters.blobs.packs import Packs
 from adapters.stores.migrations import migrate
 from adapters.stores.sql import SqlWriteTx
 from adapters.stores.sqlite import SqliteConnection
-from core.audit import AuditTx
 from core.errors import NoSuchMailbox
 from core.folders import GRAVEYARD
+from core.integrity.audit import AuditTx
 from core.model import (
     DELETED,
     MAX_UID,

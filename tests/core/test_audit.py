@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from adapters.stores.sqlite import SqliteConnection
-from core.audit import audit
+from core.integrity.audit import audit
 from core.model import DELETED, SEEN
 from tests.support.store import Store
 

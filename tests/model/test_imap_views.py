@@ -11,9 +11,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from core.audit import audit
 from core.commands import Expunge, FlagMode, Flags, StoreFlags
 from core.folders import find
+from core.integrity.audit import audit
 from core.model import DELETED, MAX_UID, FolderId, MailboxId, UIDRanges
 from tests.support.imap import Client, TestServer, stored
 

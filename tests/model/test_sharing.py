@@ -12,9 +12,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from core.audit import audit
 from core.commands import Expunge, FlagMode, Flags, JoinSeen, StoreFlags
 from core.folders import find
+from core.integrity.audit import audit
 from core.model import MAX_UID, FolderId, MailboxId
 from core.rights import Actor, Grant, mask
 from protocols.imap.commands import SYSTEM_FLAGS

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from core import view
-from core.audit import audit
+from core.integrity.audit import audit
 from protocols.imap import limits
 from protocols.imap.finding import columns, comparing, conversations, sorting
 from protocols.imap.finding.kept import Kept

@@ -15,7 +15,6 @@ from adapters.blobs.spool import Spool
 from adapters.stores.database import MailboxDatabase
 from adapters.stores.sql import SqlReadTx
 from adapters.stores.sqlite import SqliteConnection
-from core.audit import audit
 from core.changes import Change, FolderChange
 from core.commands import (
     Append,
@@ -42,6 +41,7 @@ from core.commands import (
 )
 from core.errors import Refusal
 from core.folders import find, tree
+from core.integrity.audit import audit
 from core.model import MAX_UID, Blob, Entry, Folder, FolderId, Incoming, MailboxId, UIDRanges
 from core.rights import Grant
 from core.view import FolderView
@@ -148,7 +148,7 @@ class Store:
 
     def broken(self, *, deep: bool = True) -> list[str]:
         with self.read() as tx:
-            return list(audit(tx, deep=deep))
+            return list(map(str, audit(tx, deep=deep)))
 
     # ------------------------------------------------------------------------------------------ writing
 

@@ -9,10 +9,10 @@ from msgspec import Struct
 from adapters.server.administration.context import Context, Interrupted, Progress, Request
 from adapters.stores.database import Database
 from adapters.stores.sql import SqlReadTx
-from core.audit import audit
 from core.errors import Unavailable
+from core.integrity.audit import Finding, audit
 from core.model import MailboxId
-from core.recipients import MailboxDatabaseInfo, Recipient
+from core.recipients import MailboxDatabaseInfo
 
 REPORTED: Final = 1000  # broken promises that are listed; one damaged page can break very many
 SECONDS: Final = 0.1  # between two notes of progress
@@ -55,45 +55,50 @@ def _database(context: Context, info: MailboxDatabaseInfo, *, deep: bool) -> Dat
     held: set[MailboxId] = set()
     broken: list[str] = []
     count = 0
-    for promise in _broken(context, info, database, held, deep=deep):
+    for finding in findings(context, info, database, held, deep=deep):
         count += 1
         if len(broken) < REPORTED:
-            broken.append(promise)
-    owned = {recipient.mailbox_id for recipient in _recipients(context)}
+            broken.append(finding.text)
+    owned = {recipient.mailbox_id for recipient in context.house.recipients()}
     if (public := context.house.organization.sharing.public_folders()) is not None:
         owned.add(public.mailbox_id)
     return DatabaseChecked(info.name, True, len(held), broken, count, sorted(held - owned))
 
 
-def _broken(
+def findings(
     context: Context, info: MailboxDatabaseInfo, database: Database, held: set[MailboxId], *, deep: bool
-) -> Iterator[str]:
+) -> Iterator[Finding]:
+    """What is broken; `held` is given the numbers of the mailboxes that are there.  Raises Interrupted."""
     # Recipients and public folders are read first: a mailbox is made before its recipient and goes after it.
     public = context.house.organization.sharing.public_folders()
-    owners = [recipient for recipient in _recipients(context) if recipient.database_id == info.database_id]
+    owners = [recipient for recipient in context.house.recipients() if recipient.database_id == info.database_id]
     try:
+        if deep:
+            yield from (Finding(f"the file is damaged: {fault}") for fault in database.integrity())
         with database.read() as tx:
             held.update(mailbox.mailbox_id for mailbox in tx.mailboxes())
-            yield from audit(tx, deep=deep, progress=_steps(context, info.name, _size(tx, len(held), deep=deep)))
+            steps = stepping(context, info.name, _size(tx, len(held), deep=deep))
+            yield from audit(tx, deep=deep, progress=steps)
     except Unavailable as unreadable:
         if isinstance(unreadable, Interrupted):
             raise
-        yield f"{unreadable}: is the disk sound?"
+        yield Finding(f"{unreadable}: is the disk sound?")
         return
     for recipient in owners:
         is_removed = context.house.organization.by_id(recipient.recipient_id) is None
         if recipient.mailbox_id not in held and not is_removed:
-            yield f"recipient {recipient.alias} has lost mailbox {recipient.mailbox_id}"
+            text = f"recipient {recipient.alias} has lost mailbox {recipient.mailbox_id}"
+            yield Finding(text, recipient.mailbox_id)
     if public is not None and public.database_id == info.database_id and public.mailbox_id not in held:
-        yield f"the public folders have lost mailbox {public.mailbox_id}"
+        yield Finding(f"the public folders have lost mailbox {public.mailbox_id}", public.mailbox_id)
 
 
 def _size(tx: SqlReadTx, mailboxes: int, *, deep: bool) -> int:
     return mailboxes + (sum(1 for _ in tx.blobs()) if deep else 0)
 
 
-def _steps(context: Context, stage: str, total: int) -> Callable[[], None]:
-    """What the audit calls for each thing it has looked at."""
+def stepping(context: Context, stage: str, total: int) -> Callable[[], None]:
+    """What is called for each thing that has been looked at."""
     done, told_at = 0, time.monotonic()
     context.progress(Progress(stage, 0, total))
 
@@ -105,10 +110,3 @@ def _steps(context: Context, stage: str, total: int) -> Callable[[], None]:
             context.progress(Progress(stage, done, total))
 
     return step
-
-
-def _recipients(context: Context) -> Iterator[Recipient]:
-    after = ""
-    while page := context.house.organization.recipients(after=after):
-        yield from page
-        after = page[-1].alias

@@ -10,6 +10,7 @@ from adapters.server.administration import (
     mailboxes,
     permissions,
     publicfolders,
+    repairs,
     sessions,
     trail,
 )
@@ -112,6 +113,7 @@ VERBS: Final[Mapping[str, Verb]] = {
     "sessions.list": Verb(sessions.ListSessions, list[SessionRow], sessions.listed),
     "sessions.kick": Verb(sessions.KickSession, sessions.Ended, sessions.kick, _nothing),
     "check": Verb(checks.Check, checks.Checked, checks.check),
+    "repair": Verb(repairs.Repair, repairs.AllRepaired, repairs.repair, _nothing),
     "settings.show": Verb(sessions.ShowSettings, list[sessions.SettingRow], sessions.settings),
 }
 

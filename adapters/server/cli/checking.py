@@ -8,10 +8,12 @@ from rich.progress import TaskID
 
 from adapters.server.administration.checks import Check, Checked, DatabaseChecked
 from adapters.server.administration.context import Progress
+from adapters.server.administration.repairs import AllRepaired, DatabaseRepaired, Repair
 from adapters.server.cli.failures import REFUSED
 from adapters.server.cli.options import Json, command
 from adapters.server.cli.printing import print_json, progress_bar, shown
 from adapters.server.cli.reach import Place, reach
+from core.integrity.repair import RECOVERED
 
 
 def add_to(app: typer.Typer) -> None:
@@ -22,18 +24,30 @@ def add_to(app: typer.Typer) -> None:
 def check(
     place: Place,
     databases: Annotated[list[str] | None, typer.Argument(metavar="DATABASE", help="If not given, all.")] = None,
-    deep: Annotated[bool, typer.Option("--deep", help="Also read every body and compare it with its hash.")] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also read every body and compare it with its hash, and each page.")
+    ] = False,
+    mend: Annotated[bool, typer.Option("--repair", help="Mend what is broken, and name what is lost.")] = False,
     as_json: Json = False,
 ) -> None:
     """Check the store, while the server runs or not.  Exit code 1: something is broken."""
+    names = tuple(databases or ())
     with reach(place) as channel, progress_bar() as bar:
         stages: dict[str, TaskID] = {}
-        checked = channel.ask(Check(deep, tuple(databases or ())), lambda step: _advance(bar, stages, step))
+
+        def advance(step: Progress) -> None:
+            _advance(bar, stages, step)
+
+        found: Checked | AllRepaired = (
+            channel.ask(Repair(deep, names), advance) if mend else channel.ask(Check(deep, names), advance)
+        )
     if as_json:
-        print_json(checked)
+        print_json(found)
+    elif isinstance(found, Checked):
+        _print(found)
     else:
-        _print(checked)
-    raise typer.Exit(0 if checked.sound else REFUSED)
+        _print_repaired(found)
+    raise typer.Exit(0 if found.sound else REFUSED)
 
 
 def _advance(bar: Bar, stages: dict[str, TaskID], step: Progress) -> None:
@@ -60,3 +74,33 @@ def _verdict(database: DatabaseChecked) -> str:
     if database.broken_count:
         return f"{database.broken_count} broken {'promise' if database.broken_count == 1 else 'promises'}"
     return f"sound ({database.mailboxes} {'mailbox' if database.mailboxes == 1 else 'mailboxes'})"
+
+
+def _print_repaired(repaired: AllRepaired) -> None:
+    for database in repaired.databases:
+        print(f"{shown(database.name)}: {_outcome(database)}")
+        if database.bodies_restored:
+            print(f"  {database.bodies_restored} bodies were found in the packs")
+        for mailbox in database.mailboxes:
+            if mailbox.refiled:
+                print(f"  {shown(mailbox.mailbox)}: {mailbox.refiled} messages that no folder had are in {RECOVERED}")
+            for path in mailbox.folders:
+                print(f"  {shown(mailbox.mailbox)}: look at the folder {shown(path)}")
+        for lost in database.lost:
+            uids = ",".join(str(low) if low == high else f"{low}:{high}" for low, high in lost.uids)
+            print(f"  {shown(lost.mailbox)}: lost from {shown(lost.path)}: {lost.count} of UID {uids}")
+        for one in database.damaged:
+            what = f"{one.lost} of {one.size} octets are lost" if one.lost else "some octets differ"
+            print(f"  {shown(one.mailbox)}: damaged in {shown(one.path)}: UID {one.uid}, now {one.new_uid}: {what}")
+        for promise in database.broken:
+            print(f"  still broken: {shown(promise)}")
+
+
+def _outcome(database: DatabaseRepaired) -> str:
+    if not database.mounted:
+        return "not mounted, left alone"
+    if not database.found:
+        return "sound"
+    return f"{database.found} broken {'promise' if database.found == 1 else 'promises'}, " + (
+        "not all could be mended" if database.broken else "all mended"
+    )

@@ -35,6 +35,7 @@ UPDATE mailbox SET used_count = used_count + :count, used_bytes = used_bytes + :
 -- name: folders
 SELECT mailbox_id, folder_id, parent_id, name, special_use, selectable, uidvalidity, uidnext, modseq, recent_from,
   n_exists, n_unseen, n_deleted, n_bytes, tombstone_floor, last_modseq, prior_modseq FROM folder WHERE mailbox_id = :mailbox
+ORDER BY folder_id
 -- name: folder
 SELECT mailbox_id, folder_id, parent_id, name, special_use, selectable, uidvalidity, uidnext, modseq, recent_from,
   n_exists, n_unseen, n_deleted, n_bytes, tombstone_floor, last_modseq, prior_modseq FROM folder WHERE mailbox_id = :mailbox AND folder_id = :folder
@@ -261,8 +262,6 @@ UPDATE message SET n_entries = n_entries + 1 WHERE mailbox_id = :mailbox AND mes
 UPDATE message SET n_entries = n_entries - 1 WHERE mailbox_id = :mailbox AND message_id = :message
 -- name: delete_unreferenced
 DELETE FROM message WHERE mailbox_id = :mailbox AND message_id = :message AND n_entries <= 0
--- name: message_references
-SELECT message_id, n_entries, size, hash, length(prefix) FROM message WHERE mailbox_id = :mailbox
 
 -- name: blob
 SELECT hash, size, stored_size, encoding, data, pack_id, pack_offset FROM blob WHERE scope = 0 AND hash = :hash

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.audit import audit
+from core.integrity.audit import audit
 from protocols.imap.saying import german, languages, responses
 from protocols.imap.saying.languages import I_DEFAULT, Language
 from tests.support.imap import TestServer
