@@ -61,6 +61,9 @@ class SqlRecounting:
     def resurrected(self, mailbox_id: MailboxId) -> Iterator[tuple[FolderId, int, int, int]]:
         return self._facts("resurrected", mailbox=mailbox_id)
 
+    def count_blobs(self) -> int:
+        return int(self._only("count_blobs")[0])
+
     def filed(self, digest: bytes) -> list[Filed]:
         return [Filed(*row) for row in self._facts("filed", hash=digest)]
 

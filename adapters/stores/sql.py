@@ -256,7 +256,7 @@ class SqlReadTx(SqlRecounting):
         return [(m, low, high) for m, low, high in self._rows("tombstones", mailbox=mailbox_id, folder=folder_id)]
 
     def blobs(self) -> Iterator[Blob]:
-        """Every blob, in the order in which they lie in the packs."""
+        """Every blob without its bytes, in the order in which they lie in the packs."""
         return (Blob(*row) for row in self._rows("blobs"))
 
     def packs(self) -> list[tuple[int, int, int]]:

@@ -7,6 +7,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from core.accesskeys import KEY_OCTETS
+from core.errors import MessageExpunged
 from core.folders import GRAVEYARD
 from core.integrity.facts import Buried, Counted, Named, Numbers, Recounting
 from core.model import ROOT, Blob, Folder, FolderId, Mailbox, MailboxId
@@ -190,13 +191,18 @@ def _packs(tx: AuditTx, counted: dict[int, int]) -> Iterator[str]:
             yield f"pack {pack_id} has {recorded.get(pack_id)} live octets, counted {counted.get(pack_id, 0)}"
 
 
-def _body(tx: AuditTx, blob: Blob) -> Iterator[Finding]:
+def _body(tx: AuditTx, named: Blob) -> Iterator[Finding]:
+    blob = tx.blob(named.hash)
+    assert blob is not None, "the snapshot has named it"
+    what = f"body {blob.hash.hex()}"
     digest = hashlib.sha256()
     try:
         for start in range(0, blob.size, SLICE_OCTETS):
             digest.update(tx.read_blob(blob, start, min(start + SLICE_OCTETS, blob.size)))
+    except MessageExpunged:
+        yield Finding(f"{what} cannot be read: there is no file {blob.pack_id}.pack", body=blob.hash)
     except Exception as broken:  # noqa: BLE001 - whatever is wrong with this one, the others are still checked
-        yield Finding(f"body {blob.hash.hex()} cannot be read: {broken}", body=blob.hash)
-        return
-    if digest.digest() != blob.hash:
-        yield Finding(f"body {blob.hash.hex()} has other bytes than it had", body=blob.hash)
+        yield Finding(f"{what} cannot be read: {broken}", body=blob.hash)
+    else:
+        if digest.digest() != blob.hash:
+            yield Finding(f"{what} has other bytes than it had", body=blob.hash)

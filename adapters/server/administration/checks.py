@@ -94,7 +94,7 @@ def findings(
 
 
 def _size(tx: SqlReadTx, mailboxes: int, *, deep: bool) -> int:
-    return mailboxes + (sum(1 for _ in tx.blobs()) if deep else 0)
+    return mailboxes + (tx.count_blobs() if deep else 0)
 
 
 def stepping(context: Context, stage: str, total: int) -> Callable[[], None]:

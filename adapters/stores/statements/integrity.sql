@@ -34,6 +34,8 @@ WHERE m.mailbox_id = :mailbox AND (b.size IS NULL OR b.size + LENGTH(m.prefix) <
 SELECT x.folder_id, x.modseq, x.uid_low, x.uid_high FROM expunged x WHERE x.mailbox_id = :mailbox AND EXISTS (
   SELECT 1 FROM entry e WHERE e.mailbox_id = x.mailbox_id AND e.folder_id = x.folder_id
     AND e.uid BETWEEN x.uid_low AND x.uid_high) ORDER BY x.folder_id, x.modseq, x.uid_low
+-- name: count_blobs
+SELECT COUNT(hash) FROM blob WHERE scope = 0
 -- name: filed
 SELECT e.mailbox_id, e.folder_id, e.uid, m.size, m.internal_at, m.internal_zone, m.prefix, m.summary
 FROM message m JOIN entry e ON e.mailbox_id = m.mailbox_id AND e.message_id = m.message_id

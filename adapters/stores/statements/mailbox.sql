@@ -266,7 +266,7 @@ DELETE FROM message WHERE mailbox_id = :mailbox AND message_id = :message AND n_
 -- name: blob
 SELECT hash, size, stored_size, encoding, data, pack_id, pack_offset FROM blob WHERE scope = 0 AND hash = :hash
 -- name: blobs
-SELECT hash, size, stored_size, encoding, data, pack_id, pack_offset FROM blob WHERE scope = 0 ORDER BY pack_id, pack_offset
+SELECT hash, size, stored_size, encoding, NULL, pack_id, pack_offset FROM blob WHERE scope = 0 ORDER BY pack_id, pack_offset
 -- name: blob_known
 SELECT 1 FROM blob WHERE scope = 0 AND hash = :hash
 -- name: touch_blob
