@@ -60,7 +60,7 @@ class NotInstalled(Refusal):
 
 
 class DatabaseMissing(Unavailable):
-    """The file of a mailbox database is not there.  An empty one in its place would bounce all mail for it."""
+    """The file of a database is not there, or empty.  A new one in its place would bounce all mail for it."""
 
 
 def _nothing() -> None:
@@ -68,9 +68,12 @@ def _nothing() -> None:
 
 
 def check_installed(root: Path) -> None:
-    """Raises NotInstalled."""
-    if not (root / "organization.db").exists():
+    """Raises NotInstalled, DatabaseMissing."""
+    path = root / "organization.db"
+    if not path.exists():
         raise NotInstalled(f"{root} holds no organization yet: run `penfold init`")
+    if not path.stat().st_size and any((root / "databases").glob("*.db")):
+        raise DatabaseMissing(f"{path} is empty, but there are mailbox databases")
 
 
 class Share(Protocol):
@@ -193,8 +196,9 @@ class Installation:
         public = self.organization.sharing.public_folders()
         used = [public.database_id] if public else []
         used += (recipient.database_id for recipient in self.recipients())
-        if not path.exists() and info.database_id in used:
-            raise DatabaseMissing(f"{path} is missing, with all the mail that was in it")
+        if info.database_id in used and not (path.exists() and path.stat().st_size):
+            what = "empty" if path.exists() else "missing"
+            raise DatabaseMissing(f"{path} is {what}, with all the mail that was in it")
 
     def _database_file(self, info: MailboxDatabaseInfo) -> Path:
         return self.root / "databases" / f"{info.name}.db"

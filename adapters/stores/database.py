@@ -171,7 +171,7 @@ class MailboxDatabase(Database):
         fault: Callable[[BaseException], None],
         organization: bytes = b"",
     ) -> None:
-        """Raises DatabaseLocked, SqliteTooOld, SchemaTooNew, OtherOrganization.
+        """Raises DatabaseLocked, DatabaseDamaged, SqliteTooOld, SchemaTooNew, OtherOrganization.
 
         `organization` is a name that no other organization has.
         """
@@ -180,14 +180,15 @@ class MailboxDatabase(Database):
         self._lock = sqlite.lock(path)
         self._files = packs
         try:
-            self._engine = _Engine(path, packs)
-            try:
-                self._engine.migrate(at)
-                self._engine.claim(organization)
-                self.forget_packs()
-            except BaseException:
-                self._close_connections()
-                raise
+            with sqlite.naming_damage(path):
+                self._engine = _Engine(path, packs)
+                try:
+                    self._engine.migrate(at)
+                    self._engine.claim(organization)
+                    self.forget_packs()
+                except BaseException:
+                    self._close_connections()
+                    raise
         except BaseException:
             self._lock.close()
             raise

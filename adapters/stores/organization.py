@@ -59,7 +59,10 @@ class OrganizationDatabase:
     def __init__(
         self, path: Path, *, at: int, shared: bool = False, committed: Callable[[], None] = lambda: None
     ) -> None:
-        """Raises DatabaseLocked, SqliteTooOld, SchemaTooNew.  `shared`: the supervisor holds the lock for us."""
+        """Raises DatabaseLocked, DatabaseDamaged, SqliteTooOld, SchemaTooNew.
+
+        `shared`: the supervisor holds the lock for us.
+        """
         sqlite.check_version()
         self._lock = None if shared else sqlite.lock(path)
         self._committed = committed
@@ -70,9 +73,10 @@ class OrganizationDatabase:
         self._cache = _Cache()
         self.sharing = Sharing(self._read, self._write, self._cache.get)
         try:
-            self._writer = SqliteConnection(path, writer=True)
-            migrate(self._writer, "organization", at)
-            self.forget()
+            with sqlite.naming_damage(path):
+                self._writer = SqliteConnection(path, writer=True)
+                migrate(self._writer, "organization", at)
+                self.forget()
         except BaseException:
             self._unlock()
             raise

@@ -7,6 +7,7 @@ the POSIX locks that SQLite holds on it.
 import fcntl
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,6 +34,20 @@ class SqliteTooOld(RuntimeError):
 
 class DatabaseLocked(Unavailable):
     """Another process has this database open."""
+
+
+class DatabaseDamaged(Unavailable):
+    """The file is not the database that it was."""
+
+
+@contextmanager
+def naming_damage(path: Path) -> Iterator[None]:
+    """While a database is opened.  Raises DatabaseDamaged."""
+    try:
+        yield
+    except DAMAGE as fault:
+        remedy = "stop the server and run `penfold check --repair`, or restore it from the backup"
+        raise DatabaseDamaged(f"{path} is damaged ({fault}): {remedy}") from fault
 
 
 def check_version() -> None:
@@ -175,6 +190,7 @@ def sync_directory(path: Path) -> None:
 
 
 ENGINE_ERRORS: tuple[type[Any], ...] = (apsw.Error, OSError)
+DAMAGE: tuple[type[Any], ...] = (apsw.CorruptError, apsw.NotADBError)
 
 # The disk or the file fails, not a command: SQLite may have rolled the transaction back by itself by now, and whatever
 # ran next would be committed statement by statement.

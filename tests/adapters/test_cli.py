@@ -166,10 +166,10 @@ def test_a_directory_that_cannot_be_made_is_out_of_reach(tmp_path: Path) -> None
 def test_a_damaged_installation_is_out_of_reach(house: Installed) -> None:
     (house.directory / "organization.db").write_bytes(b"no database" * 1000)
     for words in (("mailbox", "list"), ("demo",)):
-        assert "is the disk sound" in house.refused(*words, code=3)
+        assert "organization.db is damaged (file is not a database)" in house.refused(*words, code=3)
     with running("serve", "--dir", str(house.directory)) as server:
         assert server.ended() == 3
-        assert "is the disk sound" in server.log
+        assert "run `penfold check --repair`" in server.log
 
 
 def test_a_mailbox_database_that_is_missing_is_not_replaced_by_an_empty_one(house: Installed) -> None:
@@ -178,6 +178,16 @@ def test_a_mailbox_database_that_is_missing_is_not_replaced_by_an_empty_one(hous
     file.unlink()
     assert f"{file} is missing, with all the mail that was in it: mount its disk" in house.refused("check", code=3)
     assert not file.exists()
+    file.write_bytes(b"")
+    assert f"{file} is empty, with all the mail that was in it: mount its disk" in house.refused("check", code=3)
+    assert file.stat().st_size == 0
+
+
+def test_an_organization_that_is_empty_is_not_taken_for_a_new_one(house: Installed) -> None:
+    file = house.directory / "organization.db"
+    file.write_bytes(b"")
+    assert f"{file} is empty, but there are mailbox databases" in house.refused("mailbox", "list", code=3)
+    assert file.stat().st_size == 0
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")

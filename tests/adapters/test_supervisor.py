@@ -293,7 +293,7 @@ def no_database(house: Installed) -> None:
         (newer, "This mailbox database has schema 99"),
         (missing, "first.db is missing, with all the mail that was in it"),
         (anothers, "first.db belongs to another organization: put this one's file in its place"),
-        (no_database, "file is not a database"),
+        (no_database, "first.db is damaged (file is not a database): stop the server and run `penfold check --repair`"),
     ],
 )
 def test_what_a_worker_cannot_open_is_told_in_one_line_and_nothing_is_left(
