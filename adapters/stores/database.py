@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar
 from adapters.stores import sqlite
 from adapters.stores.migrations import migrate
 from adapters.stores.sql import STATEMENTS, Blobs, SqlReadTx, SqlWriteTx
-from adapters.stores.sqlite import BROKEN, ENGINE_ERRORS, SqliteConnection
+from adapters.stores.sqlite import BROKEN, DAMAGE, ENGINE_ERRORS, SqliteConnection
 from adapters.stores.writer import Done, Writer
 from core.changes import Change
 from core.commands import Command, SweepBlobs
@@ -142,6 +142,8 @@ class Database(ABC):
         """What SQLite finds wrong with the file itself.  Slow.  Raises Unavailable."""
         try:
             return self._reader().integrity()
+        except DAMAGE as fault:
+            return [str(fault)]
         except BROKEN as fault:
             raise Unavailable("The database cannot be read") from fault
 

@@ -64,6 +64,9 @@ class SqlRecounting:
     def count_blobs(self) -> int:
         return int(self._only("count_blobs")[0])
 
+    def unnamed_bodies(self) -> Iterator[bytes]:
+        return (digest for (digest,) in self._facts("unnamed_bodies"))
+
     def filed(self, digest: bytes) -> list[Filed]:
         return [Filed(*row) for row in self._facts("filed", hash=digest)]
 

@@ -38,15 +38,18 @@ def version(connection: Connection, component: str) -> int:
     return int(rows[0][0]) if rows else 0
 
 
-def migrate(connection: Migratable, component: str, at: int) -> None:
-    """Brings a database to today's schema, each step in a transaction of its own.  Raises SchemaTooNew."""
+def migrate(connection: Migratable, component: str, at: int, *, up_to: int | None = None) -> None:
+    """Brings a database to today's schema, or to that number, each step in a transaction of its own.
+
+    Raises SchemaTooNew.
+    """
     connection.script(VERSION_TABLE)
     known = steps(component)
     current = version(connection, component)
     if current > known[-1][0]:
         raise SchemaTooNew(f"This {component} database has schema {current}; this Penfold knows up to {known[-1][0]}")
     for number, ddl in known:
-        if number > current:
+        if number > current and (up_to is None or number <= up_to):
             _apply(connection, component, number, ddl, at)
 
 

@@ -50,6 +50,24 @@ def naming_damage(path: Path) -> Iterator[None]:
         raise DatabaseDamaged(f"{path} is damaged ({fault}): {remedy}") from fault
 
 
+def damage(path: Path) -> list[str]:
+    """What SQLite finds wrong with a file and its log, both of which it leaves as they are.  Slow."""
+    try:
+        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+        try:
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+            return _integrity(connection)
+        finally:
+            connection.close()
+    except ENGINE_ERRORS as fault:
+        return [str(fault)]
+
+
+def _integrity(connection: apsw.Connection) -> list[str]:
+    rows = [str(row[0]) for row in connection.execute("PRAGMA integrity_check")]
+    return [] if rows == ["ok"] else rows
+
+
 def check_version() -> None:
     """Raises SqliteTooOld where it would be unsafe to write."""
     version = apsw.sqlite_lib_version()
@@ -173,8 +191,7 @@ class SqliteConnection:
 
     def integrity(self) -> list[str]:
         """What SQLite finds wrong with the file."""
-        rows = [str(row[0]) for row in self._db.execute("PRAGMA integrity_check")]
-        return [] if rows == ["ok"] else rows
+        return _integrity(self._db)
 
     def close(self) -> None:
         self._db.close()

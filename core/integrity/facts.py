@@ -111,6 +111,10 @@ class Recounting(Protocol):
         """(pack, live octets, dead octets)."""
         ...
 
+    def unnamed_bodies(self) -> Iterator[bytes]:
+        """Hashes of those that no message has."""
+        ...
+
     def filed(self, digest: bytes) -> list[Filed]:
         """Where a body is, in all mailboxes."""
         ...

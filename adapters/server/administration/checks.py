@@ -74,7 +74,8 @@ def findings(
     owners = [recipient for recipient in context.house.recipients() if recipient.database_id == info.database_id]
     try:
         if deep:
-            yield from (Finding(f"the file is damaged: {fault}") for fault in database.integrity())
+            rebuilt = "`penfold check --repair` rebuilds it while no server runs"
+            yield from (Finding(f"the file is damaged ({fault}): {rebuilt}") for fault in database.integrity())
         with database.read() as tx:
             held.update(mailbox.mailbox_id for mailbox in tx.mailboxes())
             steps = stepping(context, info.name, _size(tx, len(held), deep=deep))

@@ -1,19 +1,29 @@
 """`penfold check`: whether the store has kept its promises."""
 
-from typing import Annotated
+from collections.abc import Callable
+from contextlib import closing
+from typing import Annotated, Final
 
 import typer
+from msgspec import Struct
+from msgspec.structs import replace
 from rich.progress import Progress as Bar
 from rich.progress import TaskID
 
 from adapters.server.administration.checks import Check, Checked, DatabaseChecked
 from adapters.server.administration.context import Progress
-from adapters.server.administration.repairs import AllRepaired, DatabaseRepaired, Repair
+from adapters.server.administration.repairs import DatabaseRepaired, Repair
 from adapters.server.cli.failures import REFUSED
 from adapters.server.cli.options import Json, command
 from adapters.server.cli.printing import print_json, progress_bar, shown
-from adapters.server.cli.reach import Place, reach
+from adapters.server.cli.reach import Place, become_owner, is_served, reach
+from adapters.server.installation import Installation
+from adapters.server.salvaging import Salvaged, export, salvage
+from adapters.server.trouble import opening
+from adapters.server.world import SystemClock
 from core.integrity.repair import RECOVERED
+
+SHOWN: Final = 10  # places of damage
 
 
 def add_to(app: typer.Typer) -> None:
@@ -32,15 +42,13 @@ def check(
 ) -> None:
     """Check the store, while the server runs or not.  Exit code 1: something is broken."""
     names = tuple(databases or ())
-    with reach(place) as channel, progress_bar() as bar:
+    with progress_bar() as bar:
         stages: dict[str, TaskID] = {}
 
         def advance(step: Progress) -> None:
             _advance(bar, stages, step)
 
-        found: Checked | AllRepaired = (
-            channel.ask(Repair(deep, names), advance) if mend else channel.ask(Check(deep, names), advance)
-        )
+        found = _repaired(place, Repair(deep, names), advance) if mend else _checked(place, Check(deep, names), advance)
     if as_json:
         print_json(found)
     elif isinstance(found, Checked):
@@ -48,6 +56,33 @@ def check(
     else:
         _print_repaired(found)
     raise typer.Exit(0 if found.sound else REFUSED)
+
+
+def _checked(place: Place, ask: Check, advance: Callable[[Progress], None]) -> Checked:
+    with reach(place) as channel:
+        return channel.ask(ask, advance)
+
+
+class Outcome(Struct, frozen=True):
+    sound: bool  # now
+    deep: bool
+    salvaged: list[Salvaged]
+    databases: list[DatabaseRepaired]
+
+
+def _repaired(place: Place, ask: Repair, advance: Callable[[Progress], None]) -> Outcome:
+    """What is damaged so that it cannot be opened is rebuilt first, where no server runs."""
+    settings = place.settings()
+    salvaged: list[Salvaged] = []
+    if not is_served(settings):
+        become_owner(settings.server.data_dir)
+        salvaged = salvage(settings.server.data_dir, SystemClock().now(), advance)
+    with reach(place) as channel:
+        repaired = channel.ask(replace(ask, deep=ask.deep or bool(salvaged)), advance)
+    if salvaged:
+        with opening(settings.server.data_dir), closing(Installation(settings)) as house:
+            salvaged = list(export(house, salvaged))
+    return Outcome(repaired.sound, repaired.deep, salvaged, repaired.databases)
 
 
 def _advance(bar: Bar, stages: dict[str, TaskID], step: Progress) -> None:
@@ -76,7 +111,17 @@ def _verdict(database: DatabaseChecked) -> str:
     return f"sound ({database.mailboxes} {'mailbox' if database.mailboxes == 1 else 'mailboxes'})"
 
 
-def _print_repaired(repaired: AllRepaired) -> None:
+def _print_repaired(repaired: Outcome) -> None:
+    for file in repaired.salvaged:
+        print(f"{shown(file.file)}: damaged in {file.damage_count} places; made anew of the rows that could be read:")
+        print("  " + (", ".join(f"{count} {table}" for table, count in file.rows.items()) or "nothing"))
+        for place in file.damage[:SHOWN]:
+            print(f"  {shown(place)}")
+        if file.damage_count > SHOWN:
+            print(f"  and {file.damage_count - SHOWN} more")
+        print(f"  the damaged file is in {shown(file.kept_in)}")
+        if file.bodies:
+            print(f"  {file.bodies} bodies that no message has are there too")
     for database in repaired.databases:
         print(f"{shown(database.name)}: {_outcome(database)}")
         if database.bodies_restored:

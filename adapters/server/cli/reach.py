@@ -75,6 +75,14 @@ def reach_or_make(settings: Settings, *, create: bool) -> Iterator[Channel]:
         client.close()
 
 
+def is_served(settings: Settings) -> bool:
+    """Whether a server has the installation open."""
+    client = _server_of(settings)
+    if client is not None:
+        client.close()
+    return client is not None
+
+
 def asked_of_server(place: Place, request: Request[T]) -> T | None:
     """A server's answer; None where none is running."""
     client = _server_of(place.settings())
@@ -107,7 +115,7 @@ class _Local:
 
         self._carry_out = carry_out
         self._caller = caller_of(os.getuid(), via="command")
-        _become_owner(settings.server.data_dir)
+        become_owner(settings.server.data_dir)
         self.house = Installation(settings, create=create)
         if create:
             self.house.ensure_certificate()
@@ -127,7 +135,7 @@ def _opened(settings: Settings, *, create: bool) -> Iterator[_Local]:
         channel.house.close()
 
 
-def _become_owner(root: Path) -> None:
+def become_owner(root: Path) -> None:
     """Root works as whoever the data belong to: or the server would find files that it may not open."""
     if os.geteuid() != 0 or not root.exists():
         return

@@ -36,6 +36,8 @@ SELECT x.folder_id, x.modseq, x.uid_low, x.uid_high FROM expunged x WHERE x.mail
     AND e.uid BETWEEN x.uid_low AND x.uid_high) ORDER BY x.folder_id, x.modseq, x.uid_low
 -- name: count_blobs
 SELECT COUNT(hash) FROM blob WHERE scope = 0
+-- name: unnamed_bodies
+SELECT hash FROM blob b WHERE scope = 0 AND NOT EXISTS (SELECT 1 FROM message m WHERE m.scope = b.scope AND m.hash = b.hash)
 -- name: filed
 SELECT e.mailbox_id, e.folder_id, e.uid, m.size, m.internal_at, m.internal_zone, m.prefix, m.summary
 FROM message m JOIN entry e ON e.mailbox_id = m.mailbox_id AND e.message_id = m.message_id
