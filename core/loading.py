@@ -8,12 +8,12 @@ from msgspec.structs import replace
 from core import folders, seen
 from core.changes import Change, FolderRemoved, MailboxRemoved, SeenChange, TreeChange
 from core.errors import NoSuchFolder, NoSuchMailbox
-from core.model import INBOX, MAX_UID, ROOT, Folder, FolderId, MailboxId
+from core.model import INBOX, ROOT, Folder, FolderId, MailboxId
 from core.ports import ReadTx
 from core.readerview import ReaderView, marks_since
 from core.recipients import RecipientId
 from core.seen import SeenMarks
-from core.view import FolderView
+from core.view import CHUNK_MESSAGES, FolderView
 
 
 class Known(Struct, frozen=True):
@@ -47,8 +47,8 @@ def load(
 
 def _view(tx: ReadTx, folder: Folder) -> FolderView:
     place = folder.mailbox_id, folder.folder_id
-    entries = tx.entries(*place, 1, MAX_UID)
-    return FolderView.of(entries, folder.modseq, tx.keywords(*place), folder.uidnext)
+    pieces = tx.entry_columns(*place, CHUNK_MESSAGES)
+    return FolderView.of_columns(pieces, tx.wide_keywords(*place), folder.modseq, tx.keywords(*place), folder.uidnext)
 
 
 def missed(tx: ReadTx, known: Known) -> Iterator[Change]:

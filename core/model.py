@@ -5,7 +5,7 @@ flags as a small mask, and a folder's keywords as a mask whose bit n is the fold
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NewType
 
 from msgspec import Struct
@@ -140,6 +140,10 @@ class Entry(Struct, frozen=True, array_like=True):
     flags: int
     keywords: int
     modseq: ModSeq
+
+
+# Entries by columns: UIDs, flags, masks of keywords, MODSEQs.
+Columns = tuple[Sequence[int], Sequence[int], Sequence[int], Sequence[int]]
 
 
 class SeenRange(Struct, frozen=True, array_like=True):

@@ -14,6 +14,7 @@ from core.model import (
     MAX_UID,
     UID,
     Blob,
+    Columns,
     Entry,
     Folder,
     FolderId,
@@ -97,6 +98,14 @@ class ReadTx(Protocol):
     def subscriptions(self, mailbox_id: MailboxId) -> set[str]: ...
     def keywords(self, mailbox_id: MailboxId, folder_id: FolderId) -> tuple[str, ...]: ...
     def entries(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> list[Entry]: ...
+    def entry_columns(self, mailbox_id: MailboxId, folder_id: FolderId, rows: int) -> Iterator[Columns]:
+        """All entries in UID order, in pieces of so many rows, the last of which may be smaller."""
+        ...
+
+    def wide_keywords(self, mailbox_id: MailboxId, folder_id: FolderId) -> dict[int, int]:
+        """By UID: the keywords that the mask of an entry has no room for."""
+        ...
+
     def items(self, mailbox_id: MailboxId, folder_id: FolderId, low: int, high: int) -> Iterator[Item]:
         """The messages of a range of UIDs with all their columns, lazily: stop early by closing the iterator."""
         ...

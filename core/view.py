@@ -8,11 +8,11 @@ from __future__ import annotations  # array[int] is a type for checkers only bef
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from core.changes import FolderChange
-from core.model import KEYWORDS_IN_MASK, UID, Entry, FolderId, MailboxId, ModSeq, UIDRanges, ranges, without
+from core.model import KEYWORDS_IN_MASK, UID, Columns, Entry, FolderId, MailboxId, ModSeq, UIDRanges, ranges, without
 
 CHUNK_MESSAGES = 1024
 NEWS = 64  # messages of a chunk that are known as those that changed last; beyond, the chunk is looked through
@@ -44,6 +44,15 @@ class Chunk:
             array("Q", [e.modseq for e in entries]),
         )
         chunk.wide = {e.uid: e.keywords for e in entries if e.keywords > _MASK}
+        return chunk
+
+    @classmethod
+    def of_columns(cls, columns: Columns, wide: Mapping[int, int]) -> Chunk:
+        """As a transaction gives them; `wide` has more keywords, by UID."""
+        uids, flags, keywords, modseqs = columns
+        chunk = cls(array("I", uids), array("B", flags), array("Q", keywords), array("Q", modseqs))
+        if wide:
+            chunk.wide = {uid: mask | wide[uid] for uid, mask in zip(uids, keywords, strict=True) if uid in wide}
         return chunk
 
     def copy(self) -> Chunk:
@@ -132,6 +141,18 @@ class FolderView:
         self.modseq = modseq
         self.keywords = keywords  # names by bit
         self.uidnext = max(uidnext, self.last_uid + 1)  # the highest UID may be of a message that is gone
+
+    @classmethod
+    def of_columns(
+        cls,
+        pieces: Iterable[Columns],
+        wide: Mapping[int, int],
+        modseq: int,
+        keywords: tuple[str, ...],
+        uidnext: int = 1,
+    ) -> FolderView:
+        """A view of entries in pieces of CHUNK_MESSAGES; `wide` are keywords that the columns have no room for."""
+        return cls((Chunk.of_columns(piece, wide) for piece in pieces), modseq, keywords, uidnext)
 
     @classmethod
     def of(cls, entries: Sequence[Entry], modseq: int, keywords: tuple[str, ...], uidnext: int = 1) -> FolderView:

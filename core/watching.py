@@ -28,8 +28,9 @@ from core.readerview import ReaderView, told_to_reader
 from core.recipients import RecipientId
 from core.view import FolderView
 
-# Of folders that nobody watches any more, for clients that come back to them: some 22 MB, and what has changed since.
-KEPT_MESSAGES = 1_000_000
+# Of folders that nobody watches any more, for clients that come back to them: some 26 MB in each process, and what has
+# changed since.  A folder of a million has room.
+KEPT_MESSAGES = 1_200_000
 KEPT_LEAST = 1_000  # that any folder counts for, or there would be very many
 KEPT_CHANGES = 4_096  # entries of one folder that came, changed or went; after more it is read anew
 

@@ -1,7 +1,7 @@
 """The store's transactions over SQL: one implementation for every engine that runs these statements."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import Any, Protocol
 
 from msgspec.structs import replace
@@ -14,6 +14,7 @@ from core.model import (
     KEYWORDS_IN_MASK,
     MAX_UID,
     Blob,
+    Columns,
     Entry,
     Folder,
     FolderId,
@@ -110,6 +111,15 @@ class SqlReadTx(SqlRecounting):
         if wide := self._wide_keywords(place):
             return [Entry(e.uid, e.flags, e.keywords | wide.get(e.uid, 0), e.modseq) for e in entries]
         return entries
+
+    def entry_columns(self, mailbox_id: MailboxId, folder_id: FolderId, rows: int) -> Iterator[Columns]:
+        found = self._rows("entries", mailbox=mailbox_id, folder=folder_id, low=1, high=MAX_UID)
+        while piece := list(islice(found, rows)):
+            uids, flags, keywords, modseqs = zip(*piece, strict=True)
+            yield uids, flags, keywords, modseqs
+
+    def wide_keywords(self, mailbox_id: MailboxId, folder_id: FolderId) -> dict[int, int]:
+        return self._wide_keywords({"mailbox": mailbox_id, "folder": folder_id, "low": 1, "high": MAX_UID})
 
     def _wide_keywords(self, place: Params) -> dict[int, int]:
         """The keyword bits beyond the mask, by UID."""

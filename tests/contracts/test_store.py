@@ -304,3 +304,21 @@ def test_a_delivery_that_has_expired_is_new_again(tx: WriteTx) -> None:
     assert tx.remember_delivery(ONE, b"token", 10, 50)
     assert tx.remember_delivery(ONE, b"token", 51, 90)
     assert tx.delivery_known(ONE, b"token", 90)
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 100])
+def test_entries_come_by_columns_too(tx: WriteTx, rows: int) -> None:
+    for bit in range(70):
+        tx.insert_keyword(ONE, INBOX, bit, f"k{bit}")
+    put(tx, 4, b"with keywords", 1 << 69 | 1 << 63 | 5)
+    pieces = list(tx.entry_columns(ONE, INBOX, rows))
+    assert all(len(column) == rows for piece in pieces[:-1] for column in piece)
+    uids, flags, keywords, modseqs = ([value for piece in pieces for value in piece[at]] for at in range(4))
+    wide = tx.wide_keywords(ONE, INBOX)
+    assert wide == {4: 1 << 69 | 1 << 63}
+    entries = tx.entries(ONE, INBOX, 1, MAX_UID)
+    assert [(e.uid, e.flags, e.keywords, e.modseq) for e in entries] == [
+        (uid, flag, mask | wide.get(uid, 0), modseq)
+        for uid, flag, mask, modseq in zip(uids, flags, keywords, modseqs, strict=True)
+    ]
+    assert list(tx.entry_columns(TWO, INBOX, rows)) == []

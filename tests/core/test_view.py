@@ -109,6 +109,25 @@ class TestFolderView:
             assert folder.modseq == since + 1
             oracle.check(folder, data.draw(uid_ranges()))
 
+    @given(entry_lists())
+    def test_a_view_of_columns_is_that_of_their_entries(self, entries: list[Entry]) -> None:
+        entries = [entry(e.uid, e.flags, e.keywords << (e.uid % 3 * 62)) for e in entries]
+        pieces = [entries[at : at + view.CHUNK_MESSAGES] for at in range(0, len(entries), view.CHUNK_MESSAGES)]
+        mask = (1 << 63) - 1
+        columns = [
+            (
+                [e.uid for e in some],
+                [e.flags for e in some],
+                [e.keywords & mask for e in some],
+                [e.modseq for e in some],
+            )
+            for some in pieces
+        ]
+        wide = {e.uid: e.keywords & ~mask for e in entries if e.keywords > mask}
+        made = FolderView.of_columns(columns, wide, 7, ("a",), 50)
+        assert contents(made) == contents(FolderView.of(entries, 7, ("a",), 50)) == entries
+        assert (made.modseq, made.keywords, made.uidnext) == (7, ("a",), max(50, made.last_uid + 1))
+
     @given(entry_lists(), st.data())
     def test_a_view_and_its_difference_to_another_make_the_other(
         self, entries: list[Entry], data: st.DataObject

@@ -23,7 +23,7 @@ from core.loading import Known, missed
 from core.model import MailboxId
 from core.ports import Clock, EventLog
 from core.recipients import NoSuchDatabase
-from core.watching import KEPT_MESSAGES, Key, Views
+from core.watching import Key, Views
 from protocols.imap.finding.kept import Kept
 from protocols.imap.limits import KEPT_OCTETS
 
@@ -38,9 +38,8 @@ class Company:
         self, place: Place, loop: asyncio.AbstractEventLoop, clock: Clock, log: EventLog, secret: bytes = b""
     ) -> None:
         self.place = place
-        # What is kept in memory for later is divided among the workers.
-        self.views = Views(KEPT_MESSAGES // place.workers)
-        self.kept = Kept(KEPT_OCTETS // place.workers)
+        self.views = Views()
+        self.kept = Kept(KEPT_OCTETS // place.workers)  # what is kept of searches is divided among the workers
         self.peers = Peers(place, loop, log)
         self.throttle = SharedThrottle(Throttle(clock), self.peers)
         self._log = log
