@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PORT_BASE ?= 10000
 
-.PHONY: install serve test lint types contracts coverage conformance bench soak lock clean
+.PHONY: install serve test lint types contracts coverage conformance bench bench-growth soak lock clean
 
 install: .venv/installed
 
@@ -43,10 +43,15 @@ conformance: .venv/tested
 	sh conformance/install.sh
 	$(BIN)/pytest conformance --durations=10
 
-# Beside Debian's Dovecot, both measured in the same run.
+# Beside Debian's Dovecot, both measured in the same run; what comes of it, and how long it takes, is in docs/benchmarks.md.
 bench: .venv/tested
 	sh conformance/install.sh
 	$(BIN)/python -m conformance.bench
+
+# How cost grows with folders, mailboxes, connections and workers.
+bench-growth: .venv/tested
+	sh conformance/install.sh
+	$(BIN)/python -m conformance.bench --growth
 
 # The long forms of the random tests, and of those that kill a server, fail its disk and cut its power (they need cc).
 soak: .venv/tested

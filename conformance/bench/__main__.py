@@ -1,178 +1,128 @@
-"""`make bench`: mailbench against a fresh Penfold and a fresh Dovecot, and its table as docs/benchmarks.md."""
+"""`make bench` and `make bench-growth`: measures, and writes the JSON, the page and the plots.  It compares, too."""
 
 import argparse
-import json
 import os
-import platform
-import shutil
-import signal
-import subprocess
+import resource
 import sys
-import tempfile
-import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
-PENFOLD, DOVECOT = 21000, 24000  # port bases, below those that the system gives to clients
-READY_SECONDS = 120
+import msgspec
 
-# Metric -> (goal as a ratio to Dovecot, whether less is better).  None: no goal yet.
-GOALS: dict[str, tuple[float | None, bool]] = {
-    "lmtp_deliver_1": (None, False),
-    "lmtp_deliver_16": (2.0, False),
-    "lmtp_fanout": (5.0, False),
-    "imap_login_select": (2.0, False),
-    "imap_fetch_headers_cold": (3.0, False),
-    "imap_fetch_headers_warm": (1.0, False),
-    "imap_fetch_bodies_1": (0.7, False),
-    "imap_fetch_bodies_16": (0.7, False),
-    "imap_search_header_cold": (None, True),
-    "imap_search_header_warm": (None, True),
-    "imap_search_text_cold": (None, True),
-    "imap_search_text_warm": (None, True),
-    "imap_search_body_cold": (None, True),
-    "imap_search_body_warm": (None, True),
-    "beside_fetch_idle_p50": (None, True),
-    "beside_fetch_idle_p95": (None, True),
-    "beside_fetch_p50": (None, True),
-    "beside_fetch_p95": (None, True),
-    "beside_fetch_ratio": (None, True),
-    "beside_searches": (None, False),
-    "imap_sort_date": (1.0, True),
-    "imap_sort_subject": (1.0, True),
-    "imap_thread_references": (1.0, True),
-    "imap_select_huge": (None, True),
-    "imap_qresync_unchanged": (None, True),
-    "imap_qresync_1000": (1.0, True),
-    "imap_store_single_16": (0.5, False),
-    "imap_store_bulk": (None, False),
-    "imap_append": (1.5, False),
-    "imap_copy": (None, True),
-    "imap_move": (None, True),
-    "imap_expunge": (None, True),
-    "imap_list_status": (1.5, True),
-    "idle_notify_p50": (None, True),
-    "idle_notify_p99": (None, True),
-    "idle_notify_from_data_p50": (None, True),
-    "select_cold": (None, True),
-    "select_warm": (None, True),
-    "select_memory": (None, True),
-    "select_memory_readers": (None, True),
-    "idle_memory": (None, True),
-    "idle_memory_base": (None, True),
-    "mixed": (1.2, False),
+from conformance.bench import compare, servers
+from conformance.bench.curves import connections, folder, mailboxes, workers
+from conformance.bench.curves.measuring import Plan, corpus
+from conformance.bench.goals import FLAT, TABLE
+from conformance.bench.machine import about
+from conformance.bench.publishing import publish
+from conformance.bench.results import Curve, Document, Row, Table, UnknownDocument, load
+from conformance.bench.workbench import MailbenchFailed, measure
+from conformance.support.servers import ROOT
+
+DOCUMENT = ROOT / "docs" / "benchmarks.json"
+
+
+class Course(NamedTuple):
+    """How an axis is measured, at which sizes, and up to which of them beside Dovecot."""
+
+    rows: Callable[[Plan], Iterator[list[Row]]]  # of one size after the other
+    sizes: Sequence[int]
+    quick: Sequence[int]
+    peer_up_to: int
+
+
+COURSES: Mapping[str, Course] = {
+    "folder": Course(folder.rows, [100, 1000, 10_000, 100_000, 1_000_000], [100, 400], 1_000_000),
+    "mailboxes": Course(mailboxes.rows, [10, 100, 1000, 10_000], [10, 40], 10_000),
+    "connections": Course(connections.plain, [1, 10, 100, 1000, 10_000], [1, 20], 1000),
+    "tls": Course(connections.encrypted, [1, 10, 100, 1000, 5000, 10_000], [1, 20], 0),
+    "workers": Course(workers.rows, [1, 2, 3, 4], [1, 2], 64),
 }
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    """0: done; 1: a workload failed, or a comparison found what is worse; 2: a file is no document."""
+    parser = argparse.ArgumentParser(prog="python -m conformance.bench", description=__doc__)
+    mode = parser.add_mutually_exclusive_group()
+    mode.add_argument("--growth", action="store_true", help="measure the curves; if not given, the table")
+    mode.add_argument("--compare", nargs=2, type=Path, metavar=("OLD", "NEW"), help="two documents")
+    mode.add_argument("--render", action="store_true", help="make the page and the plots anew")
+    parser.add_argument("--json", type=Path, help="the document, with its page and plots beside; docs/benchmarks.json")
     parser.add_argument("--quick", action="store_true", help="a tenth of the work: a smoke test, not a measurement")
-    parser.add_argument("--rounds", default="3")
-    parser.add_argument("--only", default="")
-    parser.add_argument("--workers", default=str(os.cpu_count()), help="of Penfold; one for each core if not given")
-    parser.add_argument("--write", type=Path, default=ROOT / "docs" / "benchmarks.md")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="of Penfold; one for each core")
+    parser.add_argument("--only", default="", help="these workloads of the table, separated by commas")
+    parser.add_argument("--axes", default=",".join(COURSES), help="these curves, separated by commas")
+    parser.add_argument("--sizes", nargs="*", type=sizes, default=[], metavar="AXIS=N,N", help="other sizes of a curve")
+    parser.add_argument("--alone", action="store_true", help="curves without Dovecot")
     args = parser.parse_args()
-    # Not /tmp: it may be memory, and then a sync costs nothing.
-    scratch = Path(tempfile.mkdtemp(prefix=".bench-", dir=ROOT))
-    scratch.chmod(0o755)
+    chosen = [axis for axis in args.axes.split(",") if axis]
+    if unknown := {*chosen, *(axis for axis, _ in args.sizes)} - set(COURSES):
+        parser.error(f"unknown axes {sorted(unknown)}; there are {', '.join(COURSES)}")
     try:
-        results = measure(scratch, args)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
-    if not args.only:
-        args.write.write_text(table(results, quick=args.quick, workers=args.workers))
-    return 0
+        if args.compare:
+            return compare.tell(*map(load, args.compare))
+        path = args.json or DOCUMENT
+        if args.render:
+            publish(path, load(path))
+            return 0
+        # What is not the whole of it does not take the place of what is.
+        keeps = args.json or not (args.quick or args.only)
+        return growth(args, chosen, path if keeps else None) if args.growth else table(args, path if keeps else None)
+    except (UnknownDocument, FileNotFoundError) as fault:
+        print(fault, file=sys.stderr)
+        return 2
+    except MailbenchFailed as fault:
+        print(fault, file=sys.stderr)
+        return 1
 
 
-def measure(scratch: Path, args: argparse.Namespace) -> dict[str, Any]:
-    """Runs both servers and the load; mailbench's JSON."""
-    home = Path(tempfile.mkdtemp(prefix="dovecot-bench-", dir="/var/tmp"))  # its user must be able to get there
-    home.chmod(0o755)
-    dovecot = HERE / "peers" / "dovecot.sh"
-    subprocess.run(["sh", dovecot, "start", home, str(DOVECOT)], check=True)
-    penfold = start_penfold(scratch, args.workers)
-    report = scratch / "report.json"
-    command = [sys.executable, "-m", "conformance.bench.mailbench", "--rounds", args.rounds]
-    command += ["--json", report, "--probe-dir", scratch]
-    command += [
-        "--imap",
-        f"127.0.0.1:{PENFOLD + 143}",
-        "--lmtp",
-        f"127.0.0.1:{PENFOLD + 24}",
-        "--pid",
-        str(penfold.pid),
-    ]
-    command += ["--vs-imap", f"127.0.0.1:{DOVECOT + 143}", "--vs-lmtp", f"127.0.0.1:{DOVECOT + 24}"]
-    command += ["--vs-pid", (home / "run" / "master.pid").read_text().strip()]
-    command += ["--quick"] if args.quick else []
-    command += ["--only", args.only] if args.only else []
-    try:
-        subprocess.run(command, check=True, cwd=ROOT)
-        return dict(json.loads(report.read_text()))
-    finally:
-        penfold.send_signal(signal.SIGTERM)
-        penfold.wait(30)
-        subprocess.run(["sh", dovecot, "stop", home], check=False)
-        time.sleep(1)
-        shutil.rmtree(home, ignore_errors=True)
+def sizes(text: str) -> tuple[str, list[int]]:
+    """Such as folder=100,10000; raises ValueError."""
+    axis, _, numbers = text.partition("=")
+    return axis, sorted(int(number) for number in numbers.split(","))
 
 
-def start_penfold(scratch: Path, workers: str) -> subprocess.Popen[str]:
-    """A demo of 1,000 users without mail, once it is ready."""
-    script = ROOT / ".venv" / "bin" / "penfold"
-    options = ["--dir", scratch / "penfold", "--port-base", str(PENFOLD), "--users", "1000", "--password", "pass"]
-    options += ["--no-sample", "--workers", workers]
-    server = subprocess.Popen([script, "demo", *options], stdout=subprocess.PIPE, text=True)
-    assert server.stdout is not None, "it was asked for"
-    until = time.monotonic() + READY_SECONDS
-    for line in server.stdout:
-        if line.strip() == "ready":
-            return server
-        if time.monotonic() > until:
-            break
-    raise SystemExit("Penfold did not start")
+def table(args: argparse.Namespace, path: Path | None) -> int:
+    """Measures the table; `path`: the document that it goes into, if any."""
+    document = known(path)
+    with servers.penfold(workers=args.workers, users=servers.USERS) as ours, servers.dovecot() as theirs:
+        told = about(ROOT, workers=args.workers, rounds=args.rounds, quick=args.quick)
+        ours.start()
+        rows = measure(ours, theirs, wanted=TABLE, rounds=args.rounds, quick=args.quick, only=args.only)
+    if path is not None:
+        publish(path, msgspec.structs.replace(document, table=Table(about=told, rows=tuple(rows))))
+    return verdict(rows)
 
 
-def table(results: dict[str, Any], *, quick: bool, workers: str) -> str:
-    """The page: machine, versions, a row for each metric."""
-    about = results["about"]
-    dovecot = subprocess.run(["dovecot", "--version"], capture_output=True, text=True, check=True).stdout.split()[0]
-    lines = [
-        "# Benchmarks",
-        "",
-        f"Penfold ({workers} worker processes) beside Debian's Dovecot in the same run, rounds in turn; medians.",
-        "Made by `make bench`; only ratios of one run mean anything, and differences under 15 % are nothing.",
-        "Every answer is checked: a wrong one fails the workload. What each row does is in",
-        "[mailbench.py](../conformance/bench/mailbench.py). Dovecot syncs what it acknowledges by its default",
-        "(`mail_fsync=optimized`, flags not synced); Penfold syncs every change before it answers.",
-        "",
-        f"{about['date']}, {about['cpus']} CPUs, {platform.machine()}, Linux {os.uname().release}, "
-        f"Python {about['python']}, Dovecot {dovecot}, fsync of 8 KB {about['machine']['fsync_ms']} ms"
-        + (", **quick run: a smoke test, not a measurement**" if quick else ""),
-        "",
-        "| workload | unit | Penfold | Dovecot | ratio | goal | |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    return "\n".join(lines + [row(name, values) for name, values in results["results"].items()]) + "\n"
+def growth(args: argparse.Namespace, chosen: Sequence[str], path: Path | None) -> int:
+    """Measures curves; what has been measured is kept, whatever becomes of the next one."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # of the servers too, which inherit it
+    wanted, failed = dict(args.sizes), 0
+    for axis in chosen:
+        course = COURSES[axis]
+        along = wanted.get(axis) or (course.quick if args.quick else course.sizes)
+        peer_up_to = 0 if args.alone else course.peer_up_to
+        plan = Plan(along, peer_up_to, args.rounds, args.workers, args.quick, corpus(uuid.uuid4().hex[:6]))
+        told = about(ROOT, workers=None if axis == "workers" else args.workers, rounds=args.rounds, quick=args.quick)
+        rows = tuple(row for found in course.rows(plan) for row in found)
+        curve = Curve(axis=axis, about=told, rows=rows, flat=FLAT.get(axis, {}))
+        if path is not None:
+            publish(path, known(path).with_curve(curve))
+        failed |= verdict(rows)
+    return failed
 
 
-def row(name: str, values: dict[str, Any]) -> str:
-    goal, less_is_better = GOALS.get(name, (None, False))
-    ours, theirs = (values["median"].get(target) for target in "AB")
-    ratio = values.get("ratio")
-    if ratio is None:
-        trouble = "; ".join(f"{target}: {text}" for target, text in values["trouble"].items())
-        return f"| {name} | {values['unit']} | {number(ours)} | {number(theirs)} | | | {trouble} |"
-    met = goal is None or (ratio <= goal if less_is_better else ratio >= goal)
-    wanted = "" if goal is None else f"{'≤' if less_is_better else '≥'} {goal}"
-    verdict = "" if goal is None else ("met" if met else "**missed**")
-    return f"| {name} | {values['unit']} | {number(ours)} | {number(theirs)} | {ratio:.2f} | {wanted} | {verdict} |"
+def known(path: Path | None) -> Document:
+    return load(path) if path is not None and path.exists() else Document()
 
 
-def number(value: float | None) -> str:
-    return "n/a" if value is None else f"{value:,.4g}"
+def verdict(rows: Sequence[Row]) -> int:
+    """1 if one of them failed, whoever's it is."""
+    return int(any(text.startswith("FAILED") for row in rows for text in row.trouble.values()))
 
 
 if __name__ == "__main__":

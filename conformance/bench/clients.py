@@ -2,6 +2,7 @@
 
 import re
 import socket
+import ssl
 import uuid
 from dataclasses import dataclass, field
 
@@ -17,9 +18,11 @@ class Unsupported(Exception):
 class Line:
     """A TCP connection read in large pieces, with the rest of each piece kept for the next read."""
 
-    def __init__(self, addr: tuple[str, int], timeout: float = 180):
+    def __init__(self, addr: tuple[str, int], timeout: float = 180, tls: ssl.SSLContext | None = None):
         self.sock = socket.create_connection(addr, timeout)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if tls:
+            self.sock = tls.wrap_socket(self.sock, server_hostname=addr[0])
         self.buf = bytearray()
 
     def more(self) -> None:
@@ -48,7 +51,7 @@ class Imap(Line):
     _tags = 0
 
     def __init__(self, target: "Target", user: str | None = None, select: str | None = None):
-        super().__init__(target.imap)
+        super().__init__(target.imap, tls=target.tls)
         self.target, self.prefix, self.n = target, f"x{uuid.uuid4().hex[:6]}".encode(), 0
         self.greeting = self.readline()
         if not self.greeting.startswith(b"* OK"):
@@ -135,6 +138,11 @@ class Lmtp(Line):
             raise BenchError(f"LMTP: wanted {want}, got {text!r:.300}")
         return text
 
+    def ask(self, line: str, want: int = 250) -> None:
+        """One command and its reply."""
+        self.sock.sendall(line.encode() + b"\r\n")
+        self.reply(want)
+
     def deliver(self, recipients: list[str], stuffed: bytes, on_sent=None) -> None:
         """One transaction; returns when every recipient has its own 250.  `stuffed` comes from dot_stuff()."""
         lines = [b"MAIL FROM:<bench@sender.example>", *(b"RCPT TO:<%s>" % r.encode() for r in recipients), b"DATA"]
@@ -178,6 +186,7 @@ class Target:
     users: list[str]
     caps: set[str] = field(default_factory=set)
     boxes: dict[str, str] = field(default_factory=dict)  # mailboxes that are filled once per run
+    tls: ssl.SSLContext | None = None
     base_pss: int = 0  # KiB before the first idle_memory round
     uids: dict[str, list[int]] = field(default_factory=dict)  # UIDs in them: message number i has uids[key][i]
 

@@ -1,0 +1,1 @@
+"""How costs grow: one file for each axis, whose `rows` measures all its sizes."""
