@@ -3,6 +3,7 @@
 import argparse
 import os
 import resource
+import signal
 import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -58,6 +59,7 @@ def main() -> int:
     parser.add_argument("--sizes", nargs="*", type=sizes, default=[], metavar="AXIS=N,N", help="other sizes of a curve")
     parser.add_argument("--alone", action="store_true", help="curves without Dovecot")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # ends the servers on the way out
     chosen = [axis for axis in args.axes.split(",") if axis]
     if unknown := {*chosen, *(axis for axis, _ in args.sizes)} - set(COURSES):
         parser.error(f"unknown axes {sorted(unknown)}; there are {', '.join(COURSES)}")
@@ -74,7 +76,7 @@ def main() -> int:
     except (UnknownDocument, FileNotFoundError) as fault:
         print(fault, file=sys.stderr)
         return 2
-    except MailbenchFailed as fault:
+    except (servers.DidNotStart, MailbenchFailed) as fault:
         print(fault, file=sys.stderr)
         return 1
 
@@ -108,7 +110,12 @@ def growth(args: argparse.Namespace, chosen: Sequence[str], path: Path | None) -
         peer_up_to = 0 if args.alone else course.peer_up_to
         plan = Plan(along, peer_up_to, args.rounds, args.workers, args.quick, corpus(uuid.uuid4().hex[:6]))
         told = about(ROOT, workers=None if axis == "workers" else args.workers, rounds=args.rounds, quick=args.quick)
-        rows = tuple(row for found in course.rows(plan) for row in found)
+        try:
+            rows = tuple(row for found in course.rows(plan) for row in found)
+        except (servers.DidNotStart, MailbenchFailed) as fault:
+            print(f"{axis}: {fault}", file=sys.stderr)
+            failed = 1
+            continue
         curve = Curve(axis=axis, about=told, rows=rows, flat=FLAT.get(axis, {}))
         if path is not None:
             publish(path, known(path).with_curve(curve))

@@ -95,6 +95,6 @@ AXES: Final[Mapping[str, Axis]] = {
             "mixed": "50 clients with sessions of all kinds",
         },
         "Workloads of the table above, with Penfold started anew for each number of workers; Dovecot stays as it is. The\n"
-        "clients and both servers share the cores of this machine: with more workers than cores there is nothing to gain.",
+        "clients and both servers share the {cores} cores of this machine, so more workers than that cannot be quicker.",
     ),
 }

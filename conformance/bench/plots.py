@@ -23,6 +23,16 @@ COLOURS: Final = {OURS: "#0072b2", THEIRS: "#e69f00"}
 MARKERS: Final = {OURS: "o", THEIRS: "s"}
 BETTER, WORSE, INK, FAINT, MISSED = "#0072b2", "#d55e00", "#222222", "#bbbbbb", "#b00020"
 
+GOAL: Final[Any] = {"color": MISSED, "linestyle": "--", "linewidth": 1.2}
+RING: Final[Any] = {  # around a point
+    "color": MISSED,
+    "linestyle": "",
+    "marker": "o",
+    "markersize": 10,
+    "markerfacecolor": "none",
+    "markeredgewidth": 1.6,
+}
+
 STYLE: Final[Any] = {
     "svg.hashsalt": "penfold",  # ids in the file, which would be random
     "svg.fonttype": "path",  # looks the same wherever it is seen
@@ -155,25 +165,28 @@ def panels(curve: Curve) -> Figure:
         for target in found
     ]
     if any(bounds(curve, metric) for metric in metrics):
-        keys.append(figure.axes[0].plot([], [], color=MISSED, linestyle="--", linewidth=1.2, label="goal")[0])
-    figure.legend(handles=keys, ncols=3, frameon=False, loc="upper right", bbox_to_anchor=(0.995, 1.0))
+        keys.append(figure.axes[0].plot([], [], label="goal", **GOAL)[0])
+    if any(missed(curve, metric) for metric in metrics):
+        keys.append(figure.axes[0].plot([], [], label="goal, missed", **RING)[0])
+    figure.legend(handles=keys, ncols=4, frameon=False, loc="upper right", bbox_to_anchor=(0.995, 1.0))
     return figure
 
 
 def _panel(axes: Axes, curve: Curve, axis: About, metric: str) -> None:
     rows = curve.along(metric)
-    better, unit = rows[0].better, rows[0].unit
+    better, unit, sizes = rows[0].better, rows[0].unit, curve.sizes()
     for target in (THEIRS, OURS):  # ours above theirs
         _line(axes, target, [row for row in rows if target in row.median])
-    for bound in bounds(curve, metric):
-        axes.axhline(bound, color=MISSED, linestyle="--", linewidth=1.2)
+    for since, bound in bounds(curve, metric):
+        axes.plot([since, sizes[-1]], [bound, bound], **GOAL)
+    found = missed(curve, metric)
+    axes.plot([size for size, _ in found], [value for _, value in found], **RING)
     axes.set_title(axis.metrics[metric], loc="left", pad=6)
     axes.set_ylabel(f"{unit}   ({'lower' if better == 'less' else 'higher'} is better)", fontsize=8)
     axes.set_xlabel(axis.label, fontsize=8)
     axes.tick_params(labelsize=8)
     axes.grid(color="#eeeeee")
     axes.set_axisbelow(True)
-    sizes = curve.sizes()
     if axis.scale == "log":
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(FixedLocator(sizes))
@@ -201,14 +214,25 @@ def _line(axes: Axes, target: str, rows: Sequence[Row]) -> None:
     )
 
 
-def bounds(curve: Curve, metric: str) -> set[float]:
-    """The goals of values; and for what is not to grow, what the largest size may cost."""
+def bounds(curve: Curve, metric: str) -> list[tuple[int, float]]:
+    """(from which size on, how much): goals of values; and for what is not to grow, what the largest size may cost."""
     rows = curve.along(metric)
-    found = {row.goal.bound for row in rows if row.goal is not None and row.goal.of == "value"}
+    values = [(row.size or 0, row.goal.bound) for row in rows if row.goal is not None and row.goal.of == "value"]
     first = rows[0].median.get(OURS)
     if metric in curve.flat and first is not None:
-        found.add(max(first, NOTHING_MS) * curve.flat[metric])
-    return found
+        values.append((rows[0].size or 0, max(first, NOTHING_MS) * curve.flat[metric]))
+    return [
+        (min(size for size, other in values if other == bound), bound) for bound in dict.fromkeys(b for _, b in values)
+    ]
+
+
+def missed(curve: Curve, metric: str) -> list[tuple[int, float]]:
+    """The points of ours, as (size, value), that miss a goal; of what has grown too much, the last."""
+    rows = [row for row in curve.along(metric) if OURS in row.median]
+    factor = curve.growth(metric)
+    has_grown = metric in curve.flat and factor is not None and factor > curve.flat[metric]
+    found = [row for row in rows if row.met is False] + (rows[-1:] if has_grown else [])
+    return [(row.size or 0, row.median[OURS]) for row in found]
 
 
 def _wide_enough(axes: Axes) -> None:

@@ -23,7 +23,7 @@ RUNNING = """\
 | command | what it does | on 2 cores |
 |---|---|---|
 | `make bench` | the table | 15 minutes |
-| `make bench-growth` | the curves | 75 minutes |
+| `make bench-growth` | the curves | 40 minutes |
 | `.venv/bin/python -m conformance.bench --growth --axes folder --sizes folder=100,10000` | some curves, some sizes | |
 | `.venv/bin/python -m conformance.bench --compare OLD.json NEW.json` | what has changed | |
 | `.venv/bin/python -m conformance.bench --render` | this page and the plots, from the JSON | |
@@ -77,7 +77,7 @@ def _curve(curve: Curve) -> str:
         [
             f"### {axis.title}",
             "",
-            axis.text,
+            axis.text.format(cores=curve.about.machine.get("cores", "few")),
             "",
             about(curve.about),
             "",

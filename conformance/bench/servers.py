@@ -147,8 +147,11 @@ class Dovecot:
         self._home.chmod(0o755)
         self._base = free_base(24, 143)
         self._is_running = False
-        succeed("sh", self.SCRIPT, "start", self._home, str(self._base))
+
+    def set_up(self) -> None:
+        """Makes its configuration, and a first start."""
         self._is_running = True
+        succeed("sh", self.SCRIPT, "start", self._home, str(self._base))
         greeted(self._base + 143)
 
     @property
@@ -186,7 +189,9 @@ class Dovecot:
         return Target(THEIRS, (HOST, self._base + 143), lmtp, self.pid, PASSWORD, DOMAIN, False, names)
 
     def remove(self) -> None:
-        self.stop()
+        """Ends it, if it ever began, and takes away all that it had."""
+        if (self._home / "run" / "master.pid").exists():
+            self.stop()
         shutil.rmtree(self._home, ignore_errors=True)
 
 
@@ -232,6 +237,7 @@ def dovecot() -> Iterator[Dovecot]:
     """A fresh one, which is running."""
     server = Dovecot()
     try:
+        server.set_up()
         yield server
     finally:
         server.remove()

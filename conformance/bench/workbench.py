@@ -15,6 +15,8 @@ from conformance.support.servers import ROOT
 
 NAMES = {"A": OURS, "B": THEIRS}  # as mailbench calls them
 
+LONGEST_SECONDS = 2 * 3600  # some eight times what three rounds take
+
 
 class MailbenchFailed(Exception):
     """It ended without results."""
@@ -38,7 +40,10 @@ def measure(
         command += _addressed("vs-", theirs.target(USERS)) if theirs is not None else []
         command += ["--quick"] if quick else []
         command += ["--only", only] if only else []
-        ended = subprocess.run(command, check=False, cwd=ROOT)
+        try:
+            ended = subprocess.run(command, check=False, cwd=ROOT, timeout=LONGEST_SECONDS)
+        except subprocess.TimeoutExpired as fault:
+            raise MailbenchFailed(f"mailbench took more than {LONGEST_SECONDS} s") from fault
         if not path.exists():
             raise MailbenchFailed(f"mailbench ended with {ended.returncode} and without results")
         results = json.loads(path.read_text())["results"]

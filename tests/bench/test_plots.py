@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from conformance.bench.axes import AXES
-from conformance.bench.plots import TIMES, bounds, draw, short, times
+from conformance.bench.plots import TIMES, bounds, draw, missed, short, times
 from conformance.bench.publishing import publish
 from conformance.bench.results import OURS, Document, load, row
 from tests.bench.made_up import TABLE_ROWS, document, folder
@@ -87,9 +87,22 @@ def test_a_metric_without_values_has_no_panel(tmp_path: Path) -> None:
 
 
 def test_bounds_are_those_of_values_and_of_growth() -> None:
-    assert bounds(folder(), "select_cold") == {500.0}
-    assert bounds(folder(), "deliver") == {2.0}
-    assert bounds(folder(deliver=(0.01, 0.01, 0.01)), "deliver") == {0.4}
+    assert bounds(folder(), "select_cold") == [(100, 500.0)]
+    assert bounds(folder(), "deliver") == [(100, 2.0)]
+    assert bounds(folder(deliver=(0.01, 0.01, 0.01)), "deliver") == [(100, 0.4)]
+    later = [msgspec.structs.replace(row, goal=row.goal if row.size != 100 else None) for row in folder().rows]
+    assert bounds(msgspec.structs.replace(folder(), rows=tuple(later)), "select_cold") == [(10_000, 500.0)]
+
+
+def test_points_that_miss_a_goal_are_marked(tmp_path: Path) -> None:
+    slow = folder(deliver=(1.0, 3.0, 2.5), select=(2.0, 600.0, 700.0))
+    assert missed(slow, "select_cold") == [(10_000, 600.0), (1_000_000, 700.0)]
+    assert missed(slow, "deliver") == [(1_000_000, 2.5)]
+    assert missed(folder(), "deliver") == missed(folder(), "select_cold") == []
+    (marked,) = draw(Document(curves=(slow,)), tmp_path / "a")
+    (unmarked,) = draw(Document(curves=(folder(),)), tmp_path / "b")
+    assert "goal, missed" in texts(marked)
+    assert "goal, missed" not in texts(unmarked)
 
 
 @pytest.mark.parametrize(
