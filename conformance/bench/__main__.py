@@ -44,7 +44,7 @@ COURSES: Mapping[str, Course] = {
 
 
 def main() -> int:
-    """0: done; 1: a workload failed, or a comparison found what is worse; 2: a file is no document."""
+    """0: done; 1: a workload failed, or something is worse; 2: no document, or two that have nothing in common."""
     parser = argparse.ArgumentParser(prog="python -m conformance.bench", description=__doc__)
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--growth", action="store_true", help="measure the curves; if not given, the table")
@@ -71,9 +71,9 @@ def main() -> int:
             publish(path, load(path))
             return 0
         # What is not the whole of it does not take the place of what is.
-        keeps = args.json or not (args.quick or args.only)
+        keeps = args.json or not (args.quick or args.only or args.sizes or args.alone)
         return growth(args, chosen, path if keeps else None) if args.growth else table(args, path if keeps else None)
-    except (UnknownDocument, FileNotFoundError) as fault:
+    except UnknownDocument as fault:
         print(fault, file=sys.stderr)
         return 2
     except (servers.DidNotStart, MailbenchFailed) as fault:

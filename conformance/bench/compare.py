@@ -49,11 +49,14 @@ def table(found: list[Change]) -> str:
 
 
 def tell(old: Document, new: Document) -> int:
-    """Prints what has changed; the exit code: 1 if anything is worse."""
-    found = changes(old, new)
-    print(table(found), end="")
+    """Prints what has changed; the exit code: 1 if anything is worse, 2 if there is nothing that both have."""
     for section in uncompared(old, new):
         print(f"Not compared, since only one of them has it: {section}")
+    if not _sections(old) & _sections(new):
+        print("There is nothing that both have.")
+        return 2
+    found = changes(old, new)
+    print(table(found), end="")
     return int(any(change.is_worse for change in found))
 
 

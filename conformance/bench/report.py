@@ -24,17 +24,20 @@ RUNNING = """\
 |---|---|---|
 | `make bench` | the table | 15 minutes |
 | `make bench-growth` | the curves | 40 minutes |
-| `.venv/bin/python -m conformance.bench --growth --axes folder --sizes folder=100,10000` | some curves, some sizes | |
+| `.venv/bin/python -m conformance.bench --growth --axes folder,tls` | some curves | |
 | `.venv/bin/python -m conformance.bench --compare OLD.json NEW.json` | what has changed | |
 | `.venv/bin/python -m conformance.bench --render` | this page and the plots, from the JSON | |
 
 Both need Debian, root, and a machine that does nothing else; the curves need 20,000 file descriptors (`ulimit -Hn`),
-4 GB of memory and 5 GB of disk. `--quick` is a smoke test; its numbers mean nothing, and it writes to no document but
-one given by `--json`. What was measured replaces the table, or the curves of the same name, and leaves the others.
+4 GB of memory and 5 GB of disk. What was measured replaces the table, or the curves of the same name, and leaves the
+others. `--quick` is a smoke test, whose numbers mean nothing; `--only lmtp_fanout,mixed` measures some rows,
+`--sizes folder=100,10000` other sizes, `--alone` curves without Dovecot: none of these writes to a document but one
+given by `--json FILE`.
 
 `--compare` shows the rows whose ratio to Dovecot has changed by more than 15 % and by more than the spread of the
 rounds of both runs. It ends with 1 if one of them is for the worse, if a goal that was met is missed, or if what gave a
-value gives none; with 2 if a file is no document. Ratios are compared because machines differ.
+value gives none; with 2 if a file is no document or the two have nothing in common. Ratios are compared because
+machines differ; so both runs are best of the same sizes.
 """
 
 

@@ -113,7 +113,7 @@ class Document(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class UnknownDocument(Exception):
-    """The file is no document of this schema."""
+    """The file is no document of this schema, or cannot be read."""
 
 
 def advantage(ratio: float, better: Better) -> float:
@@ -153,10 +153,10 @@ def row(
 
 
 def load(path: Path) -> Document:
-    """Raises UnknownDocument, or OSError."""
+    """Raises UnknownDocument."""
     try:
         found = msgspec.json.decode(path.read_bytes(), type=Document)
-    except msgspec.MsgspecError as fault:
+    except (OSError, msgspec.MsgspecError) as fault:
         raise UnknownDocument(f"{path}: {fault}") from fault
     if found.schema != SCHEMA:
         raise UnknownDocument(f"{path} has schema {found.schema}, not {SCHEMA}")

@@ -147,3 +147,8 @@ def test_the_exit_code_says_whether_anything_is_worse(capsys: pytest.CaptureFixt
     said = capsys.readouterr().out
     assert "worse x2.00" in said
     assert "only one of them has it: folder" in said
+
+
+def test_documents_that_have_nothing_in_common_are_not_called_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    assert tell(document(curves=[]), Document(curves=(folder(),))) == 2
+    assert "Nothing has changed" not in capsys.readouterr().out

@@ -46,6 +46,8 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path, text: str) -> None:
         load(path)
     path.write_text(f'{{"schema": {SCHEMA}}}')
     assert load(path) == Document()
+    with pytest.raises(UnknownDocument, match="none"):
+        load(tmp_path / "none")
 
 
 def test_a_ratio_is_the_median_of_the_rounds_ratios() -> None:
