@@ -123,7 +123,7 @@ class TestFolderView:
             )
             for some in pieces
         ]
-        wide = {e.uid: e.keywords & ~mask for e in entries if e.keywords > mask}
+        wide: dict[int, int] = {e.uid: e.keywords & ~mask for e in entries if e.keywords > mask}
         made = FolderView.of_columns(columns, wide, 7, ("a",), 50)
         assert contents(made) == contents(FolderView.of(entries, 7, ("a",), 50)) == entries
         assert (made.modseq, made.keywords, made.uidnext) == (7, ("a",), max(50, made.last_uid + 1))
