@@ -193,10 +193,12 @@ class Installation:
 
     def _check_there(self, info: MailboxDatabaseInfo) -> None:
         path = self._database_file(info)
+        if path.exists() and path.stat().st_size:
+            return
         public = self.organization.sharing.public_folders()
         used = [public.database_id] if public else []
         used += (recipient.database_id for recipient in self.recipients())
-        if info.database_id in used and not (path.exists() and path.stat().st_size):
+        if info.database_id in used:
             what = "empty" if path.exists() else "missing"
             raise DatabaseMissing(f"{path} is {what}, with all the mail that was in it")
 
