@@ -4,7 +4,8 @@ A mailbox at a time, in the writer's turn: clients go on meanwhile, and hear of 
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 from msgspec import Struct
@@ -22,9 +23,9 @@ from core.commands import (
     Replace,
     RestoreBlob,
 )
-from core.errors import Unavailable
+from core.errors import NoSuchMailbox, Unavailable
 from core.folders import GRAVEYARD
-from core.integrity.audit import SLICE_OCTETS, Finding
+from core.integrity.audit import SLICE_OCTETS
 from core.integrity.bodies import Piece, pieces, replacement
 from core.integrity.facts import Filed
 from core.integrity.repair import paths_of
@@ -32,6 +33,7 @@ from core.model import Blob, MailboxId
 from core.recipients import MailboxDatabaseInfo
 
 GUID_OCTETS: Final = 16
+BODIES_AT_A_TIME: Final = 10_000  # of one command
 
 
 class LostMessages(Struct, frozen=True):
@@ -61,14 +63,18 @@ class MailboxRepaired(Struct, frozen=True):
 
 
 class DatabaseRepaired(Struct, frozen=True):
+    """Of each list the first thousand; `lost` has a line for each folder."""
+
     name: str
     mounted: bool  # False: it was left alone
-    found: int  # broken promises
-    bodies_restored: int  # that a pack had, though no row named them
-    mailboxes: list[MailboxRepaired]
-    lost: list[LostMessages]
-    damaged: list[DamagedMessage]
-    broken: list[str]  # still, the first thousand
+    found: int = 0  # broken promises
+    bodies_restored: int = 0  # that a pack had, though no row named them
+    mailboxes: list[MailboxRepaired] = []
+    lost: list[LostMessages] = []
+    lost_count: int = 0  # messages
+    damaged: list[DamagedMessage] = []
+    damaged_count: int = 0
+    broken: list[str] = []  # still
 
 
 class AllRepaired(Struct, frozen=True):
@@ -95,53 +101,70 @@ def repair(context: Context, ask: Repair) -> AllRepaired:
 def _database(context: Context, info: MailboxDatabaseInfo, *, deep: bool) -> DatabaseRepaired:
     database = context.house.databases.get(info.database_id)
     if database is None:
-        return DatabaseRepaired(info.name, False, 0, 0, [], [], [], [])
-    held: set[MailboxId] = set()
-    found = list(findings(context, info, database, held, deep=deep))
-    if not found:
-        return DatabaseRepaired(info.name, True, 0, 0, [], [], [], [])
-    return _Mending(context, info, database, held).all(found, deep=deep)
+        return DatabaseRepaired(info.name, mounted=False)
+    return _Mending(context, info, database).all(deep=deep)
 
 
 class _Mending:
     """One database under repair."""
 
-    def __init__(self, context: Context, info: MailboxDatabaseInfo, database: Database, held: set[MailboxId]) -> None:
+    def __init__(self, context: Context, info: MailboxDatabaseInfo, database: Database) -> None:
         self._context = context
         self._house = context.house
         self._info = info
         self._database = database
-        self._held = held
+        self._held: set[MailboxId] = set()
         public = self._house.organization.sharing.public_folders()
         self._public = public.mailbox_id if public is not None else None
         self._aliases = {recipient.mailbox_id: recipient.alias for recipient in self._house.recipients()}
 
-    def all(self, found: list[Finding], *, deep: bool) -> DatabaseRepaired:
+    def all(self, *, deep: bool) -> DatabaseRepaired:
         """Bodies that are still there first, or their messages would be taken for lost."""
-        bodies = {finding.body for finding in found if finding.body is not None}
+        count, mailboxes, bodies = self._found(deep=deep)
+        if not count:
+            return DatabaseRepaired(self._info.name, mounted=True)
         restored = self._restore(bodies)
-        mended = {number: self._mailbox(number) for number in self._broken(found)}
-        damaged = [message for body in sorted(bodies - restored) for message in self._body(body)]
-        self._database.write(ForgetBodies(tuple(sorted(bodies))))
-        left = [finding.text for finding in findings(self._context, self._info, self._database, set(), deep=deep)]
+        mended = {number: self._mailbox(number) for number in self._each(mailboxes)}
+        damaged: list[DamagedMessage] = []
+        damaged_count = 0
+        for message in (message for body in sorted(bodies - restored) for message in self._body(body)):
+            damaged_count += 1
+            if len(damaged) < REPORTED:
+                damaged.append(message)
+        self._forget(sorted(bodies))
+        lost = [
+            LostMessages(self._name(number), one.path, one.count, list(one.uids))
+            for number, repaired in mended.items()
+            for one in repaired.lost
+        ]
+        left = (finding.text for finding in findings(self._context, self._info, self._database, set(), deep=deep))
         return DatabaseRepaired(
             self._info.name,
-            True,
-            len(found),
-            len(restored),
-            [
-                MailboxRepaired(self._name(number), one.refiled, list(one.folders))
-                for number, one in mended.items()
-                if one.refiled or one.folders
-            ],
-            [
-                LostMessages(self._name(number), lost.path, lost.count, list(lost.uids))
-                for number, one in mended.items()
-                for lost in one.lost
-            ],
-            damaged,
-            left[:REPORTED],
+            mounted=True,
+            found=count,
+            bodies_restored=len(restored),
+            mailboxes=[
+                MailboxRepaired(self._name(number), repaired.refiled, list(repaired.folders))
+                for number, repaired in mended.items()
+                if repaired.refiled or repaired.folders
+            ][:REPORTED],
+            lost=lost[:REPORTED],
+            lost_count=sum(one.count for one in lost),
+            damaged=damaged,
+            damaged_count=damaged_count,
+            broken=list(islice(left, REPORTED)),
         )
+
+    def _found(self, *, deep: bool) -> tuple[int, set[MailboxId], set[bytes]]:
+        """(how much is broken, in which mailboxes, which bodies)."""
+        count, mailboxes, bodies = 0, set[MailboxId](), set[bytes]()
+        for finding in findings(self._context, self._info, self._database, self._held, deep=deep):
+            count += 1
+            if finding.mailbox_id is not None:
+                mailboxes.add(finding.mailbox_id)
+            if finding.body is not None:
+                bodies.add(finding.body)
+        return count, mailboxes, bodies
 
     def _name(self, mailbox_id: MailboxId) -> str:
         """What administrators call a mailbox."""
@@ -149,11 +172,10 @@ class _Mending:
             return "public folders"
         return self._aliases.get(mailbox_id, f"mailbox {mailbox_id}, which nobody has")
 
-    def _broken(self, found: list[Finding]) -> Iterator[MailboxId]:
-        """The mailboxes that are to be mended, each as far as progress has come."""
-        numbers = sorted({finding.mailbox_id for finding in found if finding.mailbox_id is not None})
-        step = stepping(self._context, f"{self._info.name}: mailboxes", len(numbers))
-        for number in numbers:
+    def _each(self, mailboxes: Collection[MailboxId]) -> Iterator[MailboxId]:
+        """The mailboxes that are to be mended, as progress comes to them."""
+        step = stepping(self._context, f"{self._info.name}: mailboxes", len(mailboxes))
+        for number in sorted(mailboxes):
             yield number
             step()
 
@@ -161,9 +183,17 @@ class _Mending:
         now = self._house.clock.now()
         if number not in self._held:
             self._database.write(CreateMailbox(number, self._house.entropy.token(GUID_OCTETS), (), now))
-        repaired = self._database.write(RepairMailbox(number, now, has_inbox=number != self._public), bulk=True)
+        try:
+            repaired = self._database.write(RepairMailbox(number, now, has_inbox=number != self._public), bulk=True)
+        except NoSuchMailbox:
+            return Repaired()  # it has been removed meanwhile
         assert isinstance(repaired, Repaired)
         return repaired
+
+    def _forget(self, bodies: Sequence[bytes]) -> None:
+        """In slices; the last one, which may be empty, leaves what is counted of packs as it is."""
+        for start in range(0, len(bodies) + 1, BODIES_AT_A_TIME):
+            self._database.write(ForgetBodies(tuple(bodies[start : start + BODIES_AT_A_TIME])), bulk=True)
 
     # ------------------------------------------------------------------------------------------ bodies
 

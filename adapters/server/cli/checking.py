@@ -137,6 +137,10 @@ def _print_repaired(repaired: Outcome) -> None:
         for one in database.damaged:
             what = f"{one.lost} of {one.size} octets are lost" if one.lost else "some octets differ"
             print(f"  {shown(one.mailbox)}: damaged in {shown(one.path)}: UID {one.uid}, now {one.new_uid}: {what}")
+        if (more := database.damaged_count - len(database.damaged)) > 0:
+            print(f"  and {more} more that are damaged")
+        if (more := database.lost_count - sum(lost.count for lost in database.lost)) > 0:
+            print(f"  and {more} more that are lost")
         for promise in database.broken:
             print(f"  still broken: {shown(promise)}")
 
