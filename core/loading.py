@@ -1,6 +1,7 @@
 """A folder as a snapshot of the store has it: for who opens it, and for who may have missed changes of it."""
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -13,7 +14,7 @@ from core.ports import ReadTx
 from core.readerview import ReaderView, marks_since
 from core.recipients import RecipientId
 from core.seen import SeenMarks
-from core.view import CHUNK_MESSAGES, FolderView
+from core.view import FolderView
 
 
 class Known(Struct, frozen=True):
@@ -47,8 +48,8 @@ def load(
 
 def _view(tx: ReadTx, folder: Folder) -> FolderView:
     place = folder.mailbox_id, folder.folder_id
-    pieces = tx.entry_columns(*place, CHUNK_MESSAGES)
-    return FolderView.of_columns(pieces, tx.wide_keywords(*place), folder.modseq, tx.keywords(*place), folder.uidnext)
+    columns = partial(tx.entry_columns, *place)
+    return FolderView.of_columns(columns, tx.wide_keywords(*place), folder.modseq, tx.keywords(*place), folder.uidnext)
 
 
 def missed(tx: ReadTx, known: Known) -> Iterator[Change]:

@@ -8,7 +8,7 @@ from __future__ import annotations  # array[int] is a type for checkers only bef
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 
 from core.changes import FolderChange
@@ -145,13 +145,17 @@ class FolderView:
     @classmethod
     def of_columns(
         cls,
-        pieces: Iterable[Columns],
+        columns: Callable[[int], Iterable[Columns]],
         wide: Mapping[int, int],
         modseq: int,
         keywords: tuple[str, ...],
         uidnext: int = 1,
     ) -> FolderView:
-        """A view of entries in pieces of CHUNK_MESSAGES; `wide` are keywords that the columns have no room for."""
+        """A view of entries that come in pieces of as many rows as are asked for.
+
+        `wide` are keywords that the columns have no room for, by UID.
+        """
+        pieces = columns(CHUNK_MESSAGES)
         return cls((Chunk.of_columns(piece, wide) for piece in pieces), modseq, keywords, uidnext)
 
     @classmethod

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from core import view
 from core.changes import FolderChange
-from core.model import ALL_SYSTEM_FLAGS, UID, Entry, UIDRanges, ranges, within
+from core.model import ALL_SYSTEM_FLAGS, UID, Columns, Entry, UIDRanges, ranges, within
 from core.view import FolderView
 from tests.support.views import INBOX, ONE, change, contents, entry
 
@@ -112,17 +112,14 @@ class TestFolderView:
     @given(entry_lists())
     def test_a_view_of_columns_is_that_of_their_entries(self, entries: list[Entry]) -> None:
         entries = [entry(e.uid, e.flags, e.keywords << (e.uid % 3 * 62)) for e in entries]
-        pieces = [entries[at : at + view.CHUNK_MESSAGES] for at in range(0, len(entries), view.CHUNK_MESSAGES)]
         mask = (1 << 63) - 1
-        columns = [
-            (
-                [e.uid for e in some],
-                [e.flags for e in some],
-                [e.keywords & mask for e in some],
-                [e.modseq for e in some],
-            )
-            for some in pieces
-        ]
+
+        def columns(rows: int) -> Iterator[Columns]:
+            for at in range(0, len(entries), rows):
+                some = entries[at : at + rows]
+                flags, modseqs = [e.flags for e in some], [e.modseq for e in some]
+                yield [e.uid for e in some], flags, [e.keywords & mask for e in some], modseqs
+
         wide: dict[int, int] = {e.uid: e.keywords & ~mask for e in entries if e.keywords > mask}
         made = FolderView.of_columns(columns, wide, 7, ("a",), 50)
         assert contents(made) == contents(FolderView.of(entries, 7, ("a",), 50)) == entries
