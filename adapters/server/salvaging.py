@@ -21,6 +21,7 @@ from adapters.stores.organization import STATEMENTS as OF_ORGANIZATION
 from adapters.stores.salvage.rebuild import rebuild
 from adapters.stores.sql import STATEMENTS
 from adapters.stores.sqlite import SqliteConnection, sync_directory
+from core.integrity.audit import SLICE_OCTETS
 from core.model import Blob
 
 LISTED: Final = 1000  # places of damage
@@ -41,7 +42,6 @@ GIVEN_IN_MAILBOXES: Final = (
     ("recipient", "SELECT MAX(user_id) FROM annotation"),
     ("recipient", "SELECT MAX(user_id) FROM access_key"),
 )
-SLICE_OCTETS: Final = 1 << 20
 
 
 class Salvaged(Struct, frozen=True):
@@ -59,10 +59,7 @@ def salvage(root: Path, at: int, progress: Callable[[Progress], None]) -> list[S
     """Rebuilds what is damaged.  Raises DatabaseLocked where a server runs, and the engine's errors."""
     databases, organization = sorted((root / "databases").glob("*.db")), root / "organization.db"
     files = [*(("mailbox", path) for path in databases), ("organization", organization)]
-    rebuilt = [_salvage(component, path, at, progress) for component, path in files]
-    if rebuilt[-1] is not None:
-        _keep_name(organization, databases)
-        _keep_numbers(organization, databases)
+    rebuilt = (_salvage(component, path, at, progress) for component, path in files)
     return [one for one in rebuilt if one is not None]
 
 
@@ -78,8 +75,13 @@ def _salvage(component: str, path: Path, at: int, progress: Callable[[Progress],
         told = rebuild(
             component, path, making, at=at, progress=lambda done, all_: progress(Progress(path.name, done, all_))
         )
+        # Before the exchange: a command that is cut off behind it finds a sound file, and has nothing left to do.
         if component == "mailbox":
             _name_packs(making, path.with_suffix(""))
+        else:
+            mailboxes = sorted((path.parent / "databases").glob("*.db"))
+            _keep_name(making, mailboxes)
+            _keep_numbers(making, mailboxes)
         making.rename(rebuilt)
         sync_directory(path.parent)
         kept = _exchange(path, rebuilt, at)

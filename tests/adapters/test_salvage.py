@@ -218,6 +218,13 @@ def test_pages_without_a_map_and_without_a_way_are_known_by_their_rows(
     assert told.found > 0
 
 
+def test_what_was_deleted_stays_so_where_nothing_tells_which_pages_are_free(damaged: Path, original: Rows) -> None:
+    overwrite(damaged, 0, bytes(2 * PAGE_OCTETS))
+    told, found = rebuilt(damaged)
+    assert found == original
+    assert told.found == 0
+
+
 @pytest.mark.parametrize("tenths", range(11))
 def test_of_a_file_that_was_cut_off_the_beginning_is_kept(damaged: Path, original: Rows, tenths: int) -> None:
     whole = damaged.stat().st_size

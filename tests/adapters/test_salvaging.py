@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapters.server import demo
+from adapters.server import demo, salvaging
 from adapters.server.config import Server, Settings
 from adapters.server.installation import Installation
 from adapters.stores.salvage.tables import known
@@ -194,6 +194,25 @@ def test_an_exchange_that_was_cut_off_is_finished(house: Installed) -> None:
     assert told["salvaged"][0]["damage"] == []
     assert bodies(house) == {"INBOX": BODIES}
     assert not path.with_suffix(".rebuilt").exists()
+
+
+def test_what_an_organization_must_know_is_in_its_file_before_that_takes_its_place(
+    house: Installed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A command that is cut off in between, and another that finds all but the exchange done."""
+
+    def cut_off(path: Path, rebuilt: Path, at: int) -> Path:
+        raise KeyboardInterrupt
+
+    zero(house.directory / "organization.db", *(first_page("organization", table) for table in ("secret", "sequence")))
+    with monkeypatch.context() as patch:
+        patch.setattr(salvaging, "_exchange", cut_off)
+        with pytest.raises(KeyboardInterrupt):
+            salvaging.salvage(house.directory, 1, lambda step: None)
+    repaired(house)
+    house.add("new")
+    assert bodies(house) == {"INBOX": BODIES}
+    assert bodies(house, "new") == {}
 
 
 def test_a_half_made_file_is_begun_again(house: Installed) -> None:

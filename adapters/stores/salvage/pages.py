@@ -29,12 +29,13 @@ class PageFile:
         self._log = _opened(path.with_name(path.name + "-wal"))
         self._frames: dict[int, int] = {}  # page -> where its newest octets are in the log
         header = os.pread(self._file.fileno(), HEADER_OCTETS, 0)
+        self.has_header = header.startswith(MAGIC)
         self.page_octets, self._reserved = self._measures(header)
         octets = os.fstat(self._file.fileno()).st_size
         in_file = -(-octets // self.page_octets)
         if octets % self.page_octets:
             self.damage.append(f"the file ends within page {in_file}")
-        said = int.from_bytes(header[28:32], "big") if header.startswith(MAGIC) else 0
+        said = int.from_bytes(header[28:32], "big") if self.has_header else 0
         logged = self._read_log()
         self.count = logged or max(said, in_file)
         if max(in_file, *self._frames, 0) < self.count:
@@ -65,7 +66,7 @@ class PageFile:
 
     def _measures(self, header: bytes) -> tuple[int, int]:
         """(octets of a page, those of them that are reserved)."""
-        if not header.startswith(MAGIC):
+        if not self.has_header:
             self.damage.append("page 1: the file does not begin as a database")
             return PAGE_OCTETS, 0
         octets = int.from_bytes(header[16:18], "big")

@@ -3,6 +3,7 @@
 From the first page of each table the way leads down to all others.  Where a page on the way is damaged, those below it
 are found by the pointer map, which knows of every page the one above it; where that is damaged too, by the shape of
 their rows, if only one table has such rows.  Pages that are free are left alone: what was deleted must not come back.
+So where neither the map nor the list of free pages can be read, only that is taken to which a way leads.
 """
 
 from array import array
@@ -60,6 +61,8 @@ class Trees:
 
     def unreached(self) -> Iterator[tuple[int, Table]]:
         """The same of pages that no way leads to any more."""
+        if not self._has_map and not self._file.has_header:
+            return
         for number in range(FIRST_MAP, self._file.count + 1):
             if not self._owners[number] and not self._is_map(number):
                 page = self._parsed(number)
