@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from adapters.stores.statements import load
 from core.integrity.facts import Buried, Counted, Filed, Named, Numbers
-from core.model import DELETED, SEEN, Folder, FolderId, MailboxId, MessageId
+from core.model import DELETED, SEEN, Blob, Folder, FolderId, MailboxId, MessageId
+from core.recipients import RecipientId
 
 STATEMENTS = load("integrity")
 
@@ -60,6 +61,18 @@ class SqlRecounting:
 
     def resurrected(self, mailbox_id: MailboxId) -> Iterator[tuple[FolderId, int, int, int]]:
         return self._facts("resurrected", mailbox=mailbox_id)
+
+    def access_keys(self, mailbox_id: MailboxId) -> list[tuple[FolderId, RecipientId, int]]:
+        """(folder, user, octets) of a mailbox's access keys."""
+        return [(FolderId(f), RecipientId(u), n) for f, u, n in self._facts("access_keys", mailbox=mailbox_id)]
+
+    def readers(self, mailbox_id: MailboxId, folder_id: FolderId) -> list[tuple[RecipientId, int]]:
+        """(user, MODSEQ) of those who have marks in a folder."""
+        return [(RecipientId(u), m) for u, m in self._facts("readers", mailbox=mailbox_id, folder=folder_id)]
+
+    def blobs(self) -> Iterator[Blob]:
+        """Every blob without its bytes, in the order in which they lie in the packs."""
+        return (Blob(*row) for row in self._facts("blobs"))
 
     def count_blobs(self) -> int:
         return int(self._only("count_blobs")[0])

@@ -213,10 +213,6 @@ class SqlReadTx(SqlRecounting):
         row = self._one("access_key", mailbox=mailbox_id, folder=folder_id, user=user)
         return bytes(row[0]) if row else None
 
-    def access_keys(self, mailbox_id: MailboxId) -> list[tuple[FolderId, RecipientId, int]]:
-        """(folder, user, octets) of a mailbox's access keys."""
-        return [(FolderId(f), RecipientId(u), n) for f, u, n in self._rows("access_keys", mailbox=mailbox_id)]
-
     def count_seen(self, mailbox_id: MailboxId, folder_id: FolderId, user: int) -> int:
         row = self._one("count_seen", mailbox=mailbox_id, folder=folder_id, user=user)
         return int(row[0]) if row else 0
@@ -225,10 +221,6 @@ class SqlReadTx(SqlRecounting):
         row = self._one("message_summary", mailbox=mailbox_id, message=message_id)
         assert row is not None, "an entry names it"
         return bytes(row[0])
-
-    def readers(self, mailbox_id: MailboxId, folder_id: FolderId) -> list[tuple[RecipientId, int]]:
-        """(user, MODSEQ) of those who have marks in a folder."""
-        return [(RecipientId(u), m) for u, m in self._rows("readers", mailbox=mailbox_id, folder=folder_id)]
 
     def crowded_readers(self, keep: int) -> list[tuple[MailboxId, FolderId, RecipientId]]:
         """The readers with more marks in a folder than that."""
@@ -260,14 +252,6 @@ class SqlReadTx(SqlRecounting):
             return self._blobs.read(blob, start, stop)
         except FileNotFoundError as gone:
             raise MessageExpunged("The message has been expunged") from gone
-
-    def tombstones(self, mailbox_id: MailboxId, folder_id: FolderId) -> list[tuple[int, int, int]]:
-        """(MODSEQ, low UID, high UID) of what was expunged."""
-        return [(m, low, high) for m, low, high in self._rows("tombstones", mailbox=mailbox_id, folder=folder_id)]
-
-    def blobs(self) -> Iterator[Blob]:
-        """Every blob without its bytes, in the order in which they lie in the packs."""
-        return (Blob(*row) for row in self._rows("blobs"))
 
     def packs(self) -> list[tuple[int, int, int]]:
         """(number, live octets, dead octets) of every pack that a row names."""

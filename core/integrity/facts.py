@@ -124,7 +124,7 @@ class Mending(Protocol):
     """What a repair writes beyond what other commands do."""
 
     def set_numbers(self, folder: Folder) -> None:
-        """Counters, UIDNEXT, MODSEQs and the floor of the tombstones, as they are given."""
+        """Counters, UIDNEXT and MODSEQs, as they are given."""
         ...
 
     def set_usage(self, mailbox_id: MailboxId, count: int, octets: int) -> None: ...

@@ -6,7 +6,7 @@ its message goes, as it would by EXPUNGE: there is nothing left to be shown.  Wh
 named by the UIDs that are missing.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 from itertools import groupby
 
 from msgspec.structs import replace
@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from core.accesskeys import KEY_OCTETS
 from core.changes import Change, FolderChange, TreeChange
 from core.commands import ForgetBodies, Lost, NewFolder, Repaired, RepairMailbox, RestoreBlob
-from core.folders import Outcome, insert, make
+from core.folders import Outcome, insert, make, tree
 from core.integrity.audit import astray
 from core.integrity.facts import Counted, Numbers
 from core.items import enter
@@ -22,7 +22,6 @@ from core.limits import COPY_ROWS
 from core.model import (
     INBOX,
     ROOT,
-    SEPARATOR,
     UID,
     Folder,
     FolderId,
@@ -57,8 +56,9 @@ def repair(tx: WriteTx, command: RepairMailbox) -> Outcome:
     _join_marks(tx, mailbox_id)
     tx.drop_lost_access_keys(mailbox_id, KEY_OCTETS)
     _recount(tx, mailbox_id)
-    paths = paths_of(tx.folders(mailbox_id))
-    named = tuple(Lost(paths[folder_id], count, uids) for folder_id, count, uids in lost)
+    paths = {folder.folder_id: path for path, folder in tree(tx.folders(mailbox_id)).items()}
+    # What was lost of folders that are being deleted is nobody's.
+    named = tuple(Lost(paths[folder_id], count, uids) for folder_id, count, uids in lost if folder_id in paths)
     return Repaired(named, refiled, tuple(paths[folder_id] for folder_id in placed)), tuple(changes)
 
 
@@ -73,21 +73,6 @@ def forget_bodies(tx: WriteTx, command: ForgetBodies) -> Outcome:
     tx.forget_bodies(command.digests)
     tx.recount_packs()
     return None, ()
-
-
-def paths_of(folders: Iterable[Folder]) -> dict[FolderId, str]:
-    """The path of each folder; where a folder above is gone, or above itself, as far as there is one."""
-    known = {folder.folder_id: folder for folder in folders}
-
-    def path(folder: Folder) -> str:
-        names: list[str] = []
-        above: Folder | None = folder
-        while above is not None and len(names) < len(known):
-            names.insert(0, above.name)
-            above = known.get(above.parent_id)
-        return SEPARATOR.join(names)
-
-    return {folder_id: path(folder) for folder_id, folder in known.items()}
 
 
 def _raise_numbers(tx: WriteTx, mailbox_id: MailboxId) -> None:

@@ -1,7 +1,7 @@
 """The verb `check`: whether the store has kept its promises, database by database."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -42,10 +42,14 @@ class Check(Request[Checked], frozen=True):
 
 def check(context: Context, ask: Check) -> Checked:
     """Reads one snapshot of each database while clients go on."""
-    organization = context.house.organization
-    chosen = [organization.database_named(name) for name in ask.databases] or list(organization.databases())
-    checked = [_database(context, info, deep=ask.deep) for info in chosen]
+    checked = [_database(context, info, deep=ask.deep) for info in chosen(context, ask.databases)]
     return Checked(not any(database.broken for database in checked), ask.deep, checked)
+
+
+def chosen(context: Context, names: Sequence[str]) -> list[MailboxDatabaseInfo]:
+    """The databases of these names, all if there are none.  Raises NoSuchDatabase."""
+    organization = context.house.organization
+    return [organization.database_named(name) for name in names] or list(organization.databases())
 
 
 def _database(context: Context, info: MailboxDatabaseInfo, *, deep: bool) -> DatabaseChecked:

@@ -10,7 +10,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from adapters.server.administration.checks import REPORTED, findings, stepping
+from adapters.server.administration.checks import REPORTED, chosen, findings, stepping
 from adapters.server.administration.context import Context, Request
 from adapters.stores.database import Database
 from core.commands import (
@@ -24,11 +24,10 @@ from core.commands import (
     RestoreBlob,
 )
 from core.errors import NoSuchMailbox, Unavailable
-from core.folders import GRAVEYARD
+from core.folders import tree
 from core.integrity.audit import SLICE_OCTETS
 from core.integrity.bodies import Piece, pieces, replacement
 from core.integrity.facts import Filed
-from core.integrity.repair import paths_of
 from core.model import Blob, MailboxId
 from core.recipients import MailboxDatabaseInfo
 
@@ -92,9 +91,7 @@ class Repair(Request[AllRepaired], frozen=True):
 
 def repair(context: Context, ask: Repair) -> AllRepaired:
     """Raises NoSuchDatabase, Unavailable, Interrupted: what was mended until then stays so."""
-    organization = context.house.organization
-    chosen = [organization.database_named(name) for name in ask.databases] or list(organization.databases())
-    repaired = [_database(context, info, deep=ask.deep) for info in chosen]
+    repaired = [_database(context, info, deep=ask.deep) for info in chosen(context, ask.databases)]
     return AllRepaired(not any(database.broken for database in repaired), ask.deep, repaired)
 
 
@@ -246,8 +243,8 @@ class _Mending:
             folders = tx.folders(mailbox_id)
             entries = tx.entries(mailbox_id, folder_id, uid, uid)
             words = tx.keywords(mailbox_id, folder_id)
-        folder = next((folder for folder in folders if folder.folder_id == folder_id), None)
-        if folder is None or folder.parent_id == GRAVEYARD or not entries:
+        path = next((path for path, folder in tree(folders).items() if folder.folder_id == folder_id), None)
+        if path is None or not entries:
             return None
         keywords = tuple(word for bit, word in enumerate(words) if entries[0].keywords >> bit & 1)
         spool = self._house.spool(self._info.database_id, 2 * size + SLICE_OCTETS)
@@ -256,7 +253,6 @@ class _Mending:
                 spool.write(octets)
             times = (message.internal_at, message.internal_zone)
             filing = Filing(spool.finish(), Flags(entries[0].flags, keywords), *times)
-            path = paths_of(folders)[folder_id]
             command = Replace(
                 mailbox_id, path, (filing,), self._house.clock.now(), folder_id=folder_id, uid=message.uid
             )

@@ -250,7 +250,8 @@ class Supervisor:
             return
         counted = SESSIONS.get(door, "")
         hand = chosen(ready, counted)
-        hand.counts[counted] += bool(counted)
+        if counted:
+            hand.counts[counted] += 1
         hand.channel.say(Take(door), connection.detach())
 
     # ------------------------------------------------------------------------------------------ the end

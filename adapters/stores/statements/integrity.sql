@@ -34,6 +34,12 @@ WHERE m.mailbox_id = :mailbox AND (b.size IS NULL OR b.size + LENGTH(m.prefix) <
 SELECT x.folder_id, x.modseq, x.uid_low, x.uid_high FROM expunged x WHERE x.mailbox_id = :mailbox AND EXISTS (
   SELECT 1 FROM entry e WHERE e.mailbox_id = x.mailbox_id AND e.folder_id = x.folder_id
     AND e.uid BETWEEN x.uid_low AND x.uid_high) ORDER BY x.folder_id, x.modseq, x.uid_low
+-- name: access_keys
+SELECT folder_id, user_id, length(secret) FROM access_key WHERE mailbox_id = :mailbox
+-- name: readers
+SELECT user_id, modseq FROM reader WHERE mailbox_id = :mailbox AND folder_id = :folder
+-- name: blobs
+SELECT hash, size, stored_size, encoding, NULL, pack_id, pack_offset FROM blob WHERE scope = 0 ORDER BY pack_id, pack_offset
 -- name: count_blobs
 SELECT COUNT(hash) FROM blob WHERE scope = 0
 -- name: unnamed_bodies

@@ -112,8 +112,6 @@ SELECT mailbox_id, user_id, :target, name, value FROM annotation WHERE mailbox_i
 
 -- name: access_key
 SELECT secret FROM access_key WHERE mailbox_id = :mailbox AND folder_id = :folder AND user_id = :user
--- name: access_keys
-SELECT folder_id, user_id, length(secret) FROM access_key WHERE mailbox_id = :mailbox
 -- name: put_access_key
 INSERT INTO access_key(mailbox_id, folder_id, user_id, secret) VALUES (:mailbox, :folder, :user, :secret)
 ON CONFLICT(mailbox_id, folder_id, user_id) DO UPDATE SET secret = excluded.secret
@@ -132,8 +130,6 @@ INSERT INTO seen(mailbox_id, folder_id, user_id, uid_low, uid_high, is_seen, mod
 VALUES (:mailbox, :folder, :user, :low, :high, :is_seen, :modseq)
 -- name: reader
 SELECT modseq FROM reader WHERE mailbox_id = :mailbox AND folder_id = :folder AND user_id = :user
--- name: readers
-SELECT user_id, modseq FROM reader WHERE mailbox_id = :mailbox AND folder_id = :folder
 -- name: put_reader
 INSERT INTO reader(mailbox_id, folder_id, user_id, modseq) VALUES (:mailbox, :folder, :user, :modseq)
 ON CONFLICT(mailbox_id, folder_id, user_id) DO UPDATE SET modseq = excluded.modseq
@@ -240,8 +236,6 @@ SELECT modseq FROM expunged WHERE mailbox_id = :mailbox AND folder_id = :folder 
 DELETE FROM expunged WHERE mailbox_id = :mailbox AND folder_id = :folder AND modseq <= :floor
 -- name: raise_floor
 UPDATE folder SET tombstone_floor = :floor WHERE mailbox_id = :mailbox AND folder_id = :folder
--- name: tombstones
-SELECT modseq, uid_low, uid_high FROM expunged WHERE mailbox_id = :mailbox AND folder_id = :folder ORDER BY modseq, uid_low
 
 -- name: insert_message
 INSERT INTO message(mailbox_id, message_id, scope, hash, n_entries, size, internal_at, internal_zone, sent_at, prefix, envelope,
@@ -265,8 +259,6 @@ DELETE FROM message WHERE mailbox_id = :mailbox AND message_id = :message AND n_
 
 -- name: blob
 SELECT hash, size, stored_size, encoding, data, pack_id, pack_offset FROM blob WHERE scope = 0 AND hash = :hash
--- name: blobs
-SELECT hash, size, stored_size, encoding, NULL, pack_id, pack_offset FROM blob WHERE scope = 0 ORDER BY pack_id, pack_offset
 -- name: blob_known
 SELECT 1 FROM blob WHERE scope = 0 AND hash = :hash
 -- name: touch_blob
